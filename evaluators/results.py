@@ -1,0 +1,46 @@
+"""What every verifier returns: `Valid` with an exact value, or `Invalid` with the first fault.
+
+A failure is never a number: a crash scored 0.0 would beat a valid -3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+Value = int | Fraction
+"""An exact value; a verifier never answers with a rounded float."""
+
+
+@dataclass(frozen=True, slots=True)
+class Valid:
+    """The object is what it claims to be, and this is its value.
+
+    `metrics` holds further exact or descriptive figures by name; they decide nothing.
+    """
+
+    value: Value
+    metrics: Mapping[str, float | int | Fraction] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The object is not valid; `reason` names the first fault for a person and for a model."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifier:
+    """A verifier that certificates may name, registered in the entry-point group `evolve.verifiers`.
+
+    `check` takes the artifact as plain JSON data (hostile: anything may be in it), returns
+    `Valid` or `Invalid`, and raises nothing. `version` changes whenever the same artifact could
+    get another answer. `unit` says what the value counts.
+    """
+
+    name: str
+    version: str
+    unit: str
+    check: Callable[[object], Valid | Invalid]

@@ -1,0 +1,343 @@
+"""What a user writes: a `Problem` with its seeds, stages, objectives, records and fixtures.
+
+A problem is a plain Python object that a folder's `problem.py` defines. Stages are trusted: they
+run in a worker, drive the candidate in its sandbox, and judge the data it hands over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from math import isfinite
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from evaluators import Invalid
+
+Number = int | float | Fraction
+Parameters = Mapping[str, object]
+
+
+class ProblemError(Exception):
+    """A problem definition that cannot be used; the message names what is wrong and where."""
+
+
+class SplitKind(StrEnum):
+    """The three disjoint sets of evaluations (training searches, validation picks, test publishes)."""
+
+    TRAINING = "training"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One objective in its own sign and unit; `direction` is "min" or "max"."""
+
+    name: str
+    direction: str
+
+    @classmethod
+    def parse(cls, text: str) -> Objective:
+        """Reads "min excess_percent" or "max size"."""
+        match text.split():
+            case [("min" | "max") as direction, name] if name.isidentifier():
+                return cls(name, direction)
+        raise ProblemError(f"objective {text!r}: expected 'min NAME' or 'max NAME'")
+
+    def fitness(self, value: Number) -> float:
+        """The one place where a value becomes "higher is better"."""
+        return float(value) if self.direction == "max" else -float(value)
+
+    def better(self, a: Number, b: Number) -> bool:
+        return a > b if self.direction == "max" else a < b
+
+    def reaches(self, value: Number, mark: Number) -> bool:
+        return value >= mark if self.direction == "max" else value <= mark
+
+
+_RESERVED = ("artifact", "feedback", "features", "metrics")
+
+
+class Score:
+    """What a stage returns for a valid candidate: `Score(rank=23, artifact=found)`.
+
+    Keywords that name an objective of the problem are its values; all others are metrics.
+
+    Args:
+        artifact: The object found, as plain data; kept only where a certificate needs it.
+        feedback: Text for the next prompt.
+        features: Values of the problem's declared features, by name.
+        metrics: Further figures by name.
+
+    Raises:
+        ValueError: a value is not a finite int, float or Fraction.
+    """
+
+    __slots__ = ("artifact", "features", "feedback", "values")
+
+    def __init__(
+        self,
+        *,
+        artifact: object = None,
+        feedback: str = "",
+        features: Mapping[str, float] | None = None,
+        metrics: Mapping[str, Number] | None = None,
+        **values: Number,
+    ) -> None:
+        self.artifact = artifact
+        self.feedback = feedback
+        self.features = {k: float(_finite(k, v)) for k, v in (features or {}).items()}
+        self.values = {k: _finite(k, v) for k, v in {**(metrics or {}), **values}.items()}
+
+    def __repr__(self) -> str:
+        return f"Score({', '.join(f'{k}={v}' for k, v in self.values.items())})"
+
+
+def _finite(name: str, value: object) -> Number:
+    # numpy scalars are turned into plain numbers; bool is a mistake here, not 0 or 1
+    item = getattr(value, "item", None)
+    plain = item() if callable(item) else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float | Fraction):
+        raise ValueError(f"score {name!r} is {type(value).__name__}, expected int, float or Fraction")
+    if isinstance(plain, float) and not isfinite(plain):
+        raise ValueError(f"score {name!r} is {plain}, expected a finite number")
+    return plain
+
+
+class CandidateHandle(Protocol):
+    """What a stage sees of a program in its sandbox."""
+
+    def call(self, name: str, /, *args: object) -> object:
+        """Calls the program's function `name` with plain data and gives back plain data."""
+
+    def drive(self, name: str, /, *args: object) -> object:
+        """Calls function `name` of the problem's driver, beside the candidate, as name(module, *args)."""
+
+
+StageFunction = Callable[..., "Score | Invalid"]
+BaselineFunction = Callable[..., "Score | Invalid"]
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One step of the evaluation cascade, with its limits.
+
+    Attributes:
+        timeout_s: Wall seconds for the candidate's whole life in this stage, import included.
+        memory_mb: Address space of the candidate, in MiB.
+        cores: Cores the stage occupies.
+        exclusive: Nothing else of the run evaluates meanwhile (for timing).
+        pass_mark: Value of the first objective that a program must reach to go on.
+    """
+
+    name: str
+    function: StageFunction
+    timeout_s: float = 10.0
+    memory_mb: int = 1024
+    cores: int = 1
+    exclusive: bool = False
+    pass_mark: Number | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One axis of the archive: values in [low, high] fall into `cells` cells, the rest into the outer ones."""
+
+    name: str
+    low: float
+    high: float
+    cells: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A published value: of which objective, by whom, from where, for which parameters."""
+
+    value: Number
+    who: str
+    source: str
+    date: str = ""
+    objective: str | None = None
+    when: Parameters = field(default_factory=dict)
+    split: str = ""
+    """What exactly was measured, where that differs from our own test set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A computed reference: `function(seed=..., split=..., **parameters)` gives its score on the same draw."""
+
+    name: str
+    function: BaselineFunction
+
+
+@dataclass(slots=True, kw_only=True)
+class Problem:
+    """A problem: what is asked, where search starts, and how a program is judged.
+
+    Args:
+        name: Its name, an identifier.
+        statement: File in the folder with the text a person and a model read.
+        seeds: Seed programs: files in the folder that hold EVOLVE-BLOCKs.
+        objective: "min NAME" or "max NAME", or several; the first one leads.
+        parameters: Names and defaults; a tuple of values means a choice, its first the default.
+        shorthand: How `NAME:TEXT` fills parameters, e.g. "{n}x{m}x{p}".
+        features: Axes of the archive besides the program's length, which is always there.
+        records: Published values.
+        known_bad: Programs in the folder (globs) that the stages must reject.
+        driver: Trusted file that runs beside the candidate in its sandbox; it may hold no secret.
+        requires: Distributions that candidates may import.
+        preload: Modules imported before candidates are forked.
+        primitives: Names that tree mutation may use, e.g. "abs", "math.sqrt".
+        verifier: The registered verifier that certificates of this problem name.
+    """
+
+    name: str
+    statement: str
+    seeds: Sequence[str]
+    objective: str | Sequence[str]
+    parameters: Parameters = field(default_factory=dict)
+    shorthand: str = ""
+    features: Sequence[Feature] = ()
+    records: Sequence[Record] = ()
+    known_bad: Sequence[str] = ()
+    driver: str | None = None
+    requires: Sequence[str] = ()
+    preload: Sequence[str] = ()
+    primitives: Sequence[str] = ()
+    verifier: str | None = None
+    stages: list[Stage] = field(default_factory=list, init=False)
+    validation_stage: Stage | None = field(default=None, init=False)
+    test_stage: Stage | None = field(default=None, init=False)
+    baselines: list[Baseline] = field(default_factory=list, init=False)
+    folder: Path = field(default=Path(), init=False)
+    """Set by the loader."""
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        texts = [self.objective] if isinstance(self.objective, str) else self.objective
+        return tuple(Objective.parse(text) for text in texts)
+
+    def stage(
+        self,
+        *,
+        timeout_s: float = 10.0,
+        memory_mb: int = 1024,
+        cores: int = 1,
+        exclusive: bool = False,
+        pass_mark: Number | None = None,
+    ) -> Callable[[F], F]:
+        """Adds a training stage; stages run in the order they are defined."""
+
+        def add(function: F) -> F:
+            self.stages.append(
+                Stage(
+                    name=function.__name__,
+                    function=function,  # type: ignore[arg-type]
+                    timeout_s=timeout_s,
+                    memory_mb=memory_mb,
+                    cores=cores,
+                    exclusive=exclusive,
+                    pass_mark=pass_mark,
+                )
+            )
+            return function
+
+        return add
+
+    def validation(
+        self, *, timeout_s: float = 30.0, memory_mb: int = 1024, exclusive: bool = False
+    ) -> Callable[[F], F]:
+        """Sets the evaluation on fresh draws that picks champions."""
+
+        def add(function: F) -> F:
+            self.validation_stage = Stage(
+                name=function.__name__,
+                function=function,  # type: ignore[arg-type]
+                timeout_s=timeout_s,
+                memory_mb=memory_mb,
+                exclusive=exclusive,
+            )
+            return function
+
+        return add
+
+    def test(
+        self, *, timeout_s: float = 60.0, memory_mb: int = 1024, exclusive: bool = False
+    ) -> Callable[[F], F]:
+        """Sets the evaluation that is drawn at the end and scored once."""
+
+        def add(function: F) -> F:
+            self.test_stage = Stage(
+                name=function.__name__,
+                function=function,  # type: ignore[arg-type]
+                timeout_s=timeout_s,
+                memory_mb=memory_mb,
+                exclusive=exclusive,
+            )
+            return function
+
+        return add
+
+    def baseline(self, name: str) -> Callable[[F], F]:
+        """Adds a computed reference; it gets the same keywords as a stage, without a candidate."""
+
+        def add(function: F) -> F:
+            self.baselines.append(Baseline(name=name, function=function))  # type: ignore[arg-type]
+            return function
+
+        return add
+
+    def read(self, file: str) -> str:
+        """The text of one file of the problem's folder."""
+        try:
+            return (self.folder / file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProblemError(f"{self.name}: cannot read {self.folder / file}: {error}") from error
+
+    def resolve(self, shorthand: str = "", settings: Mapping[str, str] | None = None) -> dict[str, object]:
+        """The parameters with defaults, shorthand and `--set` applied, each checked for its type."""
+        chosen: dict[str, str] = {}
+        if shorthand:
+            if not self.shorthand:
+                raise ProblemError(f"{self.name} takes no shorthand, but ':{shorthand}' was given")
+            pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(self.shorthand))
+            match = re.fullmatch(pattern, shorthand)
+            if match is None:
+                raise ProblemError(f"{self.name}:{shorthand}: expected {self.name}:{self.shorthand}")
+            chosen.update(match.groupdict())
+        chosen.update(settings or {})
+        for name in chosen:
+            if name not in self.parameters:
+                known = ", ".join(self.parameters) or "none"
+                raise ProblemError(f"{self.name} has no parameter {name!r}; it has: {known}")
+        return {name: _value(self.name, name, default, chosen.get(name)) for name, default in self.parameters.items()}
+
+
+def _value(problem: str, name: str, default: object, text: str | None) -> object:
+    if isinstance(default, tuple):
+        if text is None:
+            return default[0]
+        for choice in default:
+            if str(choice) == text:
+                return choice
+        raise ProblemError(f"{problem}: {name}={text} is none of {', '.join(map(str, default))}")
+    if text is None:
+        return default
+    try:
+        match default:
+            case bool():
+                return {"true": True, "false": False}[text.lower()]
+            case int():
+                return int(text)
+            case float():
+                return float(text)
+            case _:
+                return text
+    except (ValueError, KeyError):
+        raise ProblemError(f"{problem}: {name}={text} is not {type(default).__name__}, as its default {default} is") from None
