@@ -1,0 +1,268 @@
+"""The normal form of Python source: what two texts share when they are the same program.
+
+Left out: positions, comments, layout, redundant parentheses, docstrings and other statements that
+are a mere constant, `pass`. Locals of a function are numbered in order of appearance, so that
+renaming them changes nothing; parameters keep their names (a caller may use them as keywords), and
+so does everything in a function that could look at its own names (`locals`, `eval` ...).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+_LOOKS_AT_NAMES = re.compile(r"\b(?:locals|vars|dir|eval|exec|globals)\b")
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_NOTHING_BOUND = frozenset({ast.Constant, ast.Pass, ast.Break, ast.Continue})
+
+
+@dataclass(frozen=True, slots=True)
+class NormalForm:
+    """The canonical text, and for each node of the tree that has a position its line."""
+
+    text: str
+    node_lines: tuple[int, ...]
+
+
+def parse(text: str) -> ast.Module | None:
+    """The syntax tree, or None where Python refuses the text or gives up on its depth."""
+    try:
+        if "\\" not in text:
+            return ast.parse(text)
+        with warnings.catch_warnings():
+            # an invalid escape is the candidate's affair; here it would be printed
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def normal_form(text: str) -> NormalForm | None:
+    """The normal form, or None for text that does not parse as Python."""
+    tree = parse(text)
+    if tree is None:
+        return None
+    writer = _Writer(rename=_LOOKS_AT_NAMES.search(text) is None)
+    try:
+        writer.body(tree.body, None)
+    except RecursionError:
+        return None
+    return NormalForm(" ".join(writer.out), tuple(writer.lines))
+
+
+@dataclass(slots=True)
+class _Scope:
+    """Names bound in one scope.
+
+    Attributes:
+        names: The number of a renamed local, 0 before its first use, None for a name that stays.
+        foreign: Names declared global or nonlocal.
+    """
+
+    names: dict[str, int | None]
+    outer: _Scope | None
+    is_class: bool = False
+    foreign: frozenset[str] = field(default_factory=frozenset)
+
+
+class _Writer:
+    """Walks a tree once and writes its canonical tokens."""
+
+    __slots__ = ("lines", "locals", "out", "rename")
+
+    def __init__(self, *, rename: bool) -> None:
+        self.out: list[str] = []
+        self.lines: list[int] = []
+        self.locals = 0
+        self.rename = rename
+
+    def body(self, statements: list[ast.stmt], scope: _Scope | None) -> None:
+        self.out.append("[")
+        for statement in statements:
+            if isinstance(statement, ast.Pass):
+                continue
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                continue
+            self.node(statement, scope)
+        self.out.append("]")
+
+    def node(self, node: ast.AST, scope: _Scope | None) -> None:
+        kind = node.__class__
+        fields = node._fields
+        if not fields:  # operators
+            self.out.append(kind.__name__)
+            return
+        if "lineno" in kind._attributes:
+            self.lines.append(node.lineno)  # type: ignore[attr-defined]
+        if kind is ast.Name:
+            self.out.append(self.name(node.id, scope))  # type: ignore[attr-defined]
+            return
+        if kind is ast.Constant:
+            value = node.value  # type: ignore[attr-defined]
+            self.out.append(f"{value.__class__.__name__}:{value!r}")
+            return
+        self.out.append("(" + kind.__name__)
+        if kind in _FUNCTIONS:
+            self.function(node, scope)  # type: ignore[arg-type]
+        elif kind is ast.ClassDef:
+            self.class_(node, scope)  # type: ignore[arg-type]
+        elif kind in _COMPREHENSIONS:
+            self.comprehension(node, scope)
+        else:
+            for name in fields:
+                if name != "ctx":
+                    self.value(getattr(node, name), scope)
+        self.out.append(")")
+
+    def value(self, value: object, scope: _Scope | None) -> None:
+        if isinstance(value, ast.AST):
+            self.node(value, scope)
+        elif isinstance(value, list):
+            if value and isinstance(value[0], ast.stmt):
+                self.body(value, scope)
+            else:
+                self.out.append("[")
+                for item in value:
+                    self.value(item, scope)
+                self.out.append("]")
+        else:
+            self.out.append(repr(value))
+
+    def name(self, name: str, scope: _Scope | None) -> str:
+        innermost = scope
+        while scope is not None:
+            if scope.is_class and scope is not innermost:
+                scope = scope.outer  # functions do not see the names of a class around them
+                continue
+            if name in scope.foreign:
+                return name
+            if name in scope.names:
+                number = scope.names[name]
+                if number is None:
+                    return name
+                if number == 0:
+                    self.locals += 1
+                    number = scope.names[name] = self.locals
+                return f"%{number}"
+            scope = scope.outer
+        return name
+
+    def function(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: _Scope | None
+    ) -> None:
+        if isinstance(node, ast.Lambda):
+            self.value(node.args, scope)
+            self.node(node.body, self.scope([node.body], scope, node.args))
+            return
+        self.out.append(node.name)
+        self.value(getattr(node, "type_params", None), scope)
+        self.value(node.decorator_list, scope)
+        self.value(node.args, scope)
+        self.value(node.returns, scope)
+        self.body(node.body, self.scope(node.body, scope, node.args))
+
+    def class_(self, node: ast.ClassDef, scope: _Scope | None) -> None:
+        self.out.append(node.name)
+        self.value(getattr(node, "type_params", None), scope)
+        self.value(node.decorator_list, scope)
+        self.value(node.bases, scope)
+        self.value(node.keywords, scope)
+        self.body(node.body, self.scope(node.body, scope, None))
+
+    def comprehension(self, node: ast.AST, scope: _Scope | None) -> None:
+        generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
+        bound = _Bound()
+        bound.add(generator.target for generator in generators)
+        inner = _Scope(dict.fromkeys(bound.locals, 0 if self.rename else None), scope)
+        for index, generator in enumerate(generators):
+            self.node(generator.iter, inner if index else scope)
+            self.node(generator.target, inner)
+            self.value(generator.ifs, inner)
+            self.value(generator.is_async, inner)
+        for name in node._fields:
+            if name != "generators":
+                self.value(getattr(node, name), inner)
+
+    def scope(
+        self, body: Iterable[ast.AST], outer: _Scope | None, arguments: ast.arguments | None
+    ) -> _Scope:
+        """The scope of a function with these arguments, or of a class (None), whose names stay."""
+        bound = _Bound()
+        bound.add(body)
+        names: dict[str, int | None] = dict.fromkeys(bound.locals, 0)
+        names.update(dict.fromkeys(bound.fixed))
+        if arguments is not None:
+            names.update(dict.fromkeys(parameters(arguments)))
+        if arguments is None or not self.rename:
+            names = dict.fromkeys(names)
+        return _Scope(names, outer, arguments is None, frozenset(bound.foreign))
+
+
+def parameters(arguments: ast.arguments) -> list[str]:
+    """The names of all parameters, in order."""
+    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    found += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
+    return [argument.arg for argument in found]
+
+
+class _Bound:
+    """Names that a piece of a scope binds, without those of scopes inside it.
+
+    `fixed` are names that stand in the tree as plain text (of functions, imports, exceptions,
+    patterns); they are not renamed.
+    """
+
+    __slots__ = ("fixed", "foreign", "locals")
+
+    def __init__(self) -> None:
+        self.locals: set[str] = set()
+        self.fixed: set[str] = set()
+        self.foreign: set[str] = set()
+
+    def add(self, nodes: Iterable[ast.AST]) -> None:
+        pending = list(nodes)
+        while pending:
+            node = pending.pop()
+            kind = node.__class__
+            if kind is ast.Name:
+                if node.ctx.__class__ is not ast.Load:  # type: ignore[attr-defined]
+                    self.locals.add(node.id)  # type: ignore[attr-defined]
+                continue
+            if kind in _NOTHING_BOUND:
+                continue
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                    self.fixed.add(node.name)
+                    pending += node.decorator_list
+                case ast.Lambda():
+                    pending += node.args.defaults
+                case ast.Global() | ast.Nonlocal():
+                    self.foreign.update(node.names)
+                case ast.alias():
+                    self.fixed.add((node.asname or node.name).split(".")[0])
+                case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                    self.fixed.add(name)
+                    pending += ast.iter_child_nodes(node)
+                case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                    self.fixed.add(name)
+                    pending += ast.iter_child_nodes(node)
+                case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                    # only an assignment expression in it binds a name out here
+                    self.locals.update(
+                        inner.target.id
+                        for inner in ast.walk(node)
+                        if isinstance(inner, ast.NamedExpr)
+                    )
+                case _:
+                    for name in node._fields:
+                        value = getattr(node, name)
+                        if value.__class__ is list:
+                            pending += [item for item in value if isinstance(item, ast.AST)]
+                        elif isinstance(value, ast.AST) and value._fields:
+                            pending.append(value)
