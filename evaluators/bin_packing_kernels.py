@@ -1,0 +1,136 @@
+"""The compiled inner loops of online bin packing; imported when first used, as numba is heavy.
+
+All take and give int64 (ranks: int16) and read every argument but the last as read-only. They
+trust their arguments: sizes in [1, capacity], arrays long enough. `bin_packing` checks that.
+
+Compiled code is cached on disk, and a cache file is code that is loaded without a question. So it
+is kept only beside this file, in the user's own cache folder or in a NUMBA_CACHE_DIR that nobody
+else may write to; a sandboxed candidate can write to none of them. Where no such folder is
+writable every process compiles anew, about a second.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+F = TypeVar("F", bound=Callable[..., object])
+Row = NDArray[np.int64]
+
+ITEMS = types.Array(types.int64, 1, "C", readonly=True)
+BINS = types.Array(types.int64, 1, "C")
+RANKS = types.Array(types.int16, 2, "C", readonly=True)
+INT = types.int64
+
+
+def _cache_is_ours() -> bool:
+    folder = os.environ.get("NUMBA_CACHE_DIR", "")
+    if not folder or not os.path.isdir(folder):
+        return True
+    status = os.stat(folder)
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _compiled(*signature: types.Type, gives: types.Type) -> Callable[[F], F]:
+    def compile_now(function: F) -> F:
+        form = gives(*signature)
+        if _cache_is_ours():
+            try:
+                return cast(F, numba.njit(form, cache=True)(function))
+            except (RuntimeError, OSError):
+                pass  # numba found no folder to write to, or it is full
+        return cast(F, numba.njit(form)(function))
+
+    return compile_now
+
+
+@_compiled(ITEMS, INT, RANKS, BINS, gives=INT)
+def pack_by_ranks(items: Row, capacity: int, ranks: NDArray[np.int16], bins: Row) -> int:
+    """Fills `bins` by the rank table, gives the number of bins.
+
+    Bins with the same space left are interchangeable, so only a histogram over the space left is
+    searched; which bin stands for a level is kept in a stack per level (`top`, `below`).
+    """
+    top = np.full(capacity + 1, -1, dtype=np.int64)
+    below = np.empty(len(items), dtype=np.int64)
+    opened = 0
+    for position in range(len(items)):
+        item = items[position]
+        best = capacity
+        best_rank = ranks[item, capacity]
+        for remaining in range(capacity - 1, item - 1, -1):
+            if top[remaining] >= 0 and ranks[item, remaining] >= best_rank:
+                best = remaining
+                best_rank = ranks[item, remaining]
+        if best == capacity:
+            chosen = opened
+            opened += 1
+        else:
+            chosen = top[best]
+            top[best] = below[chosen]
+        bins[position] = chosen
+        below[chosen] = top[best - item]
+        top[best - item] = chosen
+    return opened
+
+
+@_compiled(ITEMS, INT, BINS, gives=INT)
+def pack_first_fit(items: Row, capacity: int, bins: Row) -> int:
+    """Fills `bins` by first fit, gives the number of bins."""
+    remaining = np.empty(len(items), dtype=np.int64)
+    opened = 0
+    first_open = 0
+    for position in range(len(items)):
+        item = items[position]
+        chosen = first_open
+        while chosen < opened and remaining[chosen] < item:
+            chosen += 1
+        if chosen == opened:
+            remaining[chosen] = capacity
+            opened += 1
+        remaining[chosen] -= item
+        bins[position] = chosen
+        while first_open < opened and remaining[first_open] == 0:
+            first_open += 1
+    return opened
+
+
+@_compiled(ITEMS, ITEMS, BINS, gives=types.void)
+def fill(items: Row, bins: Row, loads: Row) -> None:
+    """Adds every item's size to the load of its bin."""
+    for position in range(len(items)):
+        loads[bins[position]] += items[position]
+
+
+@_compiled(ITEMS, INT, ITEMS, BINS, gives=types.void)
+def behaviour(items: Row, capacity: int, bins: Row, counts: Row) -> None:
+    """Counts what `bin_packing.behaviour` reports, from a valid packing.
+
+    counts: bins opened, those of them while the item fitted into an open bin, items put into
+    open bins, space left by those, summed.
+    """
+    remaining = np.full(len(items), capacity, dtype=np.int64)
+    histogram = np.zeros(capacity + 1, dtype=np.int64)
+    for position in range(len(items)):
+        item = items[position]
+        chosen = bins[position]
+        before = remaining[chosen]
+        if before == capacity:
+            counts[0] += 1
+            for space in range(item, capacity):
+                if histogram[space] > 0:
+                    counts[1] += 1
+                    break
+        else:
+            histogram[before] -= 1
+            counts[2] += 1
+            counts[3] += before - item
+        remaining[chosen] = before - item
+        histogram[before - item] += 1
