@@ -1,1 +1,51 @@
-""""""
+"""The island database of a run: one file, one writer (`Store`), any number of readers (`Reader`).
+
+Exceptions: `StoreError` where the file cannot be used; mistakes of the caller are `ValueError`.
+"""
+
+from islands_db.fingerprint import MEASURED, fingerprint
+from islands_db.reader import Reader
+from islands_db.records import (
+    JSON,
+    Axis,
+    Counts,
+    Fate,
+    IslandCounts,
+    Outcome,
+    Placement,
+    ProgramText,
+    Sample,
+    Settings,
+    Status,
+    StoredEvent,
+    StoredProgram,
+    StoredProposal,
+    StoreError,
+    Tally,
+    Verdict,
+)
+from islands_db.store import Store
+
+__all__ = [
+    "JSON",
+    "MEASURED",
+    "Axis",
+    "Counts",
+    "Fate",
+    "IslandCounts",
+    "Outcome",
+    "Placement",
+    "ProgramText",
+    "Reader",
+    "Sample",
+    "Settings",
+    "Status",
+    "Store",
+    "StoreError",
+    "StoredEvent",
+    "StoredProgram",
+    "StoredProposal",
+    "Tally",
+    "Verdict",
+    "fingerprint",
+]

@@ -1,0 +1,130 @@
+"""How the database is opened: pragmas, the writer's lock, and faults as one line.
+
+Guards against: a file that is missing, of another program, cut short or damaged, from a newer
+version, or in use by another writer. Not against: damage in a page that opening does not read when
+the file is larger than `CHECKED_BYTES`; `damage` reads every page.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from islands_db import migrations
+from islands_db.records import StoreError
+
+CHECKED_BYTES = 64 * 2**20
+"""Files up to this size are checked page by page whenever a writer opens them (about 0.1 s)."""
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into a `StoreError` that names the file."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise StoreError(f"{path}: refused as inconsistent: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}; {_advice(error)}") from error
+
+
+def _advice(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "not a database" in text:
+        return "expected the database of a run"
+    if "malformed" in text or "corrupt" in text:
+        return "the file is damaged or cut short; restore it from a copy"
+    if "full" in text:
+        return "free some disk space and resume: what was committed is safe"
+    if "readonly" in text or "unable to open" in text:
+        return "check the permissions of the file and its folder"
+    if "locked" in text:
+        return "another program is writing to it; close that and try again"
+    return "what was committed is safe; resume to go on"
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """A connection without implicit transactions, in WAL mode, that never checkpoints by itself."""
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection; also to a run that is being written or whose writer was killed."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+            raise
+        # No log, and none can come up in a folder that is read-only: the file is all there is.
+        connection = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def require(path: Path) -> None:
+    """Refuses a path that is no file or no SQLite database of ours, before anything touches it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such database; is the run's name right?") from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(head) < 100 and head.startswith(b"SQLite format 3"[: len(head)]):
+        raise StoreError(f"{path}: the file is cut short; restore it from a copy")
+    if not head.startswith(b"SQLite format 3\0"):
+        raise StoreError(f"{path}: not a database; expected the database of a run")
+
+
+def require_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses another program's database and one from a newer version."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != migrations.APPLICATION_ID:
+        raise StoreError(f"{path}: a database, but not of a run")
+    newest = len(migrations.scripts())
+    migrations.refuse_newer(migrations.user_version(connection), newest, name=str(path))
+
+
+def damage(connection: sqlite3.Connection) -> list[str]:
+    """What a full check of the file finds wrong, one line each; it reads every page."""
+    rows = connection.execute("PRAGMA quick_check(20)").fetchall()
+    found = [str(row[0]) for row in rows if row[0] != "ok"]
+    for table, _, target, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
+        found.append(f"a row of {table} refers to a missing row of {target}")
+    return found
+
+
+class WriterLock:
+    """Keeps a second writer out; released when the process ends, however it ends.
+
+    The lock is on a file of its own beside the database: SQLite's locks on the database file are
+    lost when any descriptor of that file is closed in the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        name = path.with_name(path.name + "-lock")
+        try:
+            self._descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"{name}: cannot be created: {error.strerror}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise StoreError(f"{path}: in use by another process; only one may write") from None
+
+    def release(self) -> None:
+        os.close(self._descriptor)

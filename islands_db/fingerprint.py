@@ -1,0 +1,72 @@
+"""Whether two runs came to the same end: a hash over everything that chance does not decide."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from islands_db import connections
+
+MEASURED: Mapping[str, tuple[str, ...]] = {
+    "attempts": ("propose_s", "created", "settled"),
+    "verdicts": ("wall_s", "cpu_s", "memory_bytes"),
+    "events": ("created",),
+}
+"""Columns that hold what a clock or a meter read, by table; nothing is decided by them."""
+
+_LEFT_OUT: Mapping[str, tuple[str, ...]] = {
+    # The same text may be packed differently by another zlib; its hash stands for it.
+    "sources": ("base", "body"),
+    # Verdicts outside training come when a worker is free for them.
+    "verdicts": ("position",),
+}
+
+_PROCESS = ("meta", "events")
+"""Tables that tell of the process: its name, its workers, its pauses and resumptions."""
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """A hash of the search: equal for two runs exactly when they decided and found the same.
+
+    Covered are settings, attempts, programs and their texts, verdicts, populations, archives,
+    totals and held results; left out are the columns of `MEASURED`, the run's own values and its
+    events. The order of rows does not count.
+
+    Raises:
+        StoreError: the file is no run's database.
+    """
+    path = Path(path)
+    connections.require(path)
+    total = sha256()
+    with connections.faults(path):
+        connection = connections.connect_reader(path)
+        try:
+            connections.require_ours(connection, path)
+            connection.execute("BEGIN")
+            for table in _tables(connection):
+                columns = ", ".join(_columns(connection, table))
+                total.update(f"{table}({columns})\n".encode())
+                for row in connection.execute(
+                    f"SELECT {columns} FROM {table} ORDER BY {columns}"  # noqa: S608
+                ):
+                    total.update(f"{row!r}\n".encode())
+        finally:
+            connection.close()
+    return total.hexdigest()
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        " ORDER BY name"
+    )
+    return [name for (name,) in found if name not in _PROCESS]
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    without = {*MEASURED.get(table, ()), *_LEFT_OUT.get(table, ())}
+    found = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,))
+    return [f'"{name}"' for (name,) in found if name not in without]

@@ -1,0 +1,305 @@
+"""Reading a run, finished or live, beside its writer: programs, lineage, proposals, figures.
+
+Each call sees one committed state; two calls on a live run may see different ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from islands_db import connections, rows
+from islands_db.records import (
+    JSON,
+    Counts,
+    Fate,
+    IslandCounts,
+    Settings,
+    StoredEvent,
+    StoredProgram,
+    StoredProposal,
+    StoreError,
+    Tally,
+    Verdict,
+)
+from islands_db.texts import Texts
+
+
+class Reader:
+    """A run's database, open for reading only; belongs to the thread that opened it.
+
+    Raises:
+        StoreError: it is missing, not ours, damaged, or from a newer version.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        connections.require(self.path)
+        with connections.faults(self.path):
+            connection = connections.connect_reader(self.path)
+            try:
+                connections.require_ours(connection, self.path)
+            except BaseException:
+                connection.close()
+                raise
+        self._database = Database(connection, recursive_triggers=False, execute_plugins=False)
+        self._texts = Texts(connection)
+
+    def close(self) -> None:
+        self._database.conn.close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def settings(self) -> Settings:
+        return rows.settings_value(str(self._all("SELECT value FROM settings")[0]["value"]))
+
+    @property
+    def meta(self) -> Mapping[str, JSON]:
+        """The run's own values as they stand now."""
+        return {
+            str(row["key"]): rows.json_value(str(row["value"]))
+            for row in self._all("SELECT key, value FROM meta")
+        }
+
+    def program(self, program: int) -> StoredProgram:
+        """One program with its verdicts.
+
+        Raises:
+            StoreError: there is no such program.
+        """
+        found = self._programs(f"{rows.PROGRAM} WHERE p.id = ?", program)
+        if not found:
+            raise StoreError(f"{self.path}: no program {program}")
+        return found[0]
+
+    def files(self, program: int) -> dict[str, str]:
+        """The program's files, path to text.
+
+        Raises:
+            StoreError: there is no such program.
+        """
+        with connections.faults(self.path):
+            files = self._texts.files(program)
+        if not files:
+            raise StoreError(f"{self.path}: no program {program}")
+        return files
+
+    def verdicts(self, program: int) -> list[Verdict]:
+        """Everything the stages said of a program, in the order it came."""
+        return [
+            rows.verdict_value(row)
+            for row in self._all(
+                f"SELECT {rows.VERDICT} FROM verdicts WHERE program = ? ORDER BY position",  # noqa: S608
+                program,
+            )
+        ]
+
+    def find(self, text: str) -> int:
+        """The program a person means: "best", "champion", an id, or the start of a hash.
+
+        The best leads in training, the champion in validation.
+
+        Raises:
+            StoreError: nothing fits, or several do.
+        """
+        if text in ("best", "champion"):
+            split = "training" if text == "best" else "validation"
+            leaders = self._leaders(1, split)
+            if not leaders:
+                raise StoreError(f"{self.path}: no program has a score in {split} yet")
+            return leaders[0]
+        if text.isascii() and text.isdigit():
+            if self._all("SELECT id FROM programs WHERE id = ?", int(text[:18])):
+                return int(text)
+            if len(text) < _SHORTEST_PREFIX:
+                raise StoreError(f"{self.path}: no program {text}")
+        return self._by_prefix(text)
+
+    def _by_prefix(self, text: str) -> int:
+        prefix = text.lower()
+        fitting = [
+            (int(str(row["id"])), str(row["hash"]))
+            for row in self._all(
+                "SELECT id, hash FROM programs"
+                " WHERE hash >= ? AND hash < ? AND rung IS NOT NULL ORDER BY hash LIMIT 3",
+                prefix,
+                prefix + "\U0010ffff",
+            )
+        ]
+        if not fitting or not prefix:
+            raise StoreError(
+                f"{self.path}: no program {text!r}; expected an id, the start of a hash,"
+                " 'best' or 'champion'"
+            )
+        if len(fitting) > 1:
+            some = ", ".join(f"{number} ({hash[:12]})" for number, hash in fitting)
+            raise StoreError(f"{self.path}: {text!r} fits several programs: {some}")
+        return fitting[0][0]
+
+    def lineage(self, program: int) -> list[StoredProgram]:
+        """The line of parents from the seed down to the program, it included."""
+        found = self._programs(
+            "WITH RECURSIVE line (id, depth) AS ("
+            " SELECT ?, 0 UNION ALL SELECT a.parent, line.depth + 1 FROM line"
+            " JOIN programs p ON p.id = line.id JOIN attempts a ON a.attempt = p.attempt"
+            f" WHERE a.parent IS NOT NULL) {rows.PROGRAM}"
+            " JOIN line ON line.id = p.id ORDER BY line.depth DESC",  # noqa: S608
+            program,
+        )
+        if not found:
+            raise StoreError(f"{self.path}: no program {program}")
+        return found
+
+    def children(self, program: int) -> list[StoredProgram]:
+        """The programs that were made from this one as parent."""
+        return self._programs(
+            f"{rows.PROGRAM} WHERE a.parent = ? AND a.program = p.id ORDER BY p.id", program
+        )
+
+    def top(self, count: int, split: str = "training") -> list[StoredProgram]:
+        """The best programs, best first.
+
+        Training ranks by rung and fitness; the other splits by the mean fitness over a program's
+        verdicts there, of those that have a fitness in each.
+        """
+        return [self.program(program) for program in self._leaders(count, split)]
+
+    def _leaders(self, count: int, split: str) -> list[int]:
+        if split == "training":
+            found = self._all(
+                "SELECT id FROM programs WHERE fitness IS NOT NULL"
+                " ORDER BY rung DESC, fitness DESC, id LIMIT ?",
+                count,
+            )
+        else:
+            found = self._all(
+                "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"
+                " GROUP BY program HAVING count(fitness) = count(*)"
+                " ORDER BY avg(fitness) DESC, program LIMIT ?",
+                split,
+                count,
+            )
+        return [int(str(row["id"])) for row in found]
+
+    def proposals(
+        self,
+        *,
+        attempt: int | None = None,
+        program: int | None = None,
+        parent: int | None = None,
+    ) -> list[StoredProposal]:
+        """Attempts in order: all, or those that fit every condition given.
+
+        Args:
+            attempt: This one.
+            program: Those that came to this program: the one that made it, and its duplicates.
+            parent: Those that started from this program, whatever became of them.
+        """
+        conditions, values = ["1"], []
+        if attempt is not None:
+            conditions.append("attempt = ?")
+            values.append(attempt)
+        if program is not None:
+            conditions.append(
+                "attempt IN (SELECT attempt FROM programs WHERE id = ? UNION ALL"
+                " SELECT attempt FROM attempts WHERE duplicate_of = ?)"
+            )
+            values += [program, program]
+        if parent is not None:
+            conditions.append("parent = ?")
+            values.append(parent)
+        return [
+            rows.proposal_value(row)
+            for row in self._all(
+                f"SELECT {rows.PROPOSAL} FROM attempts"  # noqa: S608
+                f" WHERE {' AND '.join(conditions)} ORDER BY attempt",
+                *values,
+            )
+        ]
+
+    def events(self, kind: str | None = None) -> list[StoredEvent]:
+        """What happened to the run, in order."""
+        return [
+            rows.event_value(row)
+            for row in self._all(
+                "SELECT id, kind, data, created FROM events"
+                " WHERE ?1 IS NULL OR kind = ?1 ORDER BY id",
+                kind,
+            )
+        ]
+
+    def counts(self) -> Counts:
+        """The run's figures from its running totals, in one consistent state."""
+        with connections.faults(self.path), self._snapshot():
+            tallies = {
+                (str(row["proposer"]), Fate(str(row["fate"]))): Tally(
+                    attempts=row["attempts"], programs=row["programs"], cost_usd=row["cost_usd"]
+                )
+                for row in self._database.query("SELECT * FROM tallies")
+            }
+            (pending,) = self._database.query(
+                "SELECT count(*) AS n FROM attempts WHERE fate IS NULL"
+            )
+            islands = [self._island(island) for island in range(self.settings.islands)]
+            best = [
+                (row["id"], row["fitness"])
+                for row in self._database.query(
+                    "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL"
+                    " ORDER BY rung DESC, fitness DESC, id LIMIT 1"
+                )
+            ]
+        return rows.counts_value(
+            tallies, pending=pending["n"], islands=islands, best=best[0] if best else None
+        )
+
+    def _island(self, island: int) -> IslandCounts:
+        sizes = self._all(
+            "SELECT (SELECT count(*) FROM members WHERE island = ?1) AS size,"
+            " (SELECT count(*) FROM elites WHERE island = ?1) AS elites",
+            island,
+        )[0]
+        best = self._all(
+            "SELECT p.id, p.rung, p.fitness FROM members m JOIN programs p ON p.id = m.program"
+            " WHERE m.island = ? ORDER BY p.rung DESC, p.fitness DESC, p.id LIMIT 1",
+            island,
+        )
+        found = best[0] if best else {"id": None, "rung": None, "fitness": None}
+        return IslandCounts(
+            size=sizes["size"],
+            elites=sizes["elites"],
+            best=found["id"],
+            best_rung=found["rung"] or 0,
+            best_fitness=found["fitness"],
+        )
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        self._database.conn.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._database.conn.execute("COMMIT")
+
+    def _programs(self, query: str, *values: object) -> list[StoredProgram]:
+        return [
+            rows.program_value(row, self.verdicts(int(str(row["id"]))))
+            for row in self._all(query, *values)
+        ]
+
+    def _all(self, query: str, *values: object) -> list[dict[str, Any]]:
+        with connections.faults(self.path):
+            return list(self._database.query(query, values))
+
+
+_SHORTEST_PREFIX = 4
+"""Digits alone are an id; as the start of a hash they need this many."""

@@ -1,0 +1,243 @@
+"""The records that cross the border of the database: plain, frozen, without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+
+class StoreError(Exception):
+    """The run's database cannot be used; the message says what, where and what to do."""
+
+
+class Fate(StrEnum):
+    """What became of one attempt. Only `EVALUATED` and `SEED` have verdicts."""
+
+    SEED = "seed"
+    EVALUATED = "evaluated"
+    NO_ANSWER = "no_answer"
+    UNPARSABLE = "unparsable"
+    BAD_PATCH = "bad_patch"
+    OUTSIDE_BLOCK = "outside_block"
+    NO_OP = "no_op"
+    DUPLICATE = "duplicate"
+    EVALUATOR_ERROR = "evaluator_error"
+
+
+class Status(StrEnum):
+    """How one stage ended. Only `OK` has values."""
+
+    OK = "ok"
+    INVALID = "invalid"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    CRASH = "crash"
+    VIOLATION = "violation"
+    EVALUATOR_ERROR = "evaluator_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One archive axis: [low, high] in `cells` equal cells; values outside go to the outer ones."""
+
+    name: str
+    low: float
+    high: float
+    cells: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the islands work; stored with the run, the same on every resume."""
+
+    islands: int = 4
+    axes: tuple[Axis, ...] = ()
+    population: int = 200
+    inspirations: int = 2
+    migration_every: int = 400
+    """Attempts between two migrations around the ring; 0 switches them off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What an attempt starts from: drawn when the attempt begins and stored with it."""
+
+    attempt: int
+    island: int
+    parent: int | None
+    """Program id; None for a seed or a program handed in."""
+    inspirations: tuple[int, ...] = ()
+    proposer: str
+    note: str = ""
+    """What the proposer needs to do it again, e.g. which seed file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one stage said of one program; `exact` has the values as text ("7/3"), `values` rounded."""
+
+    stage: str
+    split: str
+    status: Status
+    reason: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+    exact: Mapping[str, str] = field(default_factory=dict)
+    features: Mapping[str, float] = field(default_factory=dict)
+    fitness: float | None = None
+    """The first objective, higher is better; what ranks validation and test verdicts."""
+    feedback: str = ""
+    stderr: str = ""
+    tier: str = ""
+    seed: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramText:
+    """A program's content and the two hashes it is recognised by."""
+
+    hash: str
+    syntax_hash: str
+    files: Mapping[str, str]
+    length: int
+    """Syntax-tree nodes inside the EVOLVE-BLOCKs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an attempt ended; one transaction stores it with every state it changes.
+
+    `rung` counts the stages passed; `fitness` is the first objective of the last stage reached,
+    higher is better, or None where no stage gave a score. Programs compare by (rung, fitness).
+    """
+
+    fate: Fate
+    reason: str = ""
+    operator: str = ""
+    diff: str = ""
+    program: ProgramText | None = None
+    duplicate_of: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    rung: int = 0
+    fitness: float | None = None
+    features: Mapping[str, float] = field(default_factory=dict)
+    propose_s: float = 0.0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What the islands did with an outcome."""
+
+    program: int | None = None
+    """Id of the stored program."""
+    joined: bool = False
+    """It entered its island's population."""
+    elite: bool = False
+    """It took a cell of the archive."""
+    best: bool = False
+    """It is the best program of the run so far (training)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredProgram:
+    """One program as readers see it."""
+
+    id: int
+    attempt: int
+    island: int
+    parent: int | None
+    inspirations: tuple[int, ...]
+    generation: int
+    proposer: str
+    operator: str
+    diff: str
+    hash: str
+    syntax_hash: str
+    length: int
+    rung: int
+    fitness: float | None
+    created: str
+    """UTC, ISO 8601; for display only."""
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredProposal:
+    """One attempt as readers see it; `fate` is None while it is under way."""
+
+    attempt: int
+    island: int
+    parent: int | None
+    inspirations: tuple[int, ...]
+    proposer: str
+    note: str
+    fate: Fate | None
+    reason: str
+    operator: str
+    diff: str
+    program: int | None
+    duplicate_of: int | None
+    propose_s: float
+    cost_usd: float
+    created: str
+    """UTC, ISO 8601; for display only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """Something that happened to the run itself."""
+
+    id: int
+    kind: str
+    data: Mapping[str, JSON]
+    created: str
+    """UTC, ISO 8601; for display only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the attempts of one proposer that met one fate come to."""
+
+    attempts: int
+    programs: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IslandCounts:
+    """One island: members, occupied cells, and the best of its population."""
+
+    size: int
+    elites: int
+    best: int | None
+    best_rung: int
+    best_fitness: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """The run's figures, read from running totals."""
+
+    attempts: int
+    """Attempts that have ended."""
+    pending: int
+    """Attempts under way."""
+    evaluated: int
+    """Programs judged, seeds included."""
+    programs: int
+    """Programs stored."""
+    cost_usd: float
+    fates: Mapping[Fate, int]
+    proposers: Mapping[str, Mapping[Fate, Tally]]
+    islands: tuple[IslandCounts, ...]
+    elites: int
+    """Occupied cells, all islands together."""
+    best: tuple[int, float] | None
+    """Program and fitness of the best in training."""

@@ -1,0 +1,40 @@
+"""Who leaves a full population: the worst, but no holder of an archive cell while others are there.
+
+Steady-state replacement of the worst (GENITOR) with the elites of the grid kept, so that a crowd of
+near-copies of the best cannot push out what differs. A newcomer equal to the worst replaces it:
+neutral changes may drift.
+
+Source: Whitley, "The GENITOR algorithm and selection pressure", ICGA 3 (1989), 116-121.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from islands_db.pool import Columns
+
+
+def leaver(columns: Columns, *, rung: int, fitness: float) -> int | None:
+    """The slot that a newcomer takes in a full population; None when it is worse than all there.
+
+    Of equally bad ones the longest there leaves.
+    """
+    slots = np.flatnonzero(~columns.elite)
+    if not len(slots):
+        slots = np.arange(len(columns))
+    for column in (columns.rung, columns.fitness, columns.joined):
+        values = column[slots]
+        slots = slots[values == values.min()]
+    worst = int(slots[0])
+    if (columns.rung[worst], columns.fitness[worst]) > (rung, fitness):
+        return None
+    return worst
+
+
+def best(columns: Columns) -> int:
+    """The slot of the best program; of equals the one that is older in the run."""
+    slots = np.arange(len(columns))
+    for column in (-columns.rung, -columns.fitness, columns.program):
+        values = column[slots]
+        slots = slots[values == values.min()]
+    return int(slots[0])
