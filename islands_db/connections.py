@@ -10,15 +10,20 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import msgspec
 
 from islands_db import migrations
 from islands_db.records import StoreError
 
 CHECKED_BYTES = 64 * 2**20
 """Files up to this size are checked page by page whenever a writer opens them (about 0.1 s)."""
+
+_RESTORE = "restore the file from a copy"
 
 
 @contextmanager
@@ -30,6 +35,8 @@ def faults(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: refused as inconsistent: {error}") from error
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}; {_advice(error)}") from error
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise StoreError(f"{path}: a stored value is damaged: {error}; {_RESTORE}") from error
 
 
 def _advice(error: sqlite3.Error) -> str:
@@ -37,7 +44,7 @@ def _advice(error: sqlite3.Error) -> str:
     if "not a database" in text:
         return "expected the database of a run"
     if "malformed" in text or "corrupt" in text:
-        return "the file is damaged or cut short; restore it from a copy"
+        return _RESTORE
     if "full" in text:
         return "free some disk space and resume: what was committed is safe"
     if "readonly" in text or "unable to open" in text:
@@ -75,6 +82,32 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def draft(path: Path) -> Iterator[sqlite3.Connection]:
+    """A new database that appears at `path` when the block ends well, and not at all otherwise."""
+    unfinished = path.with_name(path.name + "-new")
+    for stale in (unfinished, path):
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            # A log left behind by a removed database would be read into the new one.
+            stale.with_name(stale.name + suffix).unlink(missing_ok=True)
+    connection = sqlite3.connect(unfinished, isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+    unfinished.rename(path)
+
+
+def checkpoint(path: Path) -> bool:
+    """Copies the log into the database as far as readers allow; True when all is copied."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        busy, logged, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    finally:
+        connection.close()
+    return not busy and logged == copied
+
+
 def require(path: Path) -> None:
     """Refuses a path that is no file or no SQLite database of ours, before anything touches it."""
     try:
@@ -85,7 +118,7 @@ def require(path: Path) -> None:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     if len(head) < 100 and head.startswith(b"SQLite format 3"[: len(head)]):
-        raise StoreError(f"{path}: the file is cut short; restore it from a copy")
+        raise StoreError(f"{path}: cut short; {_RESTORE}")
     if not head.startswith(b"SQLite format 3\0"):
         raise StoreError(f"{path}: not a database; expected the database of a run")
 
@@ -96,6 +129,13 @@ def require_ours(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path}: a database, but not of a run")
     newest = len(migrations.scripts())
     migrations.refuse_newer(migrations.user_version(connection), newest, name=str(path))
+
+
+def require_sound(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses a damaged file, as far as a check in reasonable time can tell."""
+    if path.stat().st_size <= CHECKED_BYTES:
+        for fault in damage(connection)[:1]:
+            raise StoreError(f"{path}: damaged ({fault}); {_RESTORE}")
 
 
 def damage(connection: sqlite3.Connection) -> list[str]:

@@ -11,30 +11,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from islands_db.pool import NO_CELL, Entrant, Pool
-from islands_db.records import Fate, Settings
+from islands_db.records import Fate, IslandCounts, Settings
 from islands_db.selection import migration, mix
 from islands_db.selection.inspirations import inspirations
 from islands_db.selection.replacement import best, leaver
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Slot:
     """One slot of a population or an archive, as its table holds it."""
 
     island: int
-    slot: int
+    number: int
     program: int
     joined: int
 
 
 @dataclass(slots=True)
 class Changes:
-    """The slots an outcome has written, and what that means for its own program."""
+    """The slots that a program has taken."""
 
-    members: list[Row] = field(default_factory=list)
-    elites: list[Row] = field(default_factory=list)
-    joined: bool = False
-    elite: bool = False
+    members: list[Slot] = field(default_factory=list)
+    elites: list[Slot] = field(default_factory=list)
 
 
 class Island:
@@ -56,7 +54,7 @@ class Island:
             return None
         return columns.entrant(best(columns))
 
-    def join(self, entrant: Entrant, now: int) -> Row | None:
+    def join(self, entrant: Entrant, now: int) -> Slot | None:
         """Takes the program into the population, unless it is there or too bad for it."""
         if entrant.program in self._slot_of_program:
             return None
@@ -69,9 +67,9 @@ class Island:
         if slot < population.size:
             del self._slot_of_program[int(population.columns.program[slot])]
         self.put_member(slot, entrant, now)
-        return Row(self.index, slot, entrant.program, now)
+        return Slot(self.index, slot, entrant.program, now)
 
-    def settle_cell(self, entrant: Entrant, now: int) -> Row | None:
+    def settle_cell(self, entrant: Entrant, now: int) -> Slot | None:
         """Gives the program its cell of the archive if that is free or held by a lesser one.
 
         Of equals the shorter program holds the cell, of equally long ones the first.
@@ -84,7 +82,7 @@ class Island:
         elif _rank(self.archive.columns.entrant(slot)) >= _rank(entrant):
             return None
         self.put_elite(slot, entrant, now)
-        return Row(self.index, slot, entrant.program, now)
+        return Slot(self.index, slot, entrant.program, now)
 
     def put_member(self, slot: int, entrant: Entrant, joined: int) -> None:
         """Writes one slot of the population."""
@@ -117,13 +115,13 @@ class Islands:
         self.all = [Island(index, settings.population) for index in range(settings.islands)]
 
     def restore(
-        self, members: Iterable[tuple[Row, Entrant]], elites: Iterable[tuple[Row, Entrant]]
+        self, members: Iterable[tuple[Slot, Entrant]], elites: Iterable[tuple[Slot, Entrant]]
     ) -> None:
         """Fills empty islands with the rows of the two tables, each ordered by island and slot."""
         for row, entrant in elites:
-            self.all[row.island].put_elite(row.slot, entrant, row.joined)
+            self.all[row.island].put_elite(row.number, entrant, row.joined)
         for row, entrant in members:
-            self.all[row.island].put_member(row.slot, entrant, row.joined)
+            self.all[row.island].put_member(row.number, entrant, row.joined)
 
     def sample(self, attempt: int, rng: random.Random) -> tuple[int, int | None, tuple[int, ...]]:
         """(island, parent, inspirations) of an attempt; no parent while the island is empty."""
@@ -149,11 +147,9 @@ class Islands:
                 changes.elites.append(elite)
             if (member := home.join(entrant, now)) is not None:
                 changes.members.append(member)
-        changes.joined = bool(changes.members)
-        changes.elite = bool(changes.elites)
         return changes
 
-    def migrate(self, now: int) -> list[Row]:
+    def migrate(self, now: int) -> list[Slot]:
         """Sends copies of each island's best to the next, all chosen before any arrives."""
         leaving = [
             (target, self.all[source].population.columns.entrant(slot))
@@ -162,6 +158,39 @@ class Islands:
         ]
         arrived = (self.all[target].join(entrant, now) for target, entrant in leaving)
         return [row for row in arrived if row is not None]
+
+    def counts(self) -> list[IslandCounts]:
+        """Each island's figures."""
+        return [
+            IslandCounts(
+                size=island.population.size,
+                elites=island.archive.size,
+                best=None if (best := island.best) is None else best.program,
+                best_rung=0 if best is None else best.rung,
+                best_fitness=None if best is None else best.fitness,
+            )
+            for island in self.all
+        ]
+
+
+def check(settings: Settings) -> None:
+    """Refuses settings that no islands can work by.
+
+    Raises:
+        ValueError: naming the setting, its value and what was expected.
+    """
+    for name, least in (
+        ("islands", 1),
+        ("population", 1),
+        ("inspirations", 0),
+        ("migration_every", 0),
+    ):
+        value = getattr(settings, name)
+        if value < least:
+            raise ValueError(f"settings: {name} = {value}, expected {least} or more")
+    for axis in settings.axes:
+        if axis.cells < 1 or not axis.low < axis.high:
+            raise ValueError(f"settings: {axis}: expected low < high and at least one cell")
 
 
 def _rank(entrant: Entrant) -> tuple[int, float, int]:

@@ -149,11 +149,11 @@ class Reader:
     def lineage(self, program: int) -> list[StoredProgram]:
         """The line of parents from the seed down to the program, it included."""
         found = self._programs(
-            "WITH RECURSIVE line (id, depth) AS ("
+            "WITH RECURSIVE line (id, depth) AS ("  # noqa: S608
             " SELECT ?, 0 UNION ALL SELECT a.parent, line.depth + 1 FROM line"
             " JOIN programs p ON p.id = line.id JOIN attempts a ON a.attempt = p.attempt"
             f" WHERE a.parent IS NOT NULL) {rows.PROGRAM}"
-            " JOIN line ON line.id = p.id ORDER BY line.depth DESC",  # noqa: S608
+            " JOIN line ON line.id = p.id ORDER BY line.depth DESC",
             program,
         )
         if not found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from math import isfinite
+from math import fsum, isfinite
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -99,8 +99,8 @@ def sample_row(sample: Sample) -> tuple[object, ...]:
         sample.island,
         sample.parent,
         _encode(sample.inspirations).decode(),
-        text(sample.proposer),
-        text(sample.note),
+        sample.proposer,
+        sample.note,
     )
 
 
@@ -128,9 +128,9 @@ def verdict_row(program: int, position: int, verdict: Verdict) -> tuple[object, 
         str(verdict.seed),
         verdict.status.value,
         text(verdict.reason),
-        json_text(verdict.values),
-        json_text(exact),
-        json_text(verdict.features),
+        _encode(verdict.values).decode(),
+        _encode(exact).decode(),
+        _encode(verdict.features).decode(),
         finite(verdict.fitness),
         text(verdict.feedback),
         text(verdict.stderr),
@@ -139,6 +139,17 @@ def verdict_row(program: int, position: int, verdict: Verdict) -> tuple[object, 
         verdict.cpu_s,
         verdict.memory_bytes,
     )
+
+
+def check_verdict(verdict: Verdict) -> None:
+    """Refuses what could not be stored and read back.
+
+    Raises:
+        ValueError: a figure is NaN or infinite.
+    """
+    for figures in (verdict.values, verdict.features):
+        _refuse_non_finite(figures)
+    finite(verdict.fitness)
 
 
 def finite(fitness: float | None) -> float | None:
@@ -241,7 +252,7 @@ def counts_value(
         pending=pending,
         evaluated=fates.get(Fate.SEED, 0) + fates.get(Fate.EVALUATED, 0),
         programs=sum(tally.programs for tally in tallies.values()),
-        cost_usd=sum(tally.cost_usd for tally in tallies.values()),
+        cost_usd=fsum(tally.cost_usd for tally in tallies.values()),
         fates=fates,
         proposers=proposers,
         islands=each,

@@ -1,4 +1,4 @@
-"""The single writer of a run: what an attempt came to, stored with every state it changes.
+"""The single writer of a run: what an attempt came to, stored with every state it taken.
 
 The islands live in memory as a copy of their tables; each call writes its rows and changes memory
 inside one transaction. If that fails, nothing has changed on disk, and the store refuses further
@@ -10,31 +10,28 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 
-from islands_db import connections, migrations, rows
+from islands_db import connections, islands, migrations, rows, state, writing
 from islands_db.grid import cell
-from islands_db.islands import Changes, Islands, Row
 from islands_db.pool import NO_CELL, Entrant
 from islands_db.records import (
     JSON,
     Counts,
     Fate,
-    IslandCounts,
     Outcome,
     Placement,
     ProgramText,
     Sample,
     Settings,
     StoreError,
-    Tally,
     Verdict,
 )
 from islands_db.texts import Texts
+from islands_db.transactions import Transactions
 
 _JUDGED = (Fate.SEED, Fate.EVALUATED)
 
@@ -42,26 +39,16 @@ _JUDGED = (Fate.SEED, Fate.EVALUATED)
 class Store:
     """A run's database, open for writing; belongs to the thread that opened it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: connections.WriterLock):
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, lock: connections.WriterLock
+    ) -> None:
         """Use `create` or `open`."""
         self.path = path
         self._connection = connection
         self._lock = lock
-        self._depth = 0
-        self._durable = False
-        self._stale = False
+        self._transactions = Transactions(path, connection)
         self._texts = Texts(connection)
-        self._settings, self._meta = self._load_values()
-        self._tallies = self._load_tallies()
-        self._settled = sum(tally.attempts for tally in self._tallies.values())
-        self._next_program = self._load_next_program()
-        self._pending = self._load_pending()
-        self._held = {
-            attempt for (attempt,) in self._connection.execute("SELECT attempt FROM held")
-        }
-        self._best = self._load_best()
-        self._islands = Islands(self._settings)
-        self._islands.restore(self._slots("members"), self._slots("elites"))
+        self._state = state.load(connection)
 
     @classmethod
     def create(
@@ -71,30 +58,19 @@ class Store:
 
         Raises:
             StoreError: there is a file already, or the folder cannot be written.
+            ValueError: the settings contradict themselves.
         """
         path = Path(path)
-        _check(settings)
+        islands.check(settings)
         lock = connections.WriterLock(path)
         try:
             if path.exists():
                 raise StoreError(f"{path}: exists already; choose another name or remove it")
-            draft = path.with_name(path.name + "-new")
-            draft.unlink(missing_ok=True)
-            with connections.faults(path):
-                connection = connections.connect_writer(draft)
-                try:
-                    migrations.migrate(connection, name=str(path))
-                    connection.execute(
-                        "INSERT INTO settings (id, value) VALUES (1, ?)",
-                        (rows.settings_text(settings),),
-                    )
-                    connection.executemany(
-                        "INSERT INTO meta (key, value) VALUES (?, ?)",
-                        [(key, rows.json_text(value)) for key, value in meta.items()],
-                    )
-                finally:
-                    connection.close()
-            draft.rename(path)
+            with connections.faults(path), connections.draft(path) as connection:
+                migrations.migrate(connection, name=str(path))
+                writing.put_settings(connection, settings)
+                for key, value in meta.items():
+                    writing.put_meta(connection, key, rows.json_text(value))
         except BaseException:
             lock.release()
             raise
@@ -118,9 +94,7 @@ class Store:
             with connections.faults(path):
                 connection = connections.connect_writer(path)
                 connections.require_ours(connection, path)
-                if path.stat().st_size <= connections.CHECKED_BYTES:
-                    for fault in connections.damage(connection)[:1]:
-                        raise StoreError(f"{path}: damaged ({fault}); restore it from a copy")
+                connections.require_sound(connection, path)
                 migrations.migrate(connection, name=str(path))
                 return cls(path, connection, lock)
         except BaseException:
@@ -131,29 +105,28 @@ class Store:
 
     def close(self) -> None:
         """Ends writing; folds the log into the database file unless readers are still there."""
-        if self._depth:
+        if self._transactions.open:
             raise ValueError("close() inside atomic()")
-        self._connection.close()
+        with connections.faults(self.path):
+            self._connection.close()
         self._lock.release()
 
     @property
     def settings(self) -> Settings:
-        return self._settings
+        return self._state.settings
 
     @property
     def meta(self) -> Mapping[str, JSON]:
         """The run's own values; change them with `set_meta`."""
-        return MappingProxyType(self._meta)
+        return MappingProxyType(self._state.meta)
 
     @property
     def best(self) -> tuple[int, float] | None:
         """Program and fitness of the best in training; of equals the first."""
-        return None if self._best is None else (self._best.program, self._best.fitness)
+        best = self._state.best
+        return None if best is None else (best.program, best.fitness)
 
-    # Transactions
-
-    @contextmanager
-    def atomic(self, *, durable: bool = False) -> Iterator[None]:
+    def atomic(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """One transaction for all writes inside; a nested one joins it.
 
         Committed work survives the end of the process. With `durable` it also survives a power
@@ -163,45 +136,7 @@ class Store:
         Raises:
             StoreError: the database refused; nothing inside has been stored.
         """
-        if self._stale:
-            raise StoreError(f"{self.path}: a write has failed before; open the database again")
-        if self._depth:
-            if durable and not self._durable:
-                raise ValueError("durable atomic() inside one that is not")
-            yield from self._nested()
-        else:
-            yield from self._outermost(durable=durable)
-
-    def _nested(self) -> Iterator[None]:
-        self._depth += 1
-        try:
-            yield
-        except BaseException:
-            self._stale = True
-            raise
-        finally:
-            self._depth -= 1
-
-    def _outermost(self, *, durable: bool) -> Iterator[None]:
-        with connections.faults(self.path):
-            if durable:
-                self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._depth, self._durable = 1, durable
-            try:
-                yield
-                if self._stale:
-                    raise StoreError(f"{self.path}: part of a transaction failed; none is stored")
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._stale = True
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth, self._durable = 0, False
-                if durable:
-                    self._connection.execute("PRAGMA synchronous = NORMAL")
+        return self._transactions.atomic(durable=durable)
 
     def checkpoint(self) -> bool:
         """Copies the log into the database file; from any thread, without stopping the writer.
@@ -211,14 +146,7 @@ class Store:
         call now and then.
         """
         with connections.faults(self.path):
-            connection = sqlite3.connect(self.path, isolation_level=None)
-            try:
-                busy, logged, copied = connection.execute(
-                    "PRAGMA wal_checkpoint(PASSIVE)"
-                ).fetchone()
-            finally:
-                connection.close()
-        return not busy and logged == copied
+            return connections.checkpoint(self.path)
 
     # Attempts
 
@@ -228,44 +156,54 @@ class Store:
         Islands take turns by attempt number, so all of them live. The parent is None while no
         program has a score.
         """
-        island, parent, shown = self._islands.sample(attempt, rng)
+        island, parent, shown = self._state.islands.sample(attempt, rng)
         return Sample(
             attempt=attempt, island=island, parent=parent, inspirations=shown, proposer=proposer
         )
 
     def begin(self, sample: Sample) -> None:
-        """Stores that an attempt is under way, so that a resumed run does it again."""
-        known = self._connection.execute(
-            "SELECT 1 FROM attempts WHERE attempt = ?", (sample.attempt,)
-        ).fetchone()
-        if known is not None:
+        """Stores that an attempt is under way, so that a resumed run does it again.
+
+        Raises:
+            ValueError: the attempt has begun before, or names an unknown island or program.
+        """
+        if not 0 <= sample.island < self.settings.islands:
+            raise ValueError(f"attempt {sample.attempt}: no island {sample.island}")
+        for program in (sample.parent, *sample.inspirations):
+            self._require_program(program)
+        with connections.faults(self.path):
+            begun = self._connection.execute(
+                "SELECT 1 FROM attempts WHERE attempt = ?", (sample.attempt,)
+            ).fetchone()
+        if begun is not None:
             raise ValueError(f"attempt {sample.attempt} has begun before")
         with self.atomic():
-            self._connection.execute(
-                f"INSERT INTO attempts ({rows.SAMPLE}, created)"  # noqa: S608
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*rows.sample_row(sample), time.time()),
-            )
-            self._pending[sample.attempt] = sample
+            writing.begin_attempt(self._connection, sample)
+            self._state.pending[sample.attempt] = sample
 
     def hold(self, attempt: int, payload: bytes) -> None:
-        """Stores a result that arrived before its turn."""
+        """Stores a result that arrived before its turn.
+
+        Raises:
+            ValueError: the attempt is not under way, or holds a result already.
+        """
         self._require_pending(attempt)
-        if attempt in self._held:
+        if attempt in self._state.held:
             raise ValueError(f"attempt {attempt} holds a result already")
         with self.atomic():
-            self._connection.execute(
-                "INSERT INTO held (attempt, payload) VALUES (?, ?)", (attempt, payload)
-            )
-            self._held.add(attempt)
+            writing.hold(self._connection, attempt, payload)
+            self._state.held.add(attempt)
 
     def pending(self) -> list[Sample]:
         """The attempts under way, in order."""
-        return [self._pending[attempt] for attempt in sorted(self._pending)]
+        return [self._state.pending[attempt] for attempt in sorted(self._state.pending)]
 
     def held(self) -> dict[int, bytes]:
         """The results that wait for their turn, by attempt."""
-        return dict(self._connection.execute("SELECT attempt, payload FROM held ORDER BY attempt"))
+        with connections.faults(self.path):
+            return dict(
+                self._connection.execute("SELECT attempt, payload FROM held ORDER BY attempt")
+            )
 
     def settle(self, attempt: int, outcome: Outcome) -> Placement:
         """Stores how an attempt ended, with everything that changes by it, in one transaction.
@@ -278,142 +216,93 @@ class Store:
                 stored; nothing has changed.
         """
         sample = self._require_pending(attempt)
-        fitness = self._validate(attempt, outcome)
+        self._validate(attempt, outcome)
         with self.atomic():
             program = None
             if outcome.program is not None:
-                program = self._add_program(sample, outcome.program, outcome, fitness)
-            self._finish_attempt(attempt, outcome, program)
-            now = self._count(sample.proposer, outcome, program)
-            placement = Placement(program=program)
-            if program is not None and fitness is not None:
-                placement = self._place(sample, outcome, program, fitness, now)
-            every = self._settings.migration_every
-            if every and now % every == 0:
-                self._write_rows("members", self._islands.migrate(now))
+                program = self._add_program(sample, outcome, outcome.program)
+            writing.settle_attempt(self._connection, attempt, outcome, program)
+            self._forget(attempt)
+            tally = self._state.count(sample.proposer, outcome, program)
+            writing.put_tally(self._connection, sample.proposer, outcome.fate, tally)
+            placement = self._place(sample, outcome, program)
+            self._migrate()
         return placement
 
     def _require_pending(self, attempt: int) -> Sample:
-        sample = self._pending.get(attempt)
+        sample = self._state.pending.get(attempt)
         if sample is None:
             raise ValueError(f"attempt {attempt} is not under way")
         return sample
 
-    def _validate(self, attempt: int, outcome: Outcome) -> float | None:
-        judged = outcome.fate in _JUDGED
-        if judged and outcome.program is None:
-            raise ValueError(f"attempt {attempt}: {outcome.fate} without a program")
-        if not judged and (outcome.verdicts or outcome.fitness is not None):
-            raise ValueError(f"attempt {attempt}: {outcome.fate} has no verdicts and no fitness")
-        _require_distinct(outcome.verdicts)
-        if judged and outcome.program is not None:
-            twin = self._known_by_hash(outcome.program.hash)
-            if twin is not None:
-                raise ValueError(
-                    f"attempt {attempt}: its program is stored as {twin}; settle it as a duplicate"
-                )
-        return rows.finite(outcome.fitness)
+    def _require_program(self, program: int | None) -> None:
+        if program is not None and not 1 <= program < self._state.next_program:
+            raise ValueError(f"no program {program}")
 
-    def _add_program(
-        self, sample: Sample, program: ProgramText, outcome: Outcome, fitness: float | None
-    ) -> int:
-        generation = 0
-        if sample.parent is not None:
-            (before,) = self._connection.execute(
-                "SELECT generation FROM programs WHERE id = ?", (sample.parent,)
-            ).fetchone()
-            generation = before + 1
-        number = self._next_program
-        self._next_program += 1
-        self._connection.execute(
-            "INSERT INTO programs (id, attempt, generation, hash, syntax_hash, length, cell, rung,"
-            " fitness) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                number,
-                sample.attempt,
-                generation,
-                program.hash,
-                program.syntax_hash,
-                program.length,
-                cell(outcome.features, program.length, self._settings.axes),
-                outcome.rung if outcome.fate in _JUDGED else None,
-                fitness,
-            ),
+    def _validate(self, attempt: int, outcome: Outcome) -> None:
+        _check_verdicts(outcome.verdicts)
+        rows.finite(outcome.fitness)
+        self._require_program(outcome.duplicate_of)
+        if outcome.fate not in _JUDGED:
+            if outcome.verdicts or outcome.fitness is not None:
+                raise ValueError(f"attempt {attempt}: {outcome.fate} has verdicts or a fitness")
+            return
+        if outcome.program is None:
+            raise ValueError(f"attempt {attempt}: {outcome.fate} without a program")
+        twin = self._known_by_hash(outcome.program.hash)
+        if twin is not None:
+            raise ValueError(
+                f"attempt {attempt}: its program is stored as {twin}; settle it as a duplicate"
+            )
+
+    def _add_program(self, sample: Sample, outcome: Outcome, program: ProgramText) -> int:
+        number = self._state.next_program
+        self._state.next_program += 1
+        writing.add_program(
+            self._connection,
+            number,
+            sample,
+            program,
+            cell=cell(outcome.features, program.length, self.settings.axes),
+            rung=outcome.rung if outcome.fate in _JUDGED else None,
+            fitness=rows.finite(outcome.fitness),
         )
         self._texts.add(number, program.files, parent=sample.parent)
-        self._write_verdicts(number, 0, outcome.verdicts)
+        writing.add_verdicts(self._connection, number, outcome.verdicts, position=0)
         return number
 
-    def _finish_attempt(self, attempt: int, outcome: Outcome, program: int | None) -> None:
-        self._connection.execute(
-            "UPDATE attempts SET fate = ?, reason = ?, operator = ?, diff = ?, program = ?,"
-            " duplicate_of = ?, propose_s = ?, cost_usd = ?, settled = ? WHERE attempt = ?",
-            (
-                outcome.fate.value,
-                rows.text(outcome.reason),
-                rows.text(outcome.operator),
-                rows.text(outcome.diff),
-                program,
-                outcome.duplicate_of,
-                outcome.propose_s,
-                outcome.cost_usd,
-                time.time(),
-                attempt,
-            ),
-        )
-        del self._pending[attempt]
-        if attempt in self._held:
-            self._connection.execute("DELETE FROM held WHERE attempt = ?", (attempt,))
-            self._held.remove(attempt)
+    def _forget(self, attempt: int) -> None:
+        del self._state.pending[attempt]
+        if attempt in self._state.held:
+            writing.drop_held(self._connection, attempt)
+            self._state.held.remove(attempt)
 
-    def _count(self, proposer: str, outcome: Outcome, program: int | None) -> int:
-        """Adds the attempt to the totals; the number of attempts that have ended."""
-        key = (proposer, outcome.fate)
-        before = self._tallies.get(key, Tally(attempts=0, programs=0, cost_usd=0.0))
-        after = Tally(
-            attempts=before.attempts + 1,
-            programs=before.programs + (program is not None),
-            cost_usd=before.cost_usd + outcome.cost_usd,
-        )
-        self._connection.execute(
-            "INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd)"
-            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET attempts = excluded.attempts,"
-            " programs = excluded.programs, cost_usd = excluded.cost_usd",
-            (proposer, outcome.fate.value, after.attempts, after.programs, after.cost_usd),
-        )
-        self._tallies[key] = after
-        self._settled += 1
-        return self._settled
-
-    def _place(
-        self, sample: Sample, outcome: Outcome, program: int, fitness: float, now: int
-    ) -> Placement:
-        assert outcome.program is not None
+    def _place(self, sample: Sample, outcome: Outcome, program: int | None) -> Placement:
+        fitness = rows.finite(outcome.fitness)
+        if program is None or outcome.program is None or fitness is None:
+            return Placement(program=program)
         length = outcome.program.length
-        place = cell(outcome.features, length, self._settings.axes)
+        place = cell(outcome.features, length, self.settings.axes)
         entrant = Entrant(
             program, outcome.rung, fitness, length, NO_CELL if place is None else place
         )
-        changes = self._islands.enter(entrant, island=sample.island, fate=outcome.fate, now=now)
-        self._write_changes(changes)
-        best = self._best is None or (entrant.rung, entrant.fitness) > (
-            self._best.rung,
-            self._best.fitness,
+        taken = self._state.islands.enter(
+            entrant, island=sample.island, fate=outcome.fate, now=self._state.settled
         )
-        if best:
-            self._best = entrant
-        return Placement(program=program, joined=changes.joined, elite=changes.elite, best=best)
-
-    def _write_changes(self, changes: Changes) -> None:
-        self._write_rows("members", changes.members)
-        self._write_rows("elites", changes.elites)
-
-    def _write_rows(self, table: str, written: Iterable[Row]) -> None:
-        self._connection.executemany(
-            f"INSERT INTO {table} (island, slot, program, joined) VALUES (?, ?, ?, ?)"  # noqa: S608
-            " ON CONFLICT DO UPDATE SET program = excluded.program, joined = excluded.joined",
-            [(row.island, row.slot, row.program, row.joined) for row in written],
+        writing.put_slots(self._connection, "members", taken.members)
+        writing.put_slots(self._connection, "elites", taken.elites)
+        return Placement(
+            program=program,
+            joined=bool(taken.members),
+            elite=bool(taken.elites),
+            best=self._state.improve(entrant),
         )
+
+    def _migrate(self) -> None:
+        every = self.settings.migration_every
+        if every and self._state.settled % every == 0:
+            arrived = self._state.islands.migrate(self._state.settled)
+            writing.put_slots(self._connection, "members", arrived)
 
     # Verdicts, events, values
 
@@ -424,68 +313,53 @@ class Store:
             ValueError: there is no such program, or it has a verdict of this stage, split and seed.
         """
         added = tuple(verdicts)
-        _require_distinct(added)
-        if not 1 <= program < self._next_program:
-            raise ValueError(f"no program {program}")
-        there = {
-            (stage, split, int(seed))
-            for stage, split, seed in self._connection.execute(
-                "SELECT stage, split, seed FROM verdicts WHERE program = ?", (program,)
-            )
-        }
+        _check_verdicts(added)
+        self._require_program(program)
+        with connections.faults(self.path):
+            there = {
+                (stage, split, int(seed))
+                for stage, split, seed in self._connection.execute(
+                    "SELECT stage, split, seed FROM verdicts WHERE program = ?", (program,)
+                )
+            }
         for verdict in added:
-            if (key := (verdict.stage, verdict.split, verdict.seed)) in there:
-                raise ValueError(f"program {program} has a verdict of {key} already")
+            if _key(verdict) in there:
+                raise ValueError(f"program {program} has a verdict of {_key(verdict)} already")
         with self.atomic():
-            self._write_verdicts(program, len(there), added)
-
-    def _write_verdicts(self, program: int, position: int, verdicts: Iterable[Verdict]) -> None:
-        self._connection.executemany(
-            f"INSERT INTO verdicts (program, position, {rows.VERDICT})"  # noqa: S608
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                rows.verdict_row(program, number, verdict)
-                for number, verdict in enumerate(verdicts, start=position)
-            ],
-        )
+            writing.add_verdicts(self._connection, program, added, position=len(there))
 
     def event(self, kind: str, data: Mapping[str, JSON]) -> None:
         """Notes something that happened to the run itself."""
         stored = rows.json_text(data)
         with self.atomic():
-            self._connection.execute(
-                "INSERT INTO events (kind, data, created) VALUES (?, ?, ?)",
-                (kind, stored, time.time()),
-            )
+            writing.add_event(self._connection, kind, stored)
 
     def set_meta(self, key: str, value: JSON) -> None:
         """Sets one of the run's own values."""
         stored = rows.json_text(value)
         with self.atomic():
-            self._connection.execute(
-                "INSERT INTO meta (key, value) VALUES (?, ?)"
-                " ON CONFLICT DO UPDATE SET value = excluded.value",
-                (key, stored),
-            )
-            self._meta[key] = rows.json_value(stored)
+            writing.put_meta(self._connection, key, stored)
+            self._state.meta[key] = rows.json_value(stored)
 
     # Reading
 
     def known(self, hash: str, syntax_hash: str) -> int | None:
-        """The judged program with the same content, or else the same syntax tree."""
-        known = self._known_by_hash(hash)
-        if known is not None:
-            return known
-        row = self._connection.execute(
-            "SELECT min(id) FROM programs WHERE syntax_hash = ? AND rung IS NOT NULL",
-            (syntax_hash,),
-        ).fetchone()
-        return None if row[0] is None else int(row[0])
+        """The judged program with the same content, or else the first of the same syntax tree."""
+        same = self._known_by_hash(hash)
+        if same is not None:
+            return same
+        with connections.faults(self.path):
+            (first,) = self._connection.execute(
+                "SELECT min(id) FROM programs WHERE syntax_hash = ? AND rung IS NOT NULL",
+                (syntax_hash,),
+            ).fetchone()
+        return None if first is None else int(first)
 
     def _known_by_hash(self, hash: str) -> int | None:
-        row = self._connection.execute(
-            "SELECT id FROM programs WHERE hash = ? AND rung IS NOT NULL", (hash,)
-        ).fetchone()
+        with connections.faults(self.path):
+            row = self._connection.execute(
+                "SELECT id FROM programs WHERE hash = ? AND rung IS NOT NULL", (hash,)
+            ).fetchone()
         return None if row is None else int(row[0])
 
     def files(self, program: int) -> dict[str, str]:
@@ -494,7 +368,8 @@ class Store:
         Raises:
             ValueError: there is no such program.
         """
-        files = self._texts.files(program)
+        with connections.faults(self.path):
+            files = self._texts.files(program)
         if not files:
             raise ValueError(f"no program {program}")
         return files
@@ -502,87 +377,19 @@ class Store:
     def counts(self) -> Counts:
         """Live figures from running totals; cheap at any size of the run."""
         return rows.counts_value(
-            self._tallies,
-            pending=len(self._pending),
-            islands=[
-                IslandCounts(
-                    size=island.population.size,
-                    elites=island.archive.size,
-                    best=None if (best := island.best) is None else best.program,
-                    best_rung=0 if best is None else best.rung,
-                    best_fitness=None if best is None else best.fitness,
-                )
-                for island in self._islands.all
-            ],
+            self._state.tallies,
+            pending=len(self._state.pending),
+            islands=self._state.islands.counts(),
             best=self.best,
         )
 
-    # Memory, rebuilt from the tables
 
-    def _load_values(self) -> tuple[Settings, dict[str, JSON]]:
-        (settings,) = self._connection.execute("SELECT value FROM settings").fetchone()
-        meta = self._connection.execute("SELECT key, value FROM meta")
-        return rows.settings_value(settings), {key: rows.json_value(value) for key, value in meta}
-
-    def _load_tallies(self) -> dict[tuple[str, Fate], Tally]:
-        return {
-            (proposer, Fate(fate)): Tally(attempts=attempts, programs=programs, cost_usd=cost)
-            for proposer, fate, attempts, programs, cost in self._connection.execute(
-                "SELECT proposer, fate, attempts, programs, cost_usd FROM tallies"
-            )
-        }
-
-    def _load_next_program(self) -> int:
-        (last,) = self._connection.execute("SELECT max(id) FROM programs").fetchone()
-        return 1 if last is None else int(last) + 1
-
-    def _load_pending(self) -> dict[int, Sample]:
-        return {
-            row[0]: rows.sample_value(row)
-            for row in self._connection.execute(
-                f"SELECT {rows.SAMPLE} FROM attempts WHERE fate IS NULL"  # noqa: S608
-            )
-        }
-
-    def _load_best(self) -> Entrant | None:
-        row = self._connection.execute(
-            f"SELECT {_ENTRANT} FROM programs p WHERE fitness IS NOT NULL"  # noqa: S608
-            " ORDER BY rung DESC, fitness DESC, id LIMIT 1"
-        ).fetchone()
-        return None if row is None else _entrant(*row)
-
-    def _slots(self, table: str) -> Iterator[tuple[Row, Entrant]]:
-        for row in self._connection.execute(
-            f"SELECT t.island, t.slot, t.joined, {_ENTRANT} FROM {table} t"  # noqa: S608
-            " JOIN programs p ON p.id = t.program ORDER BY t.island, t.slot"
-        ):
-            island, slot, joined, *columns = row
-            entrant = _entrant(*columns)
-            yield Row(island, slot, entrant.program, joined), entrant
+def _key(verdict: Verdict) -> tuple[str, str, int]:
+    return verdict.stage, verdict.split, verdict.seed
 
 
-_ENTRANT = "p.id, p.rung, p.fitness, p.length, p.cell"
-
-
-def _entrant(program: int, rung: int, fitness: float, length: int, cell: int | None) -> Entrant:
-    return Entrant(program, rung, fitness, length, NO_CELL if cell is None else cell)
-
-
-def _check(settings: Settings) -> None:
-    for name, least in (("islands", 1), ("population", 1), ("inspirations", 0)):
-        if getattr(settings, name) < least:
-            raise ValueError(
-                f"settings: {name} = {getattr(settings, name)}, expected {least} or more"
-            )
-    if settings.migration_every < 0:
-        raise ValueError(
-            f"settings: migration_every = {settings.migration_every}, expected 0 or more"
-        )
-    for axis in settings.axes:
-        if axis.cells < 1 or not axis.low < axis.high:
-            raise ValueError(f"settings: {axis}: expected low < high and at least one cell")
-
-
-def _require_distinct(verdicts: tuple[Verdict, ...]) -> None:
-    if len({(v.stage, v.split, v.seed) for v in verdicts}) < len(verdicts):
+def _check_verdicts(verdicts: tuple[Verdict, ...]) -> None:
+    for verdict in verdicts:
+        rows.check_verdict(verdict)
+    if len({_key(verdict) for verdict in verdicts}) < len(verdicts):
         raise ValueError("two verdicts of the same stage, split and seed")
