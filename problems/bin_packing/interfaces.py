@@ -72,7 +72,8 @@ def ask_table(candidate: CandidateHandle, capacity: int, *, order: int) -> packi
         at = int(differs.argmax())
         item, space = questions.items[questions.once + at], questions.remaining[questions.once + at]
         return Invalid(
-            f"priority({item}, {space}) gave {before[at]} and later {again[at]}: it is not a function of item and remaining"
+            f"priority({item}, {space}) gave {before[at]} and later {again[at]}: "
+            "it is not a function of item and remaining"
         )
     table = np.full((capacity + 1, capacity + 1), np.nan)
     table[questions.items[: questions.once], questions.remaining[: questions.once]] = first
@@ -80,7 +81,7 @@ def ask_table(candidate: CandidateHandle, capacity: int, *, order: int) -> packi
 
 
 class _Questions:
-    """All (item, remaining) with item <= remaining in a mixed order, then the first tenth again, backwards."""
+    """All (item, remaining) that fit, in a mixed order, then the first tenth again, backwards."""
 
     def __init__(self, capacity: int, order: int) -> None:
         pairs = [
@@ -143,6 +144,9 @@ def _ask_again(
     capacity: int,
     positions: Sequence[int],
 ) -> str | None:
+    newest = np.maximum.accumulate(np.append(-1, bins))
+    if (bins > newest[:-1] + 1).any():
+        return "the bins are not numbered in the order of opening"
     state = OpenBins(capacity, len(items))
     done = 0
     for position in positions:
@@ -150,11 +154,8 @@ def _ask_again(
         done = position
         item = int(items[position])
         fitting = state.fitting(item)
-        expected = np.flatnonzero(fitting == bins[position])
-        if not len(expected):
-            return f"item number {position}: the bins are not numbered in the order of opening"
         answer = candidate.drive("choose", item, state.spaces[fitting])
-        if type(answer) is not int or answer != expected[0]:
+        if type(answer) is not int or answer != np.searchsorted(fitting, bins[position]):
             return (
                 f"item number {position}: asked again with the same item and bins, in a process "
                 "that had not seen the items to come, priority chose another bin; it is not a "

@@ -5,7 +5,7 @@ Two interfaces, `table` and `bins`, are judged by one verifier; see `interfaces.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from evaluators import Invalid
@@ -18,13 +18,20 @@ from .interfaces import audit, by_table, driven, step_by_step
 from .published import read_published
 from .scores import score_packings
 
-# How many instances: the shorter they are the more they scatter (one standard deviation of the
-# excess of best fit is 0.15 on weibull5k, 1.8 on or1). By table, all of training is about 3 ms of
-# trusted time; a second, quicker stage before it would cost another process (3 ms) to save 2.
-TRAINING = {"weibull5k": 8, "or1": 150, "or2": 100, "or3": 60, "or4": 32}
-TRAINING_BINS = {"weibull5k": 2, "or1": 60, "or2": 32, "or3": 16, "or4": 8}
-FRESH = {"weibull5k": 20, "or1": 400, "or2": 300, "or3": 150, "or4": 80}
-"""Instances of validation and of test."""
+TRAINING = {"weibull5k": 8, "or1": 160, "or2": 96, "or3": 60, "or4": 32}
+"""Training instances by table; the shorter they are the more they scatter (one standard deviation
+of the excess of best fit is 0.15 on weibull5k, 1.8 on or1). That is about 3 ms of trusted time a
+program; a second, quicker stage before it would cost another process (3 ms) to save 2."""
+
+SHARES = {
+    ("table", SplitKind.TRAINING): Fraction(1),
+    ("table", SplitKind.VALIDATION): Fraction(5, 2),
+    ("table", SplitKind.TEST): Fraction(5, 2),
+    ("bins", SplitKind.TRAINING): Fraction(1, 4),
+    ("bins", SplitKind.VALIDATION): Fraction(1, 2),
+    ("bins", SplitKind.TEST): Fraction(5, 2),
+}
+"""Instances of each split in multiples of `TRAINING`; over bins an instance takes much longer."""
 
 
 def _seeds(parameters: Mapping[str, object]) -> Sequence[str]:
@@ -90,15 +97,16 @@ def training(
     candidate: CandidateHandle, *, distribution: str, interface: str, seed: int
 ) -> Score | Invalid:
     """Packs the training instances."""
+    instances = _drawn(SplitKind.TRAINING, distribution, interface, seed)
     if interface == "table":
-        instances = draw(distribution, TRAINING[distribution], seed)
         return by_table(candidate, distribution, instances, seed)
-    instances = draw(distribution, TRAINING_BINS[distribution], seed)
     packings = driven(candidate, distribution, instances)
     if isinstance(packings, Invalid):
         return packings
-    fault = audit(candidate, distribution, instances, packings, seed)
-    return fault or score_packings(distribution, instances, packings, seed=seed)
+    score = score_packings(distribution, instances, packings, seed=seed)
+    if isinstance(score, Invalid):
+        return score
+    return audit(candidate, distribution, instances, packings, seed) or score
 
 
 @problem.validation(timeout_s=60.0, memory_mb=512)
@@ -106,7 +114,7 @@ def validation(
     candidate: CandidateHandle, *, distribution: str, interface: str, seed: int
 ) -> Score | Invalid:
     """Packs instances that training never saw."""
-    instances = draw(distribution, FRESH[distribution], seed)
+    instances = _drawn(SplitKind.VALIDATION, distribution, interface, seed)
     if interface == "table":
         return by_table(candidate, distribution, instances, seed)
     return step_by_step(candidate, distribution, instances, seed)
@@ -117,49 +125,46 @@ def test(
     candidate: CandidateHandle, *, distribution: str, interface: str, instances: str, seed: int
 ) -> Score | Invalid:
     """Packs the instances behind the published figure and hands out what a certificate needs."""
-    packed, drawn_from = _test_instances(distribution, instances, seed)
-    if interface == "table":
-        return by_table(candidate, distribution, packed, drawn_from, certify=True)
-    return step_by_step(candidate, distribution, packed, drawn_from, certify=True)
-
-
-def _test_instances(
-    distribution: str, instances: str, seed: int
-) -> tuple[Sequence[Items], int | None]:
-    """The instances and the seed they were drawn from."""
+    packed: Sequence[Items]
+    drawn_from: int | None
     if instances == "published":
-        return read_published(distribution), None
-    return draw(distribution, FRESH[distribution], seed), seed
+        packed, drawn_from = read_published(distribution), None
+    else:
+        packed, drawn_from = _drawn(SplitKind.TEST, distribution, interface, seed), seed
+    ask = by_table if interface == "table" else step_by_step
+    return ask(candidate, distribution, packed, drawn_from, certify=True)
+
+
+def _drawn(split: SplitKind, distribution: str, interface: str, seed: int) -> Sequence[Items]:
+    return draw(distribution, int(TRAINING[distribution] * SHARES[interface, split]), seed)
 
 
 @problem.baseline("first fit")
 def first_fit(
     *, seed: int, split: SplitKind, distribution: str, interface: str, instances: str
 ) -> Score | Invalid:
-    capacity = distributions()[distribution].capacity
-    packed = _instances_of(split, distribution, interface, instances, seed)
-    packings = [packing.first_fit(items, capacity) for items in packed]
-    return score_packings(distribution, packed, packings, seed=seed)
+    return _packed_by(packing.first_fit, split, distribution, interface, instances, seed)
 
 
 @problem.baseline("best fit")
 def best_fit(
     *, seed: int, split: SplitKind, distribution: str, interface: str, instances: str
 ) -> Score | Invalid:
+    return _packed_by(packing.best_fit, split, distribution, interface, instances, seed)
+
+
+def _packed_by(
+    rule: Callable[[Items, int], packing.Bins],
+    split: SplitKind,
+    distribution: str,
+    interface: str,
+    instances: str,
+    seed: int,
+) -> Score | Invalid:
+    if split is SplitKind.TEST and instances == "published":
+        packed = read_published(distribution)
+    else:
+        packed = _drawn(split, distribution, interface, seed)
     capacity = distributions()[distribution].capacity
-    packed = _instances_of(split, distribution, interface, instances, seed)
-    packings = [packing.best_fit(items, capacity) for items in packed]
+    packings = [rule(items, capacity) for items in packed]
     return score_packings(distribution, packed, packings, seed=seed)
-
-
-def _instances_of(
-    split: SplitKind, distribution: str, interface: str, instances: str, seed: int
-) -> Sequence[Items]:
-    match split:
-        case SplitKind.TRAINING:
-            counts = TRAINING if interface == "table" else TRAINING_BINS
-            return draw(distribution, counts[distribution], seed)
-        case SplitKind.VALIDATION:
-            return draw(distribution, FRESH[distribution], seed)
-        case SplitKind.TEST:
-            return _test_instances(distribution, instances, seed)[0]
