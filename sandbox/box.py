@@ -1,0 +1,105 @@
+"""One worker's sandbox: a warm fork server for one set of preloads, replaced when it dies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from sandbox.candidate import Candidate, check_files
+from sandbox.fork_server import ForkServer, refuse_other_machines
+from sandbox.records import Limits, SandboxError, Tier
+from sandbox.view import plan
+
+
+class Sandbox:
+    """Isolated execution for one worker process; synchronous, a context manager.
+
+    Args:
+        requires: Distributions that candidates may import; their dependencies come with them.
+        preload: Modules imported once, before candidates are forked.
+        tier: None takes the best this machine gives, A or B.
+
+    Raises:
+        SandboxError: this machine gives less than asked, or less than B.
+    """
+
+    def __init__(
+        self,
+        *,
+        requires: Sequence[str] = (),
+        preload: Sequence[str] = (),
+        tier: Tier | None = None,
+    ) -> None:
+        refuse_other_machines()
+        self._view = plan(tuple(requires))
+        self._preload = tuple(preload)
+        self._server: ForkServer | None = None
+        if tier is not None:
+            self.tier = tier
+            self._server = self._start()
+            return
+        self.tier = Tier.A
+        try:
+            self._server = self._start()
+        except SandboxError as first:
+            self.tier = Tier.B
+            try:
+                self._server = self._start()
+            except SandboxError as second:
+                raise SandboxError(f"{second} (tier A: {first}); see `evolve doctor`") from None
+
+    def open(
+        self,
+        files: Mapping[str, str],
+        *,
+        entry: str,
+        driver: str | None = None,
+        limits: Limits = Limits(),  # noqa: B008  frozen
+    ) -> Candidate:
+        """A handle on a program; it runs from its first call on.
+
+        Args:
+            files: Path to text; other .py files of it can be imported by the entry.
+            entry: The path that is run as a module.
+            driver: Source of trusted code that runs beside the candidate, for `drive`.
+        """
+        check_files(files, entry)
+        start = (
+            dict(files),
+            entry,
+            driver,
+            limits.memory_bytes,
+            limits.cpu_s,
+            limits.output_bytes,
+        )
+        return Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
+
+    def close(self) -> None:
+        """Ends the server and everything in it."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self) -> ForkServer:
+        return ForkServer(self._view, tier=self.tier, preload=self._preload)
+
+    def _current(self) -> ForkServer:
+        if self._server is None:
+            raise SandboxError("this sandbox is closed")
+        return self._server
+
+    def _restart(self) -> ForkServer:
+        self.close()
+        self._server = self._start()
+        return self._server

@@ -1,0 +1,182 @@
+"""The worker's end of one warm fork server: starts it, asks for candidates, has them reaped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sandbox.records import SandboxError, Tier, one_line
+from sandbox.view import View
+
+_START_S = 60.0
+_ANSWER_S = 15.0
+_MESSAGE_BYTES = 65536
+_BOOT = """
+import sys, types
+package = types.ModuleType("sandbox")
+package.__path__ = [sys.argv[1]]
+sys.modules["sandbox"] = package
+from sandbox.inside.server import main
+main(int(sys.argv[2]), int(sys.argv[3]))
+"""
+_SCRATCH = "/candidate/tmp"
+_ENVIRONMENT = {
+    "HOME": _SCRATCH,
+    "LANG": "C.UTF-8",
+    "TMPDIR": _SCRATCH,
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # the order of sets of text is the same in every server
+    "PYTHONHASHSEED": "0",
+    # one thread each: the server may not have threads when it forks
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "NUMBA_THREADING_LAYER": "workqueue",
+    "NUMBA_CACHE_DIR": _SCRATCH,
+}
+
+
+class ServerLost(Exception):
+    """The fork server died or does not answer; a new one may do better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One isolated process that waits for a program."""
+
+    pid: int
+    channel: socket.socket
+    output: int
+    pidfd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: its exit code, or minus the signal that ended it."""
+
+    status: int
+    cpu_s: float
+    memory_bytes: int
+
+
+def refuse_other_machines() -> None:
+    """Raises SandboxError where candidates cannot be isolated at all."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        where = f"{sys.platform} on {platform.machine()}"
+        raise SandboxError(f"candidates run on Linux on x86_64 only, this is {where}")
+
+
+class ForkServer:
+    """A launcher with its server. It ends when this object is closed, or with the process.
+
+    The kernel ends the launcher when the thread that made it ends, so make it in one that lasts.
+
+    Raises:
+        SandboxError: it does not come up; the message has the step that failed.
+    """
+
+    def __init__(self, view: View, *, tier: Tier, preload: Sequence[str]) -> None:
+        refuse_other_machines()
+        config = {**asdict(view), "tier": tier, "preload": list(preload), "readable": []}
+        if tier is Tier.B:
+            config["readable"] = list(_without(view.system, view.masks))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            here = str(Path(__file__).parent)
+            self._launcher = subprocess.Popen(
+                [
+                    os.path.realpath(sys.executable),
+                    *("-P", "-S", "-s", "-c", _BOOT),
+                    *(here, str(theirs.fileno()), str(os.getpid())),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_ENVIRONMENT,
+                cwd="/",
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._control = ours
+        try:
+            assert self._launcher.stdin is not None
+            with contextlib.suppress(BrokenPipeError), self._launcher.stdin as stdin:
+                stdin.write(json.dumps(config).encode())
+            ours.settimeout(_START_S)
+            answer, _ = self._receive()
+        except ServerLost as error:
+            self.close()
+            raise SandboxError(f"the sandbox does not start: {error}") from None
+        except BaseException:
+            self.close()
+            raise
+        if "error" in answer:
+            self.close()
+            raise SandboxError(f"the sandbox does not start: {one_line(str(answer['error']))}")
+        ours.settimeout(_ANSWER_S)
+
+    def spawn(self, tmp_bytes: int) -> Process:
+        """An isolated process, usually one that was ready."""
+        answer, descriptors = self._ask({"spawn": tmp_bytes})
+        if "error" in answer:
+            raise SandboxError(one_line(str(answer["error"])))
+        channel, output, pidfd = descriptors
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel)
+        return Process(int(str(answer["child"])), made, output, pidfd)
+
+    def reap(self, pid: int) -> Exit:
+        """Waits, with a bound, until a killed process and all it held is gone."""
+        answer, _ = self._ask({"reap": pid})
+        if "error" in answer:
+            raise ServerLost(str(answer["error"]))
+        return Exit(**answer)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Ends the server and everything in it, and waits for that."""
+        self._control.close()
+        try:
+            self._launcher.wait(_ANSWER_S)
+        except subprocess.TimeoutExpired:
+            self._launcher.kill()
+            self._launcher.wait()
+
+    def _ask(self, request: Mapping[str, object]) -> tuple[dict[str, object], list[int]]:
+        try:
+            self._control.send(json.dumps(request).encode())
+        except OSError as error:
+            raise ServerLost(f"the fork server is gone: {error}") from None
+        return self._receive()
+
+    def _receive(self) -> tuple[dict[str, object], list[int]]:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 3)
+        except TimeoutError:
+            raise ServerLost("the fork server does not answer") from None
+        except OSError as error:
+            raise ServerLost(f"the fork server is gone: {error}") from None
+        if not message:
+            raise ServerLost("the fork server ended without a word")
+        return json.loads(message), descriptors
+
+
+def _without(paths: Sequence[str], masks: Sequence[str]) -> list[str]:
+    """The paths with every masked folder cut out: Landlock can only add rights."""
+    found: list[str] = []
+    for path in paths:
+        if path in masks:
+            continue
+        if any(mask.startswith(f"{path}/") for mask in masks):
+            found += _without([entry.path for entry in os.scandir(path)], masks)
+        else:
+            found.append(path)
+    return found

@@ -1,0 +1,189 @@
+"""The candidate's process: takes its source over one descriptor, then answers calls on it.
+
+Everything in here may be rewritten by the candidate, whose process this is. Nothing outside
+believes more of it than that some bytes arrived.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import resource
+import struct
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType, TracebackType
+from typing import cast
+
+from sandbox.codec import CodecError, CodecLimits, decode, encode
+
+REQUEST = struct.Struct("<QI")
+"""Nonce and length, before each request and each answer; an answer's first byte is its status."""
+RETURNED, RAISED, OUT_OF_MEMORY, FORBIDDEN = b"R", b"E", b"M", b"F"
+READY = b"+"
+_TRUSTED = CodecLimits(total_bytes=1 << 30)
+_REASON_LENGTH = 2000
+
+
+class _Files:
+    """Imports the candidate's files from memory."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.paths: dict[str, str] = {}
+        for path in files:
+            if path.endswith(".py"):
+                name = path[:-3].replace("/", ".")
+                self.paths[name.removesuffix(".__init__")] = path
+        self.files = files
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        where = self.paths.get(name)
+        if where is None:
+            return None
+        spec = ModuleSpec(name, self, origin=where, is_package=where.endswith("/__init__.py"))  # type: ignore[arg-type]
+        spec.has_location = True
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The usual module object."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        path = self.paths[module.__name__]
+        exec(compile(self.files[path], path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+
+    def get_source(self, name: str) -> str:
+        return self.files[self.paths[name]]
+
+
+class _Program:
+    """The candidate's modules, imported when first called."""
+
+    def __init__(self, files: Mapping[str, str], entry: str, driver: str | None) -> None:
+        self.finder = _Files(files)
+        self.entry = entry
+        self.driver_source = driver
+        self.module: ModuleType | None = None
+        self.driver: ModuleType | None = None
+
+    def call(self, name: str, arguments: Sequence[object]) -> object:
+        return _function(self._module(), name, self.entry)(*arguments)
+
+    def drive(self, name: str, arguments: Sequence[object]) -> object:
+        module = self._module()
+        if self.driver is None:
+            self.driver = ModuleType("driver")
+            code = compile(self.driver_source or "", "driver", "exec", dont_inherit=True)
+            exec(code, self.driver.__dict__)  # noqa: S102
+        return _function(self.driver, name, "the driver")(module, *arguments)
+
+    def _module(self) -> ModuleType:
+        if self.module is None:
+            name = self.entry[:-3].replace("/", ".").removesuffix(".__init__")
+            sys.meta_path.insert(0, self.finder)
+            spec = self.finder.find_spec(name, None)
+            assert spec is not None  # the worker checked the entry
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module
+            self.finder.exec_module(module)
+            self.module = module
+        return self.module
+
+
+def _function(module: ModuleType, name: str, where: str) -> Callable[..., object]:
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise AttributeError(f"{where} defines no function {name!r}")
+    return cast("Callable[..., object]", found)
+
+
+def _where(error: BaseException, files: Mapping[str, str]) -> str:
+    found = ""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if path in files or path == "driver":
+            found = f" ({path}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    if not found and isinstance(error, SyntaxError) and error.filename in files:
+        found = f" ({error.filename}:{error.lineno})"
+    return found
+
+
+def _describe(error: BaseException, files: Mapping[str, str]) -> bytes:
+    try:
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+    except BaseException as second:  # noqa: BLE001  hostile __str__
+        message = f"<{type(second).__name__} while printing it>"
+    text = type(error).__name__ + (f": {message[:_REASON_LENGTH]}" if message else "")
+    return (text + _where(error, files)).encode(errors="backslashreplace")
+
+
+class _Channel:
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.buffer = bytearray()
+
+    def read(self, size: int) -> bytes:
+        while len(self.buffer) < size:
+            piece = os.read(self.descriptor, max(65536, size - len(self.buffer)))
+            if not piece:
+                os._exit(0)
+            self.buffer += piece
+        taken = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return taken
+
+    def request(self) -> tuple[int, object]:
+        nonce, length = REQUEST.unpack(self.read(REQUEST.size))
+        return nonce, decode(self.read(length), _TRUSTED)
+
+    def answer(self, nonce: int, status: bytes, payload: bytes) -> None:
+        left = memoryview(REQUEST.pack(nonce, 1 + len(payload)) + status + payload)
+        while left:
+            left = left[os.write(self.descriptor, left) :]
+
+
+def _limit(memory_bytes: int, cpu_s: int | None) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    if cpu_s is not None:
+        # soft = hard: the first process of a pid namespace ignores SIGXCPU
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+
+
+def _fix_seeds() -> None:
+    """An unseeded generator gives the same numbers in every evaluation."""
+    random.seed(0)
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(0)
+
+
+def serve(descriptor: int, base_memory_bytes: int) -> None:
+    """Says that isolation is complete, takes the source, answers until the other end closes."""
+    channel = _Channel(descriptor)
+    _fix_seeds()
+    os.write(descriptor, READY)
+    _, start = channel.request()
+    files, entry, driver, memory_bytes, cpu_s, output_bytes = cast(
+        "tuple[dict[str, str], str, str | None, int, int | None, int]", start
+    )
+    limits = CodecLimits(total_bytes=output_bytes)
+    program = _Program(files, entry, driver)
+    _limit(base_memory_bytes + memory_bytes, cpu_s)
+    while True:
+        nonce, request = channel.request()
+        driven, name, arguments = cast("tuple[bool, str, tuple[object, ...]]", request)
+        try:
+            value = (program.drive if driven else program.call)(name, arguments)
+            status, payload = RETURNED, encode(value, limits)
+        except MemoryError:
+            status, payload = OUT_OF_MEMORY, b""
+        except CodecError as error:
+            status, payload = FORBIDDEN, str(error).encode(errors="backslashreplace")
+        except BaseException as error:  # noqa: BLE001  whatever a candidate raises
+            status, payload = RAISED, _describe(error, files)
+        channel.answer(nonce, status, payload)

@@ -1,0 +1,132 @@
+"""System calls Python has no name for (Linux, x86-64): namespaces, mounts, capabilities, prctl."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+
+_MNT_DETACH = 2
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+_SYS_CAPSET, _SYS_PIVOT_ROOT, _SYS_CLOSE_RANGE, _SYS_MOUNT_SETATTR = 126, 155, 436, 442
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITIES = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.syscall.argtypes = [ctypes.c_long] * 7
+_libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+_libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
+_libc.unshare.argtypes = [ctypes.c_int]
+_libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc.sethostname.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def syscall(number: int, *arguments: int, what: str) -> int:
+    """Any system call whose arguments are integers or addresses."""
+    padded = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
+    return _checked(_libc.syscall(number, *padded), what)
+
+
+def unshare(flags: int) -> None:
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def setns(descriptor: int, flags: int) -> None:
+    _checked(_libc.setns(descriptor, flags), "setns")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
+    """Mounts one file system; the target is named in the error."""
+    _checked(
+        _libc.mount(
+            source.encode(), target.encode(), kind.encode() if kind else None, flags, data.encode()
+        ),
+        f"mount on {target}",
+    )
+
+
+def make_read_only(target: str) -> None:
+    """Makes a mount and all below it read-only and nosuid."""
+    attributes = ctypes.create_string_buffer(
+        struct.pack("QQQQ", _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0)
+    )
+    path = ctypes.create_string_buffer(target.encode())
+    syscall(
+        _SYS_MOUNT_SETATTR,
+        _AT_FDCWD,
+        ctypes.addressof(path),
+        _AT_RECURSIVE,
+        ctypes.addressof(attributes),
+        32,
+        what="mount_setattr",
+    )
+
+
+def pivot_root_here() -> None:
+    """Makes the current folder, a mount point, the root, and takes the old root away."""
+    here = ctypes.create_string_buffer(b".")
+    syscall(_SYS_PIVOT_ROOT, ctypes.addressof(here), ctypes.addressof(here), what="pivot_root")
+    _checked(_libc.umount2(b".", _MNT_DETACH), "umount of the old root")
+    os.chdir("/")
+
+
+def die_with_parent(signal_number: int) -> None:
+    _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+
+
+def set_dumpable(value: bool) -> None:
+    """Whether processes of the same user may trace this one and read its /proc files."""
+    _checked(_libc.prctl(_PR_SET_DUMPABLE, int(value), 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
+
+
+def set_no_new_privileges() -> None:
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+
+
+def drop_bounding_set() -> None:
+    """Empties the set that bounds what a later exec could gain; ends at the kernel's last one."""
+    for capability in range(_CAPABILITIES):
+        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+            return
+
+
+_EMPTY_HEADER = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
+_EMPTY_SETS = ctypes.create_string_buffer(24)
+
+
+def drop_capabilities() -> None:
+    """Gives up every effective, permitted and inheritable capability."""
+    syscall(
+        _SYS_CAPSET, ctypes.addressof(_EMPTY_HEADER), ctypes.addressof(_EMPTY_SETS), what="capset"
+    )
+
+
+def close_from(first: int) -> None:
+    """Closes every descriptor from `first` on."""
+    syscall(_SYS_CLOSE_RANGE, first, 0xFFFFFFFF, 0, what="close_range")
+
+
+def set_hostname(name: str) -> None:
+    _checked(_libc.sethostname(name.encode(), len(name)), "sethostname")

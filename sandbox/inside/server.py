@@ -1,0 +1,337 @@
+"""The launcher and the warm fork server: started once per worker, single-threaded, trusted.
+
+The launcher moves into the outer namespaces, forks the server, and watches: when the worker's end
+of the control socket closes, or the worker dies, it kills the server, and with the server's pid
+namespace everything in it. The server imports what is preloaded, keeps one child that is already
+isolated and waits for its source, and hands such children out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from typing import NoReturn
+
+from sandbox.inside import candidate, kernel, landlock, root, seccomp
+
+_CHANNEL = 3
+_REAP_MS = 5000
+_INODES = 1024
+_OPEN_FILES = 64
+_THREADS = 64
+_USUAL_TMP_BYTES = 16 << 20
+_FIXED_LIMITS = (
+    (resource.RLIMIT_NOFILE, _OPEN_FILES),
+    (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_MEMLOCK, 0),
+    (resource.RLIMIT_MSGQUEUE, 0),
+    (resource.RLIMIT_SIGPENDING, 64),
+)
+
+
+@dataclass(slots=True)
+class _Child:
+    pid: int
+    tmp_bytes: int
+    channel: int
+    output: int
+    pidfd: int
+
+    def hand_over(self, control: socket.socket) -> None:
+        """Gives the worker its ends; the pidfd stays open here too, until the child is reaped."""
+        socket.send_fds(
+            control,
+            [json.dumps({"child": self.pid}).encode()],
+            [self.channel, self.output, self.pidfd],
+        )
+        os.close(self.channel)
+        os.close(self.output)
+
+
+class _AllowedPackages:
+    """Imports allow-listed packages where the folder they lie in may not be listed (tier B)."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = paths
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: object = None
+    ) -> ModuleSpec | None:
+        if path is not None:
+            return None
+        for where in self.paths:
+            base = os.path.basename(where)
+            if base == name and os.path.isfile(f"{where}/__init__.py"):
+                return importlib.util.spec_from_file_location(
+                    name, f"{where}/__init__.py", submodule_search_locations=[where]
+                )
+            if base == f"{name}.py" or (base.startswith(f"{name}.") and base.endswith(".so")):
+                return importlib.util.spec_from_file_location(name, where)
+        return None
+
+
+class _Server:
+    def __init__(self, control: socket.socket, tier: str, config: Mapping[str, object]) -> None:
+        self.control = control
+        self.tier = tier
+        self.config = config
+        self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self.myself = os.pidfd_open(os.getpid())
+        self.filter = seccomp.Filter()
+        self.pidfds: dict[int, int] = {}
+        self.base_memory_bytes = 0
+        self.rules = -1
+        self.threads = _THREADS
+        self.spare: _Child | None = None
+
+    def prepare(self, paths: Sequence[str], process: int) -> None:
+        """Preloads, measures itself, and gives up what it will not need."""
+        _preload(self.config["preload"])  # type: ignore[arg-type]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "sandbox"]:
+            del sys.modules[name]
+        with open(
+            os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), encoding="ascii"
+        ) as statm:
+            self.base_memory_bytes = int(statm.read().split()[0]) * resource.getpagesize()
+        if self.tier == "B":
+            self.threads += _tasks_of_user(process)
+        if self.tier == "A":
+            readable = [("/", landlock.READ), (os.path.dirname(root.SCRATCH), landlock.WRITE)]
+        else:
+            readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
+        if self.tier != "none" and landlock.abi():
+            self.rules = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
+        os.close(process)
+        # a candidate that is killed has its last lines outside already
+        sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+        kernel.set_no_new_privileges()
+        kernel.drop_bounding_set()
+        kernel.set_dumpable(False)
+        gc.collect()
+        gc.freeze()
+
+    def run(self) -> NoReturn:
+        """Answers the worker until it is gone."""
+        self._refill(_USUAL_TMP_BYTES)
+        while True:
+            message = self.control.recv(4096)
+            if not message:
+                os._exit(0)
+            request = json.loads(message)
+            if "reap" in request:
+                self._reap(request["reap"])
+            else:
+                self._hand_out(request["spawn"])
+
+    def _hand_out(self, tmp_bytes: int) -> None:
+        if self.spare is not None and self.spare.tmp_bytes != tmp_bytes:
+            self._discard(self.spare)
+            self.spare = None
+        try:
+            child = self.spare or self._spawn(tmp_bytes)
+        except OSError as error:
+            self._send({"error": f"cannot start a candidate: {error}"})
+            return
+        child.hand_over(self.control)
+        self._refill(tmp_bytes)
+
+    def _refill(self, tmp_bytes: int) -> None:
+        self.spare = None
+        with contextlib.suppress(OSError):  # told when one is asked for and still fails
+            self.spare = self._spawn(tmp_bytes)
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        self.control.send(json.dumps(message).encode())
+
+    def _spawn(self, tmp_bytes: int) -> _Child:
+        ours, theirs = socket.socketpair()
+        output, printed = os.pipe()
+        if self.tier == "A":
+            kernel.unshare(kernel.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_candidate(theirs.detach(), printed, tmp_bytes)
+        finally:
+            if self.tier == "A":
+                kernel.setns(self.myself, kernel.CLONE_NEWPID)
+        theirs.close()
+        os.close(printed)
+        pidfd = os.pidfd_open(pid)
+        self.pidfds[pid] = pidfd
+        return _Child(pid, tmp_bytes, ours.detach(), output, pidfd)
+
+    def _discard(self, child: _Child) -> None:
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        os.close(child.channel)
+        os.close(child.output)
+        os.close(self.pidfds.pop(child.pid))
+        os.waitpid(child.pid, 0)
+
+    def _reap(self, pid: int) -> None:
+        """Waits for a killed child, with a bound: a process in the kernel's hands dies late."""
+        pidfd = self.pidfds.pop(pid)
+        waiter = select.poll()
+        waiter.register(pidfd, select.POLLIN)
+        if not waiter.poll(_REAP_MS):
+            self._send({"error": f"process {pid} does not die"})
+            return
+        os.close(pidfd)
+        _, status, usage = os.wait4(pid, 0)
+        self._send(
+            {
+                "status": os.waitstatus_to_exitcode(status),
+                "cpu_s": usage.ru_utime + usage.ru_stime,
+                "memory_bytes": usage.ru_maxrss * 1024,
+            }
+        )
+
+    def _become_candidate(self, channel: int, printed: int, tmp_bytes: int) -> NoReturn:
+        try:
+            self._isolate(channel, printed, tmp_bytes)
+            candidate.serve(_CHANNEL, self.base_memory_bytes)
+        except BaseException as error:  # noqa: BLE001  nothing may return into the server's loop
+            with contextlib.suppress(OSError):
+                os.write(_CHANNEL, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(70)
+
+    def _isolate(self, channel: int, printed: int, tmp_bytes: int) -> None:
+        kernel.die_with_parent(signal.SIGKILL)
+        if self.tier == "A":
+            kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+            kernel.mount(
+                "tmpfs",
+                root.SCRATCH,
+                "tmpfs",
+                kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC,
+                f"size={max(tmp_bytes, 4096)},nr_inodes={_INODES},mode=700",
+            )
+            os.chdir(root.SCRATCH)
+        for which, value in _FIXED_LIMITS:
+            _lower(which, value)
+        _lower(resource.RLIMIT_FSIZE, max(tmp_bytes, 4096))
+        if self.tier != "none":
+            _lower(resource.RLIMIT_NPROC, self.threads)
+        kernel.drop_capabilities()
+        if self.rules >= 0:
+            landlock.restrict(self.rules)
+        # above every descriptor the three ends are moved to
+        kept = os.dup(channel), os.dup(self.null), os.dup(printed)
+        for source, target in zip(
+            (kept[1], kept[2], kept[2], kept[0]), (0, 1, 2, _CHANNEL), strict=True
+        ):
+            os.dup2(source, target)
+        kernel.close_from(_CHANNEL + 1)
+        if self.tier != "none":
+            self.filter.install(os.getpid())
+        gc.enable()
+
+
+def _lower(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _preload(modules: Sequence[str]) -> None:
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            raise ImportError(f"preload {name!r}: {type(error).__name__}: {error}") from error
+    numba = sys.modules.get("numba")
+    if numba is not None:
+        # starts LLVM, which costs a candidate half a second otherwise
+        numba.njit(lambda x: x + 1)(1)
+
+
+def _tasks_of_user(process: int) -> int:
+    """Threads of this user on the whole machine: without a namespace the limit counts them all."""
+    uid, tasks = os.getuid(), 0
+    for name in os.listdir(process):
+        with contextlib.suppress(OSError):
+            if name.isdigit() and os.stat(name, dir_fd=process).st_uid == uid:
+                tasks += os.stat(f"{name}/task", dir_fd=process).st_nlink - 2
+    return tasks
+
+
+def _enter(config: Mapping[str, object]) -> None:
+    tier = config["tier"]
+    packages: list[str] = config["packages"]  # type: ignore[assignment]
+    roots: list[str] = config["roots"]  # type: ignore[assignment]
+    if tier == "A":
+        root.enter(
+            system=config["system"],  # type: ignore[arg-type]
+            packages=packages,
+            links=config["links"],  # type: ignore[arg-type]
+            masks=config["masks"],  # type: ignore[arg-type]
+        )
+        sys.path += roots
+    else:
+        sys.meta_path.append(_AllowedPackages(packages))
+
+
+def main(descriptor: int, parent: int) -> NoReturn:
+    """Runs in a fresh interpreter: the configuration is on standard input."""
+    control = socket.socket(fileno=descriptor)
+    kernel.die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    config = json.load(sys.stdin)
+    try:
+        process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _enter(config)
+        launcher = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _serve(control, config, launcher, process)
+    except OSError as error:
+        control.send(json.dumps({"error": str(error)}).encode())
+        os._exit(1)
+    os.close(process)
+    kernel.set_dumpable(False)
+    _watch(control, pid)
+
+
+def _serve(
+    control: socket.socket, config: Mapping[str, object], launcher: int, process: int
+) -> NoReturn:
+    try:
+        kernel.die_with_parent(signal.SIGKILL)
+        # in a new pid namespace the parent has no number
+        if os.getppid() not in (launcher, 0):
+            os._exit(1)
+        server = _Server(control, str(config["tier"]), config)
+        server.prepare([*config["readable"], *config["packages"]], process)  # type: ignore[misc]
+        control.send(json.dumps({"ready": config["tier"]}).encode())
+        server.run()
+    except (OSError, ImportError) as error:
+        control.send(json.dumps({"error": str(error)}).encode())
+    finally:
+        os._exit(1)
+
+
+def _watch(control: socket.socket, server: int) -> NoReturn:
+    """Ends the server with the worker, and itself with the server."""
+    pidfd = os.pidfd_open(server)
+    waiter = select.poll()
+    waiter.register(control, 0)  # only that the other end is gone
+    waiter.register(pidfd, select.POLLIN)
+    waiter.poll()
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    os.waitpid(server, 0)
+    os._exit(0)

@@ -1,0 +1,103 @@
+"""The plain records of the package's border, and its two exceptions.
+
+SandboxError        the sandbox itself does not work; never the candidate's fault
+CandidateFailure    the candidate failed; `kind` says how
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Tier(StrEnum):
+    """How well candidates are isolated.
+
+    A: namespaces, read-only root, Landlock, seccomp, limits. B: Landlock, seccomp, limits.
+    NONE: limits only, by explicit request.
+    """
+
+    A = "A"
+    B = "B"
+    NONE = "none"
+
+
+class FailureKind(StrEnum):
+    """How a candidate failed.
+
+    CRASH: it raised or died. VIOLATION: hostile bytes, a type that may not cross, too much output,
+    a broken protocol, or a system call that no honest program makes.
+    """
+
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    CRASH = "crash"
+    VIOLATION = "violation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one candidate may use.
+
+    Attributes:
+        wall_s: Its whole life, import included, from the moment its source is handed over.
+        memory_bytes: Address space beyond what the warm interpreter already has.
+        cpu_s: CPU seconds; None leaves it to the wall limit.
+        output_bytes: One answer.
+        tmp_bytes: Its private scratch directory, in memory; tier B has none.
+        stderr_bytes: What is kept of its output, from the end.
+    """
+
+    wall_s: float = 10.0
+    memory_bytes: int = 1 << 30
+    cpu_s: int | None = None
+    output_bytes: int = 16 << 20
+    tmp_bytes: int = 16 << 20
+    stderr_bytes: int = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a candidate used, measured outside it."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    """Peak resident memory, the warm interpreter's included."""
+
+
+class SandboxError(Exception):
+    """The sandbox itself does not work; the message is one line and says what to do."""
+
+
+class CandidateFailure(Exception):
+    """The candidate failed; nothing it returned is used.
+
+    Attributes:
+        kind: How it failed.
+        reason: One line, limited in length, control characters escaped.
+        stderr: The end of what it printed.
+    """
+
+    def __init__(self, kind: FailureKind, reason: str, stderr: str = "") -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind = kind
+        self.reason = reason
+        self.stderr = stderr
+
+
+def one_line(text: str, length: int = 500) -> str:
+    """Untrusted text as one printable line, cut in the middle."""
+    if len(text) > length:
+        text = f"{text[: length - 160]} ... {text[-150:]}"
+    return printable(text.replace("\n", " "))
+
+
+def printable(text: str) -> str:
+    """Untrusted text whose control characters, but for line ends and tabs, are escaped."""
+    return "".join(
+        character
+        if character.isprintable() or character in "\n\t"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
