@@ -1,0 +1,10 @@
+"""Typed mutation and crossover on the syntax tree of a program's EVOLVE-BLOCKs.
+
+Only the text of the changed nodes is written anew: comments and layout elsewhere stay, so that the
+diffs read like a person's. Everything here is a pure function of its arguments.
+"""
+
+from evolve.tree.propose import OPERATORS, WEIGHTS, Mutation, propose
+from evolve.tree.source import TreeError
+
+__all__ = ["OPERATORS", "WEIGHTS", "Mutation", "TreeError", "propose"]

@@ -1,0 +1,192 @@
+"""Operators that change one expression."""
+
+from __future__ import annotations
+
+import ast
+
+from evolve.tree import build
+from evolve.tree.kinds import KNOWN, Kind, dotted
+from evolve.tree.source import Site
+from evolve.tree.text import Splice
+from evolve.tree.work import Work
+
+_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
+
+
+def constant(work: Work) -> list[Splice] | None:
+    """Other values for one literal, or for several at once."""
+    rng = work.rng
+    literals = [site for site in work.source.sites if _is_whole_literal(site)]
+    if not literals:
+        return None
+    count = 1 if rng.random() < 0.7 else rng.randint(1, min(4, len(literals)))
+    splices = []
+    for site in rng.sample(literals, count):
+        value = build.value_of(site.node)
+        assert value is not None
+        new = work.grow.near(value) if rng.random() < 0.9 else None
+        if new is None:
+            node = work.grow.constant(integer=site.integer)
+        else:
+            node = build.number(round(new) if site.integer else new)
+        splices += work.put(site, node) or []
+    return splices
+
+
+def _is_whole_literal(site: Site) -> bool:
+    if build.value_of(site.node) is None:
+        return False
+    signed = isinstance(site.parent, ast.UnaryOp) and isinstance(site.parent.op, ast.USub)
+    return not signed
+
+
+def point(work: Work) -> list[Splice] | None:
+    """Another sign, comparison, name or function in one place, the operands staying."""
+    rng = work.rng
+    sites = [
+        site
+        for site in work.source.sites
+        if not site.integer and site.kind is not Kind.NUMBERS and site.kind is not Kind.OTHER
+    ]
+    if not sites:
+        return None
+    site = rng.choice(sites)
+    new = _pointed(work, site)
+    return work.put(site, new)
+
+
+def _pointed(work: Work, site: Site) -> ast.expr | None:
+    rng, grow = work.rng, work.grow
+    match site.node:
+        case ast.BinOp(left=left, op=sign, right=right):
+            if rng.random() < 0.25:
+                return build.binary(right, sign, left)
+            others = [kind for kind in _ARITHMETIC if not isinstance(sign, kind)]
+            return build.binary(left, rng.choice(others)(), right)
+        case ast.Compare(left=left, ops=[test], comparators=[right]):
+            if rng.random() < 0.15:
+                return build.compare(right, test, left)
+            tests = [kind for kind in build.COMPARISONS if not isinstance(test, kind)]
+            return build.compare(left, rng.choice(tests)(), right)
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            index = rng.randrange(len(ops))
+            changed = [*ops]
+            changed[index] = rng.choice(build.COMPARISONS[:4])()
+            return ast.Compare(left=left, ops=changed, comparators=comparators)
+        case ast.BoolOp(op=op, values=values):
+            if rng.random() < 0.5:
+                other = ast.Or() if isinstance(op, ast.And) else ast.And()
+                return ast.BoolOp(op=other, values=values)
+            kept = [*values]
+            kept.pop(rng.randrange(len(kept)))
+            return kept[0] if len(kept) == 1 else ast.BoolOp(op=op, values=kept)
+        case ast.UnaryOp(operand=operand):
+            return operand
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return build.conditional(test, orelse, body)
+        case ast.Call(func=func, args=args, keywords=[]) if len(args) in (1, 2):
+            if (dotted(func) or "") not in KNOWN:
+                return None
+            known = work.grow.callable_at(site.scope, len(args))
+            return build.call(rng.choice(known).name, args) if known else None
+        case ast.Name() | ast.Constant():
+            if site.kind is Kind.BOOLEAN:
+                return build.opposite(site.node)
+            return grow.terminal(site.scope)
+    return None
+
+
+def subtree(work: Work) -> list[Splice] | None:
+    """A new random expression in the place of one."""
+    site = work.typed_site()
+    if site is None:
+        return None
+    new = work.grow.of_kind(site.kind, site.scope, work.rng.choice((1, 1, 2, 2, 3)))
+    return work.put(site, new)
+
+
+def extend(work: Work) -> list[Splice] | None:
+    """One more term, factor or condition joined to an expression."""
+    rng, grow = work.rng, work.grow
+    site = work.typed_site()
+    if site is None:
+        return None
+    if site.kind is Kind.BOOLEAN:
+        op = rng.choice((ast.And(), ast.Or()))
+        new = build.junction(site.node, op, grow.boolean(site.scope, 1))
+    else:
+        new = grow.arithmetic(site.node, site.scope, rng.choice((1, 2, 2, 3)))
+    return work.put(site, new)
+
+
+def condition(work: Work) -> list[Splice] | None:
+    """A number becomes a conditional expression with another one."""
+    rng, grow = work.rng, work.grow
+    site = work.site_of(Kind.NUMBER)
+    if site is None:
+        return None
+    other = grow.number(site.scope, rng.choice((0, 1, 2)))
+    if rng.random() < 0.4:
+        varied = grow.arithmetic(site.node, site.scope, 1)
+        other = varied or other
+    branches = [site.node, other]
+    rng.shuffle(branches)
+    new = build.conditional(grow.boolean(site.scope, 2), *branches)
+    return work.put(site, new)
+
+
+def wrap(work: Work) -> list[Splice] | None:
+    """A function around a number, `not` around a condition, a minus."""
+    rng, grow = work.rng, work.grow
+    site = work.typed_site()
+    if site is None:
+        return None
+    new: ast.expr | None
+    if site.kind is Kind.BOOLEAN:
+        new = build.opposite(site.node)
+    elif rng.random() < 0.25:
+        new = build.negative(site.node)
+    else:
+        new = grow.called(site.node, site.scope, 1)
+    return work.put(site, new)
+
+
+def shrink(work: Work) -> list[Splice] | None:
+    """A part of an expression in the place of the whole."""
+    site = work.typed_site()
+    if site is None:
+        return None
+    parts = [
+        node
+        for node in ast.walk(site.node)
+        if isinstance(node, ast.expr)
+        and node is not site.node
+        and site.scope.kind_of(node) is site.kind
+    ]
+    return work.put(site, work.rng.choice(parts)) if parts else None
+
+
+def exchange(work: Work) -> list[Splice] | None:
+    """Two expressions of one kind change places, or one is copied over the other."""
+    rng = work.rng
+    site = work.typed_site()
+    if site is None:
+        return None
+    others = [
+        other
+        for other in work.source.sites
+        if other.kind is site.kind
+        and other.file == site.file
+        and not other.integer
+        and build.names_in(other.node) <= site.scope.names.keys()
+        and not build.same(other.node, site.node)
+    ]
+    if not others:
+        return None
+    other = rng.choice(others)
+    copied = work.put(site, other.node)
+    (a_start, a_end), (b_start, b_end) = (work.lines(p).span(p.node) for p in (site, other))
+    apart = a_end <= b_start or b_end <= a_start
+    if apart and rng.random() < 0.5 and build.names_in(site.node) <= other.scope.names.keys():
+        return (copied or []) + (work.put(other, site.node) or [])
+    return copied

@@ -1,0 +1,176 @@
+"""What an expression gives: a number, a boolean, numbers in a sequence, or something unknown.
+
+Mutation replaces numbers by numbers and booleans by booleans, and leaves what is unknown alone.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The kinds that mutation tells apart."""
+
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    NUMBERS = "numbers"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A function from numbers to a number that may be called.
+
+    `guard` keeps an argument in its domain: a template with `{}` for it, e.g. "abs({})".
+    """
+
+    name: str
+    arity: int
+    guard: str = ""
+
+
+_KNOWN = [
+    Primitive("abs", 1),
+    Primitive("min", 2),
+    Primitive("max", 2),
+    Primitive("round", 1),
+    Primitive("int", 1),
+    Primitive("float", 1),
+    Primitive("pow", 2, "min(abs({}), 8)"),
+    Primitive("math.sqrt", 1, "abs({})"),
+    Primitive("math.cbrt", 1),
+    Primitive("math.log", 1, "1 + abs({})"),
+    Primitive("math.log2", 1, "1 + abs({})"),
+    Primitive("math.log10", 1, "1 + abs({})"),
+    Primitive("math.log1p", 1, "abs({})"),
+    Primitive("math.exp", 1, "min({}, 50)"),
+    Primitive("math.expm1", 1, "min({}, 50)"),
+    Primitive("math.floor", 1),
+    Primitive("math.ceil", 1),
+    Primitive("math.trunc", 1),
+    Primitive("math.fabs", 1),
+    Primitive("math.sin", 1),
+    Primitive("math.cos", 1),
+    Primitive("math.tan", 1),
+    Primitive("math.tanh", 1),
+    Primitive("math.atan", 1),
+    Primitive("math.erf", 1),
+    Primitive("math.hypot", 2),
+    Primitive("math.atan2", 2),
+    Primitive("math.copysign", 2),
+]
+KNOWN: Mapping[str, Primitive] = {primitive.name: primitive for primitive in _KNOWN}
+_NUMBER_OF_NUMBERS = frozenset({"sum", "min", "max", "len"})
+_NUMBER_FROM_ANYTHING = frozenset({"len", "int", "float", "math.dist", "math.fsum", "math.prod"})
+_NUMBER_TYPES = frozenset({"int", "float"})
+_SEQUENCES = frozenset({"list", "tuple", "set", "Sequence", "Iterable", "Collection", "frozenset"})
+
+
+def primitive(name: str) -> Primitive:
+    """The primitive of this name; an unknown one is taken to need one argument."""
+    return KNOWN.get(name, Primitive(name, 1))
+
+
+def annotated(annotation: ast.expr | None) -> Kind:
+    """What an annotation promises."""
+    match annotation:
+        case ast.Name(id=name) if name in _NUMBER_TYPES:
+            return Kind.NUMBER
+        case ast.Name(id="bool"):
+            return Kind.BOOLEAN
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            kinds = {annotated(left), annotated(right)}
+            return kinds.pop() if len(kinds) == 1 else Kind.OTHER
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=of):
+            items = of.elts if isinstance(of, ast.Tuple) else [of]
+            numbers = [
+                annotated(item) is Kind.NUMBER
+                for item in items
+                if not (isinstance(item, ast.Constant) and item.value is ...)
+            ]
+            return Kind.NUMBERS if name in _SEQUENCES and all(numbers) else Kind.OTHER
+        case ast.Constant(value=str(text)) if text.isidentifier():
+            return annotated(ast.Name(id=text))
+    return Kind.OTHER
+
+
+def dotted(node: ast.expr) -> str | None:
+    """ "math.sqrt" for such an expression, None for anything but names and dots."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        base = dotted(node.value)
+        return f"{base}.{node.attr}" if base else None
+    return None
+
+
+def kind_of(node: ast.expr, names: Mapping[str, Kind], functions: Mapping[str, Kind]) -> Kind:
+    """What an expression gives, where names have these kinds and functions return those."""
+    match node:
+        case ast.Constant(value=bool()):
+            return Kind.BOOLEAN
+        case ast.Constant(value=int() | float()):
+            return Kind.NUMBER
+        case ast.Name(id=name):
+            return names.get(name, Kind.OTHER)
+        case ast.BinOp(left=left, right=right):
+            sides = {kind_of(left, names, functions), kind_of(right, names, functions)}
+            return Kind.NUMBER if sides <= {Kind.NUMBER, Kind.BOOLEAN} else Kind.OTHER
+        case ast.UnaryOp(op=ast.Not()):
+            return Kind.BOOLEAN
+        case ast.UnaryOp(operand=operand):
+            kind = kind_of(operand, names, functions)
+            return Kind.NUMBER if kind in (Kind.NUMBER, Kind.BOOLEAN) else Kind.OTHER
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            if all(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in ops):
+                return Kind.BOOLEAN
+            known = all(kind_of(n, names, functions) is not Kind.OTHER for n in (left, *others))
+            return Kind.BOOLEAN if known else Kind.OTHER
+        case ast.BoolOp(values=values):
+            return _common([kind_of(value, names, functions) for value in values])
+        case ast.IfExp(body=body, orelse=orelse):
+            return _common([kind_of(body, names, functions), kind_of(orelse, names, functions)])
+        case ast.Call(func=func, args=args):
+            return _returned(dotted(func), args, names, functions)
+        case ast.Subscript(value=value, slice=index) if not isinstance(index, ast.Slice):
+            kind = kind_of(value, names, functions)
+            return Kind.NUMBER if kind is Kind.NUMBERS else Kind.OTHER
+        case ast.List(elts=elts) | ast.Tuple(elts=elts) if elts:
+            kinds = {kind_of(item, names, functions) for item in elts}
+            return Kind.NUMBERS if kinds == {Kind.NUMBER} else Kind.OTHER
+        case ast.Attribute() if dotted(node) in ("math.pi", "math.e", "math.inf", "math.tau"):
+            return Kind.NUMBER
+        case ast.NamedExpr(value=value):
+            return kind_of(value, names, functions)
+    return Kind.OTHER
+
+
+def _common(kinds: list[Kind]) -> Kind:
+    return kinds[0] if len(set(kinds)) == 1 else Kind.OTHER
+
+
+def _returned(
+    name: str | None,
+    arguments: list[ast.expr],
+    names: Mapping[str, Kind],
+    functions: Mapping[str, Kind],
+) -> Kind:
+    if name is None:
+        return Kind.OTHER
+    if name in functions:
+        return functions[name]
+    if name in _NUMBER_FROM_ANYTHING:
+        return Kind.NUMBER
+    if name == "range":
+        return Kind.NUMBERS
+    kinds = [kind_of(argument, names, functions) for argument in arguments]
+    if name in _NUMBER_OF_NUMBERS and kinds == [Kind.NUMBERS]:
+        return Kind.NUMBER
+    if name in KNOWN and all(kind in (Kind.NUMBER, Kind.BOOLEAN) for kind in kinds):
+        return Kind.NUMBER
+    if name in ("sorted", "list", "tuple") and kinds == [Kind.NUMBERS]:
+        return Kind.NUMBERS
+    return Kind.OTHER

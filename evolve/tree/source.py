@@ -1,0 +1,413 @@
+"""A program as mutation sees it: the places inside its EVOLVE-BLOCKs, and what is known there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from evolve import syntax
+from evolve.program import Block, Program, blocks
+from evolve.tree.kinds import Kind, Primitive, annotated, dotted, kind_of
+from evolve.tree.text import Lines
+
+
+class TreeError(ValueError):
+    """A program that tree mutation can do nothing with; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What may be used at one place.
+
+    Attributes:
+        names: Kinds of the names that have a value there, the nearest ones last.
+        functions: Kinds that functions of the program return.
+        helpers: Functions of the program, defined before, from numbers to a number.
+        modules: Names bound by imports.
+        definitions: Expressions of locals that are assigned only once.
+    """
+
+    names: Mapping[str, Kind]
+    functions: Mapping[str, Kind]
+    helpers: tuple[Primitive, ...]
+    modules: frozenset[str]
+    definitions: Mapping[str, ast.expr]
+
+    def of_kind(self, kind: Kind) -> list[str]:
+        return [name for name, its in self.names.items() if its is kind]
+
+    def kind_of(self, node: ast.expr) -> Kind:
+        return kind_of(node, self.names, self.functions)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An expression that may be replaced by another one of its kind."""
+
+    file: str
+    node: ast.expr
+    parent: ast.AST
+    field: str
+    kind: Kind
+    scope: Scope
+    integer: bool
+    """Only an integer will do: an index, a bound of a range."""
+    depth: int
+    """Expressions around it within its statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A statement of a block, and what is known just before it."""
+
+    file: str
+    statement: ast.stmt
+    body: list[ast.stmt]
+    index: int
+    scope: Scope
+    returns: Kind
+    """What the function around it returns; OTHER outside of functions."""
+    function: str
+    """The function around it, or ""."""
+    outermost: bool
+    """It is not inside another statement of that function."""
+
+
+@dataclass(slots=True)
+class Source:
+    """All places of one program."""
+
+    program: Program
+    lines: dict[str, Lines] = field(default_factory=dict)
+    sites: list[Site] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
+    """Every identifier that occurs anywhere."""
+
+    @property
+    def constants(self) -> list[float]:
+        """The values of all number literals."""
+        return [
+            site.node.value
+            for site in self.sites
+            if isinstance(site.node, ast.Constant) and isinstance(site.node.value, int | float)
+        ]
+
+
+@lru_cache(maxsize=1024)
+def source(program: Program) -> Source:
+    """The places of a program.
+
+    Raises:
+        TreeError: No block is in a Python file that parses, or there is nothing to change in any.
+    """
+    found = Source(program)
+    refused = ""
+    for path in dict.fromkeys(block.file for block in blocks(program)):
+        text = program.files[path]
+        tree = syntax.parse(text) if path.endswith(".py") else None
+        if tree is None:
+            refused = refused or f"{path} does not parse as Python"
+            continue
+        lines = found.lines[path] = Lines(text)
+        own = [block for block in blocks(program) if block.file == path]
+        try:
+            _Reader(found, path, lines, own).module(tree)
+            identifiers = {
+                name
+                for node in ast.walk(tree)
+                for name in (getattr(node, "id", None), getattr(node, "name", None))
+                if name
+            }
+        except RecursionError:
+            refused = refused or f"{path} nests too deeply"
+            continue
+        found.names |= identifiers
+    if not found.sites and not found.slots:
+        raise TreeError(refused or "the EVOLVE-BLOCKs hold no expression that could be changed")
+    return found
+
+
+_SKIPPED = (ast.JoinedStr, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class _Reader:
+    """Walks one file and notes every place inside its blocks."""
+
+    def __init__(self, found: Source, path: str, lines: Lines, own: list[Block]) -> None:
+        self.found = found
+        self.path = path
+        self.lines = lines
+        self.blocks = own
+        self.functions: dict[str, Kind] = {}
+        self.helpers: list[Primitive] = []
+        self.modules: set[str] = set()
+        self.definitions: dict[str, ast.expr] = {}
+        self.returns = Kind.OTHER
+        self.name = ""
+
+    def module(self, tree: ast.Module) -> None:
+        for statement in tree.body:
+            if isinstance(statement, ast.FunctionDef):
+                self.functions[statement.name] = _returned_kind(statement)
+        self.body(tree.body, {})
+
+    def inside(self, node: ast.expr | ast.stmt) -> bool:
+        last = node.end_lineno or node.lineno
+        return any(block.first <= node.lineno and last <= block.last for block in self.blocks)
+
+    def scope(self, names: Mapping[str, Kind]) -> Scope:
+        return Scope(
+            dict(names),
+            self.functions,
+            tuple(self.helpers),
+            frozenset(self.modules),
+            dict(self.definitions),
+        )
+
+    def body(
+        self, statements: list[ast.stmt], names: dict[str, Kind], *, outermost: bool = False
+    ) -> dict[str, Kind] | None:
+        """Notes the places of a body; the names that have a value behind it, None if none is
+        reached."""
+        for index, statement in enumerate(statements):
+            scope = self.scope(names)
+            if self.inside(statement) and not _is_docstring(statement):
+                self.found.slots.append(
+                    Slot(
+                        self.path,
+                        statement,
+                        statements,
+                        index,
+                        scope,
+                        self.returns,
+                        self.name,
+                        outermost,
+                    )
+                )
+            after = self.statement(statement, names, scope)
+            if after is None:
+                return None
+            names = after
+        return names
+
+    def statement(
+        self, statement: ast.stmt, names: dict[str, Kind], scope: Scope
+    ) -> dict[str, Kind] | None:
+        match statement:
+            case ast.Return(value=value):
+                if value is not None:
+                    self.expression(value, statement, "value", scope)
+                return None
+            case ast.Raise() | ast.Break() | ast.Continue():
+                return None
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                self.expression(value, statement, "value", scope)
+                if name in names:
+                    self.definitions.pop(name, None)
+                else:
+                    self.definitions[name] = value
+                return {**names, name: scope.kind_of(value)}
+            case ast.Assign(targets=targets, value=value):
+                self.expression(value, statement, "value", scope)
+                bound = {name: Kind.OTHER for target in targets for name in _bound(target)}
+                if isinstance(value, ast.Tuple) and len(targets) == 1:
+                    target = targets[0]
+                    if isinstance(target, ast.Tuple) and len(target.elts) == len(value.elts):
+                        for item, part in zip(target.elts, value.elts, strict=True):
+                            if isinstance(item, ast.Name):
+                                bound[item.id] = scope.kind_of(part)
+                return {**names, **bound}
+            case ast.AugAssign(target=target, value=value):
+                self.expression(value, statement, "value", scope)
+                if isinstance(target, ast.Name):
+                    self.definitions.pop(target.id, None)
+                    if scope.kind_of(value) is not Kind.NUMBER:
+                        return {**names, target.id: Kind.OTHER}
+                return names
+            case ast.If(test=test, body=body, orelse=orelse):
+                self.expression(test, statement, "test", scope, test=True)
+                return _met(self.body(body, dict(names)), self.body(orelse, dict(names)))
+            case ast.While(test=test, body=body):
+                self.expression(test, statement, "test", scope, test=True)
+                self.loop(body, names)
+                return names
+            case ast.For(target=target, iter=iterated, body=body):
+                self.expression(iterated, statement, "iter", scope)
+                numbers = scope.kind_of(iterated) is Kind.NUMBERS
+                kind = Kind.NUMBER if numbers and isinstance(target, ast.Name) else Kind.OTHER
+                self.loop(body, {**names, **dict.fromkeys(_bound(target), kind)})
+                return names
+            case ast.With(body=body, items=items):
+                bound = {name: Kind.OTHER for with_ in items for name in _bound(with_)}
+                return self.body(body, {**names, **bound})
+            case ast.Try(body=body):
+                self.body(body, dict(names))
+                return names
+            case ast.FunctionDef():
+                self.function(statement, names)
+                return {**names, statement.name: Kind.OTHER}
+            case ast.ClassDef(body=body):
+                for method in body:
+                    if isinstance(method, ast.FunctionDef):
+                        self.function(method, names)
+                return {**names, statement.name: Kind.OTHER}
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                self.modules |= {(alias.asname or alias.name).split(".")[0] for alias in aliases}
+                return names
+            case ast.Expr(value=value) if not isinstance(value, ast.Constant):
+                self.expression(value, statement, "value", scope)
+                return names
+            case ast.Assert(test=test):
+                self.expression(test, statement, "test", scope, test=True)
+                return names
+        return names
+
+    def loop(self, body: list[ast.stmt], names: dict[str, Kind]) -> None:
+        for name in _assigned(body):
+            self.definitions.pop(name, None)
+        self.body(body, dict(names))
+        for name in _assigned(body):
+            self.definitions.pop(name, None)
+
+    def function(self, function: ast.FunctionDef, names: dict[str, Kind]) -> None:
+        outer = self.definitions, self.returns, self.name
+        self.definitions, self.name = {}, function.name
+        self.returns = _returned_kind(function)
+        parameters = dict.fromkeys(syntax.parameters(function.args), Kind.OTHER)
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        parameters |= {argument.arg: annotated(argument.annotation) for argument in arguments}
+        for name, kind in parameters.items():
+            if kind is Kind.OTHER and _used_as_number(function, name):
+                parameters[name] = Kind.NUMBER
+        self.body(function.body, {**names, **parameters}, outermost=True)
+        numeric = all(kind is Kind.NUMBER for kind in parameters.values())
+        plain = not (function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
+        if numeric and plain and parameters and self.returns is Kind.NUMBER:
+            self.helpers.append(Primitive(function.name, len(parameters)))
+        self.definitions, self.returns, self.name = outer
+
+    def expression(
+        self,
+        node: ast.expr,
+        parent: ast.AST,
+        name: str,
+        scope: Scope,
+        *,
+        test: bool = False,
+        integer: bool = False,
+        depth: int = 0,
+    ) -> None:
+        if isinstance(node, _SKIPPED):
+            return
+        kind = scope.kind_of(node)
+        if test and kind is Kind.OTHER and isinstance(node, ast.Compare | ast.BoolOp):
+            kind = Kind.BOOLEAN
+        if self.inside(node):
+            self.found.sites.append(
+                Site(self.path, node, parent, name, kind, scope, integer, depth)
+            )
+        for child, child_name, is_test, is_integer in _children(node):
+            self.expression(
+                child,
+                node,
+                child_name,
+                scope,
+                test=is_test or (test and isinstance(node, ast.BoolOp)),
+                integer=integer or is_integer,
+                depth=depth + 1,
+            )
+
+
+def _children(node: ast.expr) -> Iterator[tuple[ast.expr, str, bool, bool]]:
+    """Expressions in an expression: node, field, is it a test, must it be an integer."""
+    bits = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
+    match node:
+        case ast.BinOp(left=left, op=op, right=right):
+            integer = isinstance(op, bits)
+            yield left, "left", False, integer
+            yield right, "right", False, integer
+        case ast.UnaryOp(op=op, operand=operand):
+            yield operand, "operand", isinstance(op, ast.Not), isinstance(op, ast.Invert)
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield value, "values", False, False
+        case ast.Compare(left=left, comparators=comparators):
+            yield left, "left", False, False
+            for value in comparators:
+                yield value, "comparators", False, False
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            yield test, "test", True, False
+            yield body, "body", False, False
+            yield orelse, "orelse", False, False
+        case ast.Call(func=func, args=args):
+            integer = dotted(func) in ("range", "math.comb", "math.factorial", "math.gcd")
+            for value in args:
+                if not isinstance(value, ast.Starred):
+                    yield value, "args", False, integer
+        case ast.Subscript(value=value, slice=index):
+            yield value, "value", False, False
+            if not isinstance(index, ast.Slice | ast.Tuple):
+                yield index, "slice", False, True
+        case ast.List(elts=elts) | ast.Tuple(elts=elts):
+            for value in elts:
+                yield value, "elts", False, False
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _bound(target: ast.AST) -> list[str]:
+    return [
+        node.id
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+
+
+def _assigned(body: list[ast.stmt]) -> list[str]:
+    return [name for statement in body for name in _bound(statement)]
+
+
+def _met(a: dict[str, Kind] | None, b: dict[str, Kind] | None) -> dict[str, Kind] | None:
+    """Names that have a value whichever of two ways was taken."""
+    if a is None or b is None:
+        return b if a is None else a
+    return {name: kind if b[name] is kind else Kind.OTHER for name, kind in a.items() if name in b}
+
+
+def _returned_kind(function: ast.FunctionDef) -> Kind:
+    if function.returns is not None:
+        return annotated(function.returns)
+    parameters = {argument.arg: annotated(argument.annotation) for argument in function.args.args}
+    kinds = {
+        kind_of(node.value, parameters, {})
+        for node in ast.walk(function)
+        if isinstance(node, ast.Return) and node.value is not None
+    }
+    return kinds.pop() if len(kinds) == 1 else Kind.OTHER
+
+
+def _used_as_number(function: ast.FunctionDef, name: str) -> bool:
+    """Whether a parameter without a known type stands in arithmetic or is compared in size."""
+    argument = next((a for a in function.args.args if a.arg == name), None)
+    if argument is None or argument.annotation is not None:
+        return False
+    for node in ast.walk(function):
+        sides: tuple[ast.expr, ...]
+        match node:
+            case ast.BinOp(left=left, op=ast.Sub() | ast.Mult() | ast.Div(), right=right):
+                sides = (left, right)
+            case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()]):
+                sides = (left, *node.comparators)
+            case _:
+                continue
+        if any(isinstance(side, ast.Name) and side.id == name for side in sides):
+            return True
+    return False

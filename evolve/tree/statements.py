@@ -1,0 +1,301 @@
+"""Operators that add, remove, move or rewrite statements."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from evolve.tree import build
+from evolve.tree.kinds import Kind
+from evolve.tree.source import Scope, Slot
+from evolve.tree.text import Lines, Splice, statement_text
+from evolve.tree.work import Work
+
+_LOCAL_NAMES = ("score", "value", "part", "term", "base", "factor", "weight", "extra", "bonus")
+
+
+def guard(work: Work) -> list[Splice] | None:
+    """`if condition: return value` before a statement."""
+    rng, grow = work.rng, work.grow
+    slots = [
+        slot
+        for slot in work.source.slots
+        if slot.returns in (Kind.NUMBER, Kind.BOOLEAN) and takes_a_line_before(work, slot)
+    ]
+    if not slots:
+        return None
+    slot = rng.choice(slots)
+    if not slot.scope.of_kind(Kind.NUMBER):
+        return None
+    value: ast.expr | None = None
+    given = _returned_values(slot)
+    if given and rng.random() < 0.5:
+        value = rng.choice(given)
+        if slot.returns is Kind.NUMBER:
+            value = grow.arithmetic(value, slot.scope, rng.choice((1, 1, 2)))
+    value = value or grow.of_kind(slot.returns, slot.scope, rng.choice((0, 0, 1, 2)))
+    if value is None:
+        return None
+    test = grow.boolean(slot.scope, 2)
+    return line_before(work, slot, ast.If(test=test, body=[ast.Return(value=value)], orelse=[]))
+
+
+def _returned_values(slot: Slot) -> list[ast.expr]:
+    return [
+        node.value
+        for statement in slot.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Return)
+        and node.value is not None
+        and slot.scope.kind_of(node.value) is slot.returns
+        and build.names_in(node.value) <= slot.scope.names.keys() | {"abs", "min", "max", "math"}
+    ]
+
+
+def insert(work: Work) -> list[Splice] | None:
+    """A statement that changes a local, on a condition or always; a result gets a name first."""
+    rng, grow = work.rng, work.grow
+    slots = [slot for slot in work.source.slots if takes_a_line_before(work, slot)]
+    if not slots:
+        return None
+    slot = rng.choice(slots)
+    parameters = slot.scope.of_kind(Kind.NUMBER)
+    if not parameters:
+        return None
+    if isinstance(slot.statement, ast.Return) and slot.returns is Kind.NUMBER:
+        value = slot.statement.value
+        if value is not None and not isinstance(value, ast.Name | ast.Constant):
+            return _adjusted_result(work, slot, value)
+    changed = rng.choice(parameters)
+    update = _update(work, changed, slot.scope)
+    if update is None:
+        return None
+    if rng.random() < 0.7:
+        update = ast.If(test=grow.boolean(slot.scope, 2), body=[update], orelse=[])
+    return line_before(work, slot, update)
+
+
+def _adjusted_result(work: Work, slot: Slot, value: ast.expr) -> list[Splice] | None:
+    """`score = value`, then `if condition: score += term`, then `return score`."""
+    lines, statement = work.lines(slot), slot.statement
+    name = _new_name(work)
+    known = replace(slot.scope, names={**slot.scope.names, name: Kind.NUMBER})
+    update = _update(work, name, known)
+    if update is None:
+        return None
+    change: ast.stmt = ast.If(test=work.grow.boolean(slot.scope, 2), body=[update], orelse=[])
+    if work.rng.random() < 0.2:
+        change = update
+    indentation, newline = lines.indentation(statement.lineno), lines.newline
+    start, end = lines.span(statement)
+    value_start, value_end = lines.span(value)
+    whole = lines.text[start:end].removeprefix("return").strip()
+    text = whole if whole else lines.text[value_start:value_end]
+    return [
+        Splice(
+            slot.file,
+            lines.start_of(statement.lineno),
+            end,
+            f"{indentation}{name} = {text}{newline}"
+            + statement_text(change, indentation, newline)
+            + f"{indentation}return {name}",
+        )
+    ]
+
+
+def _update(work: Work, name: str, scope: Scope) -> ast.stmt | None:
+    """`name += ...`, `name *= ...` or `name = ...`."""
+    rng, grow = work.rng, work.grow
+    target = ast.Name(id=name, ctx=ast.Store())
+    choice = rng.random()
+    value = grow.number(scope, rng.choice((0, 1, 1, 2)))
+    if choice < 0.6:
+        if build.value_of(value) == 0:
+            return None
+        return ast.AugAssign(target=target, op=rng.choice((ast.Add, ast.Sub))(), value=value)
+    if choice < 0.85:
+        if build.value_of(value) in (0, 1):
+            return None
+        return ast.AugAssign(target=target, op=ast.Mult(), value=value)
+    if isinstance(value, ast.Name) and value.id == name:
+        return None
+    return ast.Assign(targets=[target], value=value, lineno=0)
+
+
+def _new_name(work: Work) -> str:
+    taken = work.source.names
+    for name in _LOCAL_NAMES:
+        if name not in taken:
+            return name
+    number = 2
+    while f"{_LOCAL_NAMES[0]}{number}" in taken:
+        number += 1
+    return f"{_LOCAL_NAMES[0]}{number}"
+
+
+def hoist(work: Work) -> list[Splice] | None:
+    """A subexpression gets a name on the line before, and is used by it wherever it stood."""
+    rng = work.rng
+    sites = [
+        site
+        for site in work.source.sites
+        if site.kind is Kind.NUMBER
+        and not isinstance(site.node, ast.Name | ast.Constant)
+        and build.value_of(site.node) is None
+    ]
+    if not sites:
+        return None
+    site = rng.choice(sites)
+    slot = next(
+        (
+            slot
+            for slot in reversed(work.source.slots)
+            if slot.file == site.file and _holds(slot.statement, site.node)
+        ),
+        None,
+    )
+    if slot is None or not takes_a_line_before(work, slot) or isinstance(slot.statement, ast.While):
+        return None
+    name = _new_name(work)
+    splices = line_before(
+        work,
+        slot,
+        ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=site.node, lineno=0),
+    )
+    twins = [
+        other
+        for other in work.source.sites
+        if _holds(slot.statement, other.node) and build.same(other.node, site.node)
+    ]
+    for twin in twins:
+        splices += work.put(twin, build.name(name)) or []
+    return splices
+
+
+def _holds(statement: ast.stmt, node: ast.expr) -> bool:
+    own = (getattr(statement, "value", None), getattr(statement, "test", None))
+    return any(part is node for root in own if root is not None for part in ast.walk(root))
+
+
+def delete(work: Work) -> list[Splice] | None:
+    """A statement that nothing behind it needs goes."""
+    slots = [slot for slot in work.source.slots if _may_go(slot) and _alone(work, slot)]
+    if not slots:
+        return None
+    slot = work.rng.choice(slots)
+    lines = work.lines(slot)
+    start = lines.start_of(slot.statement.lineno)
+    return [Splice(slot.file, start, _end_of(lines, slot.statement), "")]
+
+
+def _may_go(slot: Slot) -> bool:
+    statement = slot.statement
+    if len(slot.body) < 2 or isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import):
+        return False
+    if isinstance(statement, ast.Return) and slot.index == len(slot.body) - 1:
+        return False
+    bound = build.stored_in(statement) - slot.scope.names.keys()
+    if not bound:
+        return True
+    behind: set[str] = set()
+    for later in slot.body[slot.index + 1 :]:
+        behind |= build.names_in(later)
+    return not bound & behind and slot.returns is not Kind.OTHER
+
+
+def unwrap(work: Work) -> list[Splice] | None:
+    """The body of an `if` in the place of the `if`."""
+    slots = [
+        slot
+        for slot in work.source.slots
+        if isinstance(slot.statement, ast.If) and _alone(work, slot) and not _is_elif(work, slot)
+    ]
+    if not slots:
+        return None
+    slot = work.rng.choice(slots)
+    assert isinstance(slot.statement, ast.If)
+    bodies = [body for body in (slot.statement.body, slot.statement.orelse) if body]
+    chosen = work.rng.choice(bodies)
+    lines = work.lines(slot)
+    indentation, newline = lines.indentation(slot.statement.lineno), lines.newline
+    text = "".join(statement_text(statement, indentation, newline) for statement in chosen)
+    start = lines.start_of(slot.statement.lineno)
+    return [Splice(slot.file, start, _end_of(lines, slot.statement), text)]
+
+
+def swap(work: Work) -> list[Splice] | None:
+    """Two neighbouring statements that do not need each other change places."""
+    pairs = []
+    for slot in work.source.slots:
+        if slot.index + 1 >= len(slot.body) or not _alone(work, slot) or _is_elif(work, slot):
+            continue
+        second = slot.body[slot.index + 1]
+        if isinstance(second, ast.Return) or isinstance(slot.statement, ast.Return):
+            continue
+        if isinstance(slot.statement, ast.FunctionDef | ast.ClassDef | ast.Import):
+            continue
+        mine, other = build.stored_in(slot.statement), build.stored_in(second)
+        if mine & build.names_in(second) or other & build.names_in(slot.statement):
+            continue
+        pairs.append((slot, second))
+    if not pairs:
+        return None
+    slot, second = work.rng.choice(pairs)
+    lines = work.lines(slot)
+    first_start, first_end = (
+        lines.start_of(slot.statement.lineno),
+        _end_of(lines, slot.statement),
+    )
+    second_start, second_end = lines.start_of(second.lineno), _end_of(lines, second)
+    if second_start < first_end:
+        return None
+    first_text = lines.text[first_start:first_end]
+    middle = lines.text[first_end:second_start]
+    return [
+        Splice(
+            slot.file,
+            first_start,
+            second_end,
+            lines.text[second_start:second_end] + middle + first_text,
+        )
+    ]
+
+
+def line_before(work: Work, slot: Slot, statement: ast.stmt) -> list[Splice]:
+    """A new statement on lines of its own before that of the slot."""
+    lines = work.lines(slot)
+    line = slot.statement.lineno
+    start = lines.start_of(line)
+    text = statement_text(statement, lines.indentation(line), lines.newline)
+    return [Splice(slot.file, start, start, text)]
+
+
+def takes_a_line_before(work: Work, slot: Slot) -> bool:
+    if isinstance(slot.statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+        return False
+    return _begins_its_line(work, slot) and not _is_elif(work, slot)
+
+
+def _begins_its_line(work: Work, slot: Slot) -> bool:
+    lines = work.lines(slot)
+    start, _ = lines.span(slot.statement)
+    return not lines.text[lines.start_of(slot.statement.lineno) : start].strip()
+
+
+def _is_elif(work: Work, slot: Slot) -> bool:
+    start, _ = work.lines(slot).span(slot.statement)
+    return work.lines(slot).text.startswith("elif", start)
+
+
+def _alone(work: Work, slot: Slot) -> bool:
+    """No other statement shares a line with it."""
+    lines = work.lines(slot)
+    _, end = lines.span(slot.statement)
+    assert slot.statement.end_lineno is not None
+    rest = lines.text[end : lines.end_of(slot.statement.end_lineno)].strip()
+    return _begins_its_line(work, slot) and (not rest or rest.startswith("#"))
+
+
+def _end_of(lines: Lines, statement: ast.stmt) -> int:
+    assert statement.end_lineno is not None
+    return lines.end_of(statement.end_lineno)
