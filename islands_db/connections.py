@@ -12,7 +12,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,8 @@ from islands_db.records import StoreError
 
 CHECKED_BYTES = 64 * 2**20
 """Files up to this size are checked page by page whenever a writer opens them (about 0.1 s)."""
+
+CHECKPOINT_ROUNDS = 6
 
 _RESTORE = "restore the file from a copy"
 
@@ -98,14 +100,33 @@ def draft(path: Path) -> Iterator[sqlite3.Connection]:
     unfinished.rename(path)
 
 
-def checkpoint(path: Path) -> bool:
-    """Copies the log into the database as far as readers allow; True when all is copied."""
+def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
+    """Copies the log into the database; True when all of it was copied at some moment.
+
+    The log starts over only if a write finds it copied to the end, and while one round copies,
+    further writes come in. So rounds follow each other, each with less to copy than the one
+    before, until one finds nothing new; should none do so, the last holds the writer back through
+    `writing`. Under 300 commits a second one round a second let the log grow without end; with
+    this it stayed at one second's writes.
+    """
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        busy, logged, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        before = -1
+        for _ in range(CHECKPOINT_ROUNDS):
+            logged, copied = _round(connection)
+            if logged == copied and logged in (0, before):
+                return True
+            before = logged
+        with writing:
+            logged, copied = _round(connection)
+        return logged == copied
     finally:
         connection.close()
-    return not busy and logged == copied
+
+
+def _round(connection: sqlite3.Connection) -> tuple[int, int]:
+    _, logged, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return logged, copied
 
 
 def require(path: Path) -> None:

@@ -78,7 +78,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one stage said of a program; `exact` has the values as text ("7/3"), `values` rounded."""
+    """What one stage said of a program; `exact` has values as text ("7/3"), `values` rounded."""
 
     stage: str
     split: str

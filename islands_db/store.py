@@ -139,14 +139,16 @@ class Store:
         return self._transactions.atomic(durable=durable)
 
     def checkpoint(self) -> bool:
-        """Copies the log into the database file; from any thread, without stopping the writer.
+        """Copies the log into the database file; from any thread.
 
-        True when the whole log is copied: if nothing was written meanwhile, the next write starts
-        it over. While writes go on without a pause the log keeps growing, so hold them back for one
-        call now and then.
+        The writer goes on meanwhile; only if it never pauses is it held back for the last bit.
+
+        The log is never copied otherwise, so call this about once a second while writing, but not
+        inside `atomic`. True when the whole log was copied, so that it starts over; False where a
+        reader is in the middle of it.
         """
         with connections.faults(self.path):
-            return connections.checkpoint(self.path)
+            return connections.checkpoint(self.path, self._transactions.writing)
 
     # Attempts
 

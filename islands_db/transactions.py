@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from islands_db import connections
 from islands_db.records import StoreError
@@ -24,6 +25,8 @@ class Transactions:
         self._depth = 0
         self._durable = False
         self._failed = False
+        # held from BEGIN to COMMIT
+        self.writing = Lock()
 
     @property
     def open(self) -> bool:
@@ -58,7 +61,7 @@ class Transactions:
 
     @contextmanager
     def _outermost(self, *, durable: bool) -> Iterator[None]:
-        with connections.faults(self._path):
+        with self.writing, connections.faults(self._path):
             # The commit's fsync also secures every commit before it: they share one log.
             if durable:
                 self._connection.execute("PRAGMA synchronous = FULL")
