@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -16,17 +17,18 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from evaluators import Invalid
+from evolve.errors import FaultError
 
 Number = int | float | Fraction
 Parameters = Mapping[str, object]
 
 
-class ProblemError(Exception):
+class ProblemError(FaultError):
     """A problem definition that cannot be used; the message names what is wrong and where."""
 
 
 class SplitKind(StrEnum):
-    """The three disjoint sets of evaluations (training searches, validation picks, test publishes)."""
+    """The three disjoint sets: training searches, validation picks, test publishes."""
 
     TRAINING = "training"
     VALIDATION = "validation"
@@ -102,7 +104,9 @@ def _finite(name: str, value: object) -> Number:
     item = getattr(value, "item", None)
     plain = item() if callable(item) else value
     if isinstance(plain, bool) or not isinstance(plain, int | float | Fraction):
-        raise ValueError(f"score {name!r} is {type(value).__name__}, expected int, float or Fraction")
+        raise ValueError(
+            f"score {name!r} is {type(value).__name__}, expected int, float or Fraction"
+        )
     if isinstance(plain, float) and not isfinite(plain):
         raise ValueError(f"score {name!r} is {plain}, expected a finite number")
     return plain
@@ -115,7 +119,10 @@ class CandidateHandle(Protocol):
         """Calls the program's function `name` with plain data and gives back plain data."""
 
     def drive(self, name: str, /, *args: object) -> object:
-        """Calls function `name` of the problem's driver, beside the candidate, as name(module, *args)."""
+        """Calls the driver's function `name`, beside the candidate, as name(module, *args)."""
+
+    def fresh(self) -> AbstractContextManager[CandidateHandle]:
+        """Another process of the same program, that has seen nothing yet."""
 
 
 StageFunction = Callable[..., "Score | Invalid"]
@@ -146,7 +153,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One axis of the archive: values in [low, high] fall into `cells` cells, the rest into the outer ones."""
+    """An archive axis: [low, high] in `cells` equal cells, what lies outside in the outer ones."""
 
     name: str
     low: float
@@ -170,7 +177,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """A computed reference: `function(seed=..., split=..., **parameters)` gives its score on the same draw."""
+    """A computed reference: `function(seed=, split=, **parameters)` scores it on a draw."""
 
     name: str
     function: BaselineFunction
@@ -183,7 +190,8 @@ class Problem:
     Args:
         name: Its name, an identifier.
         statement: File in the folder with the text a person and a model read.
-        seeds: Seed programs: files in the folder that hold EVOLVE-BLOCKs.
+        seeds: Seed programs: files in the folder that hold EVOLVE-BLOCKs, or a function of the
+            parameters that names them.
         objective: "min NAME" or "max NAME", or several; the first one leads.
         parameters: Names and defaults; a tuple of values means a choice, its first the default.
         shorthand: How `NAME:TEXT` fills parameters, e.g. "{n}x{m}x{p}".
@@ -199,7 +207,7 @@ class Problem:
 
     name: str
     statement: str
-    seeds: Sequence[str]
+    seeds: Sequence[str] | Callable[[Parameters], Sequence[str]]
     objective: str | Sequence[str]
     parameters: Parameters = field(default_factory=dict)
     shorthand: str = ""
@@ -293,6 +301,44 @@ class Problem:
 
         return add
 
+    def seed_files(self, parameters: Parameters) -> list[str]:
+        """Names of the seed programs for these parameters."""
+        return list(self.seeds(parameters) if callable(self.seeds) else self.seeds)
+
+    def check(self) -> None:
+        """What can be said without running anything.
+
+        Raises:
+            ProblemError: the definition contradicts itself or names files that are not there.
+        """
+        if not self.name.isidentifier():
+            raise ProblemError(f"problem name {self.name!r} is not an identifier")
+        if not self.stages:
+            raise ProblemError(
+                f"{self.name}: no stage; decorate one function with @problem.stage()"
+            )
+        names = [stage.name for stage in self.stages]
+        for name in names:
+            if names.count(name) > 1:
+                raise ProblemError(f"{self.name}: two stages are named {name!r}")
+        if not self.objectives:
+            raise ProblemError(f"{self.name}: no objective; write e.g. objective='max size'")
+        self.read(self.statement)
+        if self.driver is not None:
+            self.read(self.driver)
+
+    def known_bad_files(self) -> list[Path]:
+        """Programs that the stages must reject."""
+        return sorted({path for pattern in self.known_bad for path in self.folder.glob(pattern)})
+
+    def known_records(self, parameters: Parameters) -> list[Record]:
+        """The records that speak of these parameters."""
+        return [
+            record
+            for record in self.records
+            if all(parameters.get(name) == value for name, value in record.when.items())
+        ]
+
     def read(self, file: str) -> str:
         """The text of one file of the problem's folder."""
         try:
@@ -300,8 +346,10 @@ class Problem:
         except (OSError, UnicodeDecodeError) as error:
             raise ProblemError(f"{self.name}: cannot read {self.folder / file}: {error}") from error
 
-    def resolve(self, shorthand: str = "", settings: Mapping[str, str] | None = None) -> dict[str, object]:
-        """The parameters with defaults, shorthand and `--set` applied, each checked for its type."""
+    def resolve(
+        self, shorthand: str = "", settings: Mapping[str, str] | None = None
+    ) -> dict[str, object]:
+        """The parameters with defaults, shorthand and `--set` applied, types checked."""
         chosen: dict[str, str] = {}
         if shorthand:
             if not self.shorthand:
@@ -309,14 +357,19 @@ class Problem:
             pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(self.shorthand))
             match = re.fullmatch(pattern, shorthand)
             if match is None:
-                raise ProblemError(f"{self.name}:{shorthand}: expected {self.name}:{self.shorthand}")
+                raise ProblemError(
+                    f"{self.name}:{shorthand}: expected {self.name}:{self.shorthand}"
+                )
             chosen.update(match.groupdict())
         chosen.update(settings or {})
         for name in chosen:
             if name not in self.parameters:
                 known = ", ".join(self.parameters) or "none"
                 raise ProblemError(f"{self.name} has no parameter {name!r}; it has: {known}")
-        return {name: _value(self.name, name, default, chosen.get(name)) for name, default in self.parameters.items()}
+        return {
+            name: _value(self.name, name, default, chosen.get(name))
+            for name, default in self.parameters.items()
+        }
 
 
 def _value(problem: str, name: str, default: object, text: str | None) -> object:
@@ -340,4 +393,6 @@ def _value(problem: str, name: str, default: object, text: str | None) -> object
             case _:
                 return text
     except (ValueError, KeyError):
-        raise ProblemError(f"{problem}: {name}={text} is not {type(default).__name__}, as its default {default} is") from None
+        raise ProblemError(
+            f"{problem}: {name}={text} is not {type(default).__name__}, as its default {default} is"
+        ) from None

@@ -1,0 +1,173 @@
+"""Certificates: what was found, the value claimed, and which verifier says so.
+
+A certificate is hostile input. It may name only a verifier registered in the entry-point group
+`evolve.verifiers`; no evolved code is run to check it, and the check is bounded in memory and time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import msgspec
+
+from evaluators import Invalid, Value, Verifier
+from evolve.errors import UsageError, nearest
+
+FORMAT = "evolve-certificate/1"
+MAX_BYTES = 64 << 20
+_MEMORY_BYTES = 8 << 30
+_CPU_S = 120
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """The value claimed: `value` exact as text, `direction` "min" or "max"."""
+
+    objective: str
+    direction: str
+    value: str
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """One found object with its claim. `lineage` has the program hashes from seed to finder."""
+
+    format: str
+    problem: str
+    parameters: dict[str, str | int | float | bool | None]
+    verifier: str
+    verifier_version: str
+    claim: Claim
+    artifact: msgspec.Raw
+    program: str
+    lineage: list[str]
+    tier: str = ""
+    """The sandbox tier the finder ran in; "none" means that it could have forged its data."""
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The outcome of a check: `holds`, and in one line why (not)."""
+
+    holds: bool
+    reason: str
+    certificate: Certificate
+    value: Value | None = None
+
+
+def registered() -> dict[str, Verifier]:
+    """The verifiers that certificates may name."""
+    found = {}
+    for point in entry_points(group="evolve.verifiers"):
+        verifier = point.load()
+        if isinstance(verifier, Verifier):
+            found[verifier.name] = verifier
+    return found
+
+
+def write(
+    path: Path,
+    *,
+    problem: str,
+    parameters: Mapping[str, object],
+    verifier: Verifier,
+    claim: Claim,
+    artifact: str,
+    program: str,
+    lineage: list[str],
+    tier: str,
+    created: str,
+) -> None:
+    """Writes a certificate; `artifact` is JSON text. The file appears whole or not at all."""
+    data = {
+        "format": FORMAT,
+        "problem": problem,
+        "parameters": dict(parameters),
+        "verifier": verifier.name,
+        "verifier_version": verifier.version,
+        "claim": msgspec.to_builtins(claim),
+        "program": program,
+        "lineage": lineage,
+        "tier": tier,
+        "created": created,
+        "artifact": json.loads(artifact),
+    }
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def read(path: Path) -> Certificate:
+    """Reads a certificate's frame; its artifact stays text.
+
+    Raises:
+        UsageError: it cannot be read, is too large, or is no certificate.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UsageError(f"{path}: {size} bytes, a certificate has at most {MAX_BYTES}")
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        certificate = msgspec.json.decode(text, type=Certificate)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no certificate: {error}") from None
+    if certificate.format != FORMAT:
+        raise UsageError(f"{path}: format {certificate.format[:40]!r}, expected {FORMAT!r}")
+    return certificate
+
+
+def check(certificate: Certificate) -> Checked:
+    """Re-checks a certificate with the registered verifier it names.
+
+    Raises:
+        UsageError: it names a verifier that is not registered, or another version of it.
+    """
+    known = registered()
+    verifier = known.get(certificate.verifier)
+    if verifier is None:
+        hint = nearest(certificate.verifier[:80], list(known))
+        raise UsageError(f"no verifier {certificate.verifier[:80]!r} is registered; {hint}")
+    if verifier.version != certificate.verifier_version:
+        raise UsageError(
+            f"made for {verifier.name} version {certificate.verifier_version[:20]!r}, "
+            f"this is version {verifier.version!r}"
+        )
+    try:
+        claimed = Fraction(certificate.claim.value[:10_000])
+    except (ValueError, ZeroDivisionError):
+        reason = f"the claimed value {certificate.claim.value[:40]!r} is no number"
+        return Checked(holds=False, reason=reason, certificate=certificate)
+    try:
+        artifact = msgspec.json.decode(certificate.artifact)
+    except (msgspec.DecodeError, RecursionError) as error:
+        reason = f"the artifact is not JSON: {error}"
+        return Checked(holds=False, reason=reason, certificate=certificate)
+    try:
+        result = verifier.check(artifact)
+    except (MemoryError, RecursionError) as error:
+        reason = f"checking it takes more than is allowed ({type(error).__name__})"
+        return Checked(holds=False, reason=reason, certificate=certificate)
+    if isinstance(result, Invalid):
+        return Checked(holds=False, reason=result.reason, certificate=certificate)
+    value = result.value
+    if Fraction(value) != claimed:
+        reason = f"the object is valid, but its value is {value}, not {certificate.claim.value}"
+        return Checked(holds=False, reason=reason, certificate=certificate, value=value)
+    return Checked(holds=True, reason="", certificate=certificate, value=value)
+
+
+def bound_this_process() -> None:
+    """Limits memory and CPU of this process, before it meets a certificate of unknown origin."""
+    for kind, most in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CPU, _CPU_S)):
+        _, hard = resource.getrlimit(kind)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (limit, hard))

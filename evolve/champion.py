@@ -1,0 +1,139 @@
+"""Picks champions on validation draws, and scores the last one once on a test draw.
+
+Training values pick parents; they are never published. Validation values, on a draw that no
+proposal is made from, pick the champion. The test draw comes from a seed made at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evolve.errors import FaultError
+from evolve.judging import Judge
+from evolve.loading import Task
+from evolve.messages import BaselineValue
+from evolve.problem import Objective, SplitKind
+from evolve.randomness import derive
+from islands_db import Reader, Status, Store, Verdict
+
+FINALISTS = 12
+"""So many of the best in training are validated at the end, beside every one that ever led."""
+
+
+_ALL = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A program with its value of the first objective on validation (or training) draws."""
+
+    program: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """The only figures that are published, all on one draw."""
+
+    seed: int
+    champion: Verdict
+    seed_program: Verdict | None
+    baselines: tuple[BaselineValue, ...]
+    artifact: str
+
+
+class Champions:
+    """Validates programs that led in training, and keeps the best of them."""
+
+    def __init__(self, task: Task, store: Store, reader: Reader, judge: Judge, seed: int) -> None:
+        self._task = task
+        self._store = store
+        self._reader = reader
+        self._judge = judge
+        self._seed = derive(seed, SplitKind.VALIDATION)
+        self.best: Standing | None = None
+        self._validated: set[int] = set()
+        for program in reader.top(_ALL, SplitKind.VALIDATION):
+            self._take(program.id, _of_split(program.verdicts, SplitKind.VALIDATION)[-1])
+
+    @property
+    def objective(self) -> Objective:
+        return self._task.problem.objectives[0]
+
+    async def validate(self, program: int) -> bool:
+        """Scores a program on the validation draw; whether it became the champion.
+
+        A problem without validation draws has its training value taken.
+        """
+        if program in self._validated:
+            return False
+        self._validated.add(program)
+        if self._task.problem.validation_stage is None:
+            training = _of_split(self._reader.verdicts(program), SplitKind.TRAINING)[-1]
+            return self._take(program, training)
+        judged = await self._judge.judge(
+            self._store.files(program), split=SplitKind.VALIDATION, seed=self._seed
+        )
+        verdict = judged.verdicts[-1]
+        if verdict.status is Status.EVALUATOR_ERROR:
+            raise FaultError(f"validation: {verdict.reason}")
+        with self._store.atomic():
+            self._store.add_verdicts(program, judged.verdicts)
+            return self._take(program, verdict)
+
+    async def settle(self) -> Standing | None:
+        """Validates what is still due, and says who is champion."""
+        led = [int(str(event.data["program"])) for event in self._reader.events("best")]
+        leaders = [program.id for program in self._reader.top(FINALISTS)]
+        for program in dict.fromkeys([*led, *leaders]):
+            await self.validate(program)
+        return self.best
+
+    async def test(self, program: int, seed_program: int | None, *, seed: int) -> TestResult | None:
+        """Scores the champion, the seed program and the baselines on one draw that nothing knew.
+
+        None where the problem has no test.
+        """
+        if self._task.problem.test_stage is None:
+            return None
+        judged = await self._judge.judge(
+            self._store.files(program), split=SplitKind.TEST, seed=seed, artifact=True
+        )
+        verdicts = {program: judged.verdicts}
+        if seed_program is not None and seed_program != program:
+            alone = await self._judge.judge(
+                self._store.files(seed_program), split=SplitKind.TEST, seed=seed
+            )
+            verdicts[seed_program] = alone.verdicts
+        baselines = await self._judge.baselines(SplitKind.TEST, seed)
+        with self._store.atomic():
+            for scored, given in verdicts.items():
+                self._store.add_verdicts(scored, given)
+        return TestResult(
+            seed=seed,
+            champion=judged.verdicts[-1],
+            seed_program=verdicts[seed_program][-1] if seed_program is not None else None,
+            baselines=baselines,
+            artifact=judged.artifact,
+        )
+
+    def _take(self, program: int, verdict: Verdict) -> bool:
+        self._validated.add(program)
+        value = verdict.values.get(self.objective.name)
+        return value is not None and self._consider(program, value)
+
+    def _consider(self, program: int, value: float) -> bool:
+        # ties go to the older program, so that the order of validations does not matter
+        best = self.best
+        if best is not None:
+            if self.objective.better(best.value, value):
+                return False
+            if best.value == value and best.program < program:
+                return False
+        self.best = Standing(program=program, value=value)
+        return True
+
+
+def _of_split(verdicts: Sequence[Verdict], split: SplitKind) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.split == split]

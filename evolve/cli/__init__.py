@@ -1,0 +1,120 @@
+"""The command line: thin; every command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from evolve.errors import EvolveError
+
+_MODULES = {
+    "run": "running", "resume": "running", "control": "running",
+    "ls": "reading", "best": "reading", "show": "reading", "lineage": "reading",
+    "evaluate": "judging", "verify": "judging",
+    "problems": "authoring", "new": "authoring", "check": "authoring",
+    "doctor": "doctoring",
+}  # fmt: skip
+_SUMMARIES = {
+    "run": "Evolve a program for a problem.",
+    "resume": "Go on with a run.",
+    "control": "Command a live run: pause, go, stop, budget, inject, status.",
+    "ls": "List runs.",
+    "best": "The best program of a run.",
+    "show": "One program: its verdicts, where it came from, its code.",
+    "lineage": "The path from the seed to a program.",
+    "evaluate": "Judge one program file.",
+    "verify": "Re-check a certificate, without any run.",
+    "problems": "List the problems that have a name here.",
+    "new": "Write a problem folder that runs.",
+    "check": "Say whether a problem is sound, and what a run would cost.",
+    "doctor": "Say what this machine gives, and what is missing.",
+}
+
+
+class _Commands(click.Group):
+    """Commands whose modules are imported when one of them is called, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        module = _MODULES.get(name)
+        if module is None:
+            return None
+        from importlib import import_module
+
+        command = getattr(import_module(f"evolve.cli.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _SUMMARIES[name]) for name in _MODULES])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _MODULES and not args[0].startswith("-"):
+            from evolve.errors import nearest
+
+            raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], list(_MODULES))}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="evolve")
+def cli() -> None:
+    """Evolve programs whose scores cannot be forged.
+
+    Exit codes: 0 yes or done, 1 no (invalid, unsound, does not hold), 2 wrong use, 3 this machine
+    cannot, 4 the run is in use, 5 the problem's own code fails, 130 stopped by Ctrl-C.
+    """
+
+
+def main() -> None:
+    """Entry point: every foreseen failure is one line, anything else a crash file and one line."""
+    try:
+        code = cli(standalone_mode=False)
+    except EvolveError as error:
+        _fail(str(error), error.exit_code)
+    except click.UsageError as error:
+        hint = f" (evolve {error.ctx.info_name} --help)" if error.ctx and error.ctx.parent else ""
+        _fail(error.format_message() + hint, 2)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  the outermost edge
+        _crash(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    from evolve.terminal import inert
+
+    print(f"evolve: {inert(' '.join(message.split()))}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _crash(error: Exception) -> None:
+    import tempfile
+
+    from islands_db import StoreError
+    from sandbox import SandboxError
+
+    if isinstance(error, StoreError | SandboxError):
+        _fail(str(error), 3)
+    file = Path(tempfile.gettempdir()) / f"evolve-crash-{os.getpid()}.txt"
+    try:
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        where = f"; details in {file}"
+    except OSError:
+        where = ""
+    _fail(f"a bug of ours: {type(error).__name__}: {error}{where}", 70)

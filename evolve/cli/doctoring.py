@@ -1,0 +1,73 @@
+"""The doctor: what this machine gives, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+
+import click
+
+from evolve.cli.options import json_option, print_json
+from evolve.terminal import inert, table
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Say which sandbox tier this machine gives, what is missing, and what to do about it.
+
+    Exit code 3: no sandbox can be had here, so `evolve run` would refuse.
+    """
+    from sandbox import Tier, probe
+
+    found = probe()
+    usable = found.tier is not Tier.NONE
+    versions = {
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "evolve": importlib.metadata.version("evolve"),
+        "sqlite": sqlite3.sqlite_version,
+        **{name: importlib.metadata.version(name) for name in ("numpy", "numba", "sqlite-utils")},
+    }
+    free_bytes = shutil.disk_usage(Path.cwd()).free
+    if as_json:
+        print_json(
+            {
+                "tier": found.tier.value,
+                "layers": [
+                    {
+                        "layer": layer.name,
+                        "works": layer.works,
+                        "without": layer.without,
+                        "remedy": layer.remedy,
+                    }
+                    for layer in found.layers
+                ],
+                "versions": versions,
+                "cores": os.cpu_count(),
+                "disk_free_bytes": free_bytes,
+                "root": os.geteuid() == 0,
+            }
+        )
+        return 0 if usable else 3
+    click.echo(f"sandbox tier {found.tier.value}")
+    rows = [
+        [layer.name, "works" if layer.works else "MISSING", layer.detail] for layer in found.layers
+    ]
+    click.echo("\n".join(table(["layer", "here", "detail"], rows)))
+    for layer in found.layers:
+        if not layer.works:
+            click.echo(f"\nwithout {layer.name}: {inert(layer.without)}\n  {inert(layer.remedy)}")
+    click.echo("")
+    click.echo(", ".join(f"{name} {version}" for name, version in versions.items()))
+    click.echo(f"{os.cpu_count()} cores, {free_bytes >> 30} GiB free here")
+    if sys.platform != "linux":
+        click.echo("runs need Linux; reading commands and verify work here")
+    if not usable:
+        click.echo("no run possible here; see the lines above, or --unsafe-no-sandbox")
+    return 0 if usable else 3

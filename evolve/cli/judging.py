@@ -1,0 +1,137 @@
+"""Commands that judge: evaluate (one program file), verify (one certificate)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from evolve.cli.options import json_option, print_json, set_option, settings_of, unsafe_option
+from evolve.errors import FaultError, UsageError
+from evolve.terminal import inert, number, table
+
+
+@click.command()
+@click.argument("problem")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--split", type=click.Choice(["training", "validation", "test"]), default="training",
+    show_default=True, help="Which draw.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Its seed.")
+@set_option
+@unsafe_option
+@json_option
+def evaluate(
+    problem: str,
+    file: Path,
+    split: str,
+    seed: int,
+    settings: tuple[str, ...],
+    unsafe: bool,
+    as_json: bool,
+) -> int:
+    """Judge one program FILE by PROBLEM's stages and print its verdict. Exit code 1: not valid."""
+    from evolve.evaluation import judge, stages_of
+    from evolve.loading import ENTRY, load
+    from evolve.problem import SplitKind
+    from evolve.program import Program, ProgramError
+    from evolve.worker import open_sandbox
+    from islands_db import Status
+
+    task = load(problem, settings_of(settings))
+    try:
+        program = Program.of({ENTRY: file.read_text(encoding="utf-8")})
+    except (OSError, UnicodeDecodeError, ProgramError) as error:
+        raise UsageError(f"cannot use {file}: {error}") from None
+    kind = SplitKind(split)
+    if not stages_of(task, kind):
+        raise UsageError(f"{task.problem.name} has no {split} evaluation")
+    with open_sandbox(task, unsafe=unsafe) as sandbox:
+        judged = judge(task, sandbox, dict(program.files), split=kind, seed=seed)
+    last = judged.verdicts[-1]
+    if as_json:
+        from dataclasses import asdict
+
+        print_json(
+            {
+                "program": program.hash,
+                "valid": last.status is Status.OK,
+                "rung": judged.rung,
+                "verdicts": [asdict(verdict) for verdict in judged.verdicts],
+            }
+        )
+    else:
+        rows = [
+            [v.stage, v.status.value, ", ".join(f"{k} {number(x, 6)}" for k, x in v.values.items()),
+             f"{v.wall_s:.3f} s", v.tier]
+            for v in judged.verdicts
+        ]  # fmt: skip
+        click.echo("\n".join(table(["stage", "status", "values", "wall", "tier"], rows)))
+        if last.reason:
+            click.echo(f"{last.status.value}: {inert(last.reason)}")
+        if last.stderr.strip():
+            click.echo(inert(last.stderr, lines=True))
+    if last.status is Status.EVALUATOR_ERROR:
+        raise FaultError(last.reason)
+    return 0 if last.status is Status.OK else 1
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def verify(file: Path, as_json: bool) -> int:
+    """Re-check a certificate FILE, without any run. Exit code 1: it does not hold."""
+    from evolve import certificate
+    from evolve.loading import available, load
+    from evolve.problem import Objective
+
+    certificate.bound_this_process()
+    checked = certificate.check(certificate.read(file))
+    held = checked.certificate
+    if as_json:
+        print_json(
+            {
+                "holds": checked.holds,
+                "reason": checked.reason,
+                "objective": held.claim.objective,
+                "claimed": held.claim.value,
+                "value": None if checked.value is None else str(checked.value),
+                "verifier": held.verifier,
+                "verifier_version": held.verifier_version,
+                "program": held.program,
+                "tier": held.tier,
+            }
+        )
+        return 0 if checked.holds else 1
+    if not checked.holds:
+        click.echo(f"DOES NOT HOLD: {inert(checked.reason)}")
+        return 1
+    value = float(Fraction(held.claim.value))
+    goal = "lower" if held.claim.direction == "min" else "higher"
+    click.echo(
+        f"holds: {inert(held.claim.objective)} = {number(value, 8)} ({goal} is better), exactly "
+        f"{inert(held.claim.value)}"
+    )
+    click.echo(f"  checked by {held.verifier} version {held.verifier_version}")
+    click.echo(
+        f"  found by program {inert(held.program[:16])}, {len(held.lineage)} steps from seed"
+    )
+    if held.tier == "none":
+        click.echo("  the finder ran without a sandbox; the object above was checked all the same")
+    if held.problem in available():
+        task = load(held.problem)
+        objective = Objective(held.claim.objective, held.claim.direction)
+        for record in task.problem.known_records(held.parameters):
+            if record.objective in (None, objective.name):
+                beside = float(record.value)
+                word = (
+                    "better than" if objective.better(value, beside)
+                    else "equal to" if value == beside else "behind"
+                )  # fmt: skip
+                click.echo(
+                    f"  {word} {number(beside)} of {inert(record.who)} ({inert(record.source)}; "
+                    f"{inert(record.split) or 'the same measure'})"
+                )
+    return 0

@@ -1,0 +1,278 @@
+"""Commands that work on a run: run, resume, control."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import msgspec
+
+from evolve import config as configuration
+from evolve import runs
+from evolve.cli.options import (
+    json_option,
+    print_json,
+    runs_option,
+    set_option,
+    settings_of,
+    unsafe_option,
+)
+from evolve.config import Budget, RunFile
+from evolve.control import send
+from evolve.errors import EvolveError, UsageError, nearest
+from evolve.live import choose
+from evolve.loading import Task, identity, load
+from evolve.proposers import REGISTRY
+from evolve.randomness import unforeseen
+from evolve.runs import RunFolder
+from evolve.session import INTERRUPTED, Ended, Session, check_identity
+from evolve.summary import plain_summary, print_summary
+
+MINUTES = click.FloatRange(min=0, min_open=True)
+_UNSAFE = (
+    "NO SANDBOX: candidates run with your rights. They can read your files and keys, use the "
+    "network, outlive the run and forge what they hand over. Every verdict is marked 'none'."
+)
+
+
+@click.command()
+@click.argument("problem", required=False)
+@set_option
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML run file.")
+@click.option("--evals", type=click.IntRange(min=1), help="Stop after so many evaluations.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes."
+)
+@click.option(
+    "--target", type=float, help="Stop when the champion's validation value reaches this."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Worker processes; one per core by default."
+)
+@click.option("--islands", type=click.IntRange(min=1), help="Number of islands.")
+@click.option(
+    "--deterministic", is_flag=True, help="Same seed, same database, for any number of workers."
+)
+@click.option("--lag", type=click.IntRange(min=1), help="Attempts under way at once.")
+@click.option("--name", help="Name of the run; a nickname by default.")
+@click.option("--replace", is_flag=True, help="Delete a run of that name first.")
+@runs_option
+@unsafe_option
+@json_option
+def run(
+    problem: str | None,
+    settings: tuple[str, ...],
+    config_file: Path | None,
+    evals: int | None,
+    minutes: float | None,
+    target: float | None,
+    seed: int | None,
+    workers: int | None,
+    islands: int | None,
+    deterministic: bool,
+    lag: int | None,
+    name: str | None,
+    replace: bool,
+    root: Path,
+    unsafe: bool,
+    as_json: bool,
+) -> int:
+    """Evolve a program for PROBLEM: a name, NAME:SHORTHAND, or the path of your own folder.
+
+    Without --evals, --minutes or --target it runs until Ctrl-C, which loses nothing.
+    """
+    config = configuration.read(config_file) if config_file else RunFile()
+    given = {
+        "problem": problem, "seed": seed, "workers": workers, "lag": lag,
+        "deterministic": deterministic or None,
+    }  # fmt: skip
+    config = msgspec.structs.replace(config, **{k: v for k, v in given.items() if v is not None})
+    if islands is not None:
+        config = msgspec.structs.replace(
+            config, islands=msgspec.structs.replace(config.islands, count=islands)
+        )
+    config = msgspec.structs.replace(config, budget=_budget(config.budget, evals, minutes, target))
+    if config.seed is None:
+        config = msgspec.structs.replace(config, seed=unforeseen())
+    if not config.problem:
+        raise UsageError("no problem: `evolve run PROBLEM`, or problem = ... in the run file")
+    _check_proposers(config)
+    parameters = {k: _text(v) for k, v in config.parameters.items()} | settings_of(settings)
+    task = load(config.problem, parameters)
+    folder = runs.create(root, name, replace=replace)
+    with folder.lock():
+        try:
+            ended = _execute(folder, task, config, config.budget, unsafe, as_json, new=True)
+        except EvolveError:
+            _drop_if_empty(folder)
+            raise
+    return _report(folder, task, ended, as_json, root)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--evals", type=click.IntRange(min=1), help="New total of evaluations.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="New total of minutes."
+)
+@click.option("--target", type=float, help="New target.")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.")
+@runs_option
+@json_option
+def resume(
+    name: str | None,
+    evals: int | None,
+    minutes: float | None,
+    target: float | None,
+    workers: int | None,
+    root: Path,
+    as_json: bool,
+) -> int:
+    """Go on with run NAME (default: the latest), wherever it was cut off.
+
+    Budgets are totals of the run: a run of 1000 evaluations goes on with --evals 2000.
+    """
+    from islands_db import Reader
+
+    folder = runs.find(root, name)
+    with folder.lock():
+        with Reader(folder.database) as reader:
+            meta = reader.meta
+        config = configuration.parse(
+            meta["config"], where=f"the stored configuration of {folder.name}"
+        )
+        if workers is not None:
+            config = msgspec.structs.replace(config, workers=workers)
+        stored = meta["parameters"]
+        assert isinstance(stored, dict)
+        task = load(str(meta["folder"]), {k: str(v) for k, v in stored.items()})
+        task = Task(
+            problem=task.problem, parameters=task.parameters, reference=str(meta["problem"])
+        )
+        known = meta["identity"]
+        assert isinstance(known, dict)
+        check_identity(known, identity(task))
+        budget = _budget(config.budget, evals, minutes, target)
+        ended = _execute(folder, task, config, budget, bool(meta["unsafe"]), as_json, new=False)
+    return _report(folder, task, ended, as_json, root)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("command", type=click.Choice(["status", "pause", "go", "stop", "budget", "inject"]))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--evals", type=click.IntRange(min=1), help="budget: new total of evaluations.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="budget: new total of minutes."
+)
+@click.option("--target", type=float, help="budget: new target.")
+@runs_option
+def control(
+    name: str,
+    command: str,
+    file: Path | None,
+    evals: int | None,
+    minutes: float | None,
+    target: float | None,
+    root: Path,
+) -> None:
+    """Command the live run NAME; `inject FILE` hands in a program of your own."""
+    folder = runs.find(root, name)
+    arguments: dict[str, object] = {}
+    if command == "budget":
+        given = {"evals": evals, "minutes": minutes, "target": target}
+        arguments = {k: v for k, v in given.items() if v is not None}
+    if command == "inject":
+        if file is None:
+            raise UsageError("inject: which file? `evolve control RUN inject FILE`")
+        try:
+            arguments["files"] = {"program.py": file.read_text(encoding="utf-8")}
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read {file}: {error}") from None
+    print_json(send(folder.socket, command, **arguments))
+
+
+def _execute(
+    folder: RunFolder,
+    task: Task,
+    config: RunFile,
+    budget: Budget,
+    unsafe: bool,
+    as_json: bool,
+    *,
+    new: bool,
+) -> Ended:
+    if unsafe:
+        print(f"evolve: {_UNSAFE}", file=sys.stderr)
+    if new:
+        folder.config.write_text(_toml(configuration.plain(config)), encoding="utf-8")
+    view = choose(as_json=as_json)
+    session = Session(
+        folder=folder,
+        task=task,
+        config=config,
+        limits=budget,
+        unsafe=unsafe,
+        watch=view.watch,
+        tell=view.tell,
+    )
+    try:
+        return asyncio.run(session.run(new=new))
+    except BaseExceptionGroup as errors:
+        leaf: BaseException = errors
+        while isinstance(leaf, BaseExceptionGroup):
+            leaf = leaf.exceptions[0]
+        raise leaf from None
+    finally:
+        view.close()
+
+
+def _report(folder: RunFolder, task: Task, ended: Ended, as_json: bool, root: Path) -> int:
+    if as_json:
+        print_json(plain_summary(folder, ended))
+    else:
+        print_summary(folder, task, ended, root)
+    return 130 if ended.reason == INTERRUPTED else 0
+
+
+def _drop_if_empty(folder: RunFolder) -> None:
+    """Removes the folder of a run that failed before it had stored any verdict."""
+    from islands_db import Reader, StoreError
+
+    try:
+        with Reader(folder.database) as reader:
+            if reader.counts().programs:
+                return
+    except StoreError:
+        pass
+    shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _budget(base: Budget, evals: int | None, minutes: float | None, target: float | None) -> Budget:
+    given = {"evals": evals, "minutes": minutes, "target": target}
+    return msgspec.structs.replace(base, **{k: v for k, v in given.items() if v is not None})
+
+
+def _check_proposers(config: RunFile) -> None:
+    for name in config.proposers:
+        if name not in REGISTRY:
+            raise UsageError(f"no proposer {name!r}; {nearest(name, list(REGISTRY))}")
+    if sum(config.proposers.values()) <= 0:
+        raise UsageError("proposers: at least one needs a weight above 0")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _toml(data: Mapping[str, object]) -> str:
+    plain = {k: v for k, v in data.items() if v is not None}
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            plain[key] = {k: v for k, v in value.items() if v is not None}
+    return msgspec.toml.encode(plain).decode()

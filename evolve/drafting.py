@@ -1,0 +1,122 @@
+"""From a sampled attempt to a program: asks the proposer, parses, applies, refuses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
+
+from evolve import diff
+from evolve.program import Program, ProgramError, length, outside_changed, syntax_hash
+from evolve.proposers import NoAnswer, Proposer, Request
+from islands_db import Fate, Outcome, ProgramText, Sample, Store
+
+SEED = "seed"
+HUMAN = "human"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What became of a proposal before evaluation: a program, or a fate with its reason."""
+
+    text: ProgramText | None = None
+    fate: Fate | None = None
+    reason: str = ""
+    operator: str = ""
+    diff: str = ""
+    cost_usd: float = 0.0
+    propose_s: float = 0.0
+
+    def rejected(self, fate: Fate, reason: str) -> Outcome:
+        """The outcome of an attempt that gave no new program to keep."""
+        return Outcome(
+            fate=fate,
+            reason=reason,
+            operator=self.operator,
+            diff=self.diff,
+            propose_s=self.propose_s,
+            cost_usd=self.cost_usd,
+        )
+
+
+class Drafter:
+    """Turns samples into drafts; reads parents from the store and asks proposers."""
+
+    def __init__(
+        self, store: Store, proposers: Mapping[str, Proposer], seeds: Mapping[str, Program]
+    ) -> None:
+        self.seeds = seeds
+        self._proposers = proposers
+        self._program = lru_cache(maxsize=1024)(lambda id: Program.of(store.files(id)))
+
+    async def draft(self, sample: Sample, seed: int) -> Draft:
+        """Drafts one attempt; every expected failure is a fate, never an exception."""
+        if sample.proposer == SEED:
+            return Draft(text=describe(self.seeds[sample.note]), operator=SEED)
+        if sample.proposer == HUMAN:
+            return self._from_person(sample)
+        assert sample.parent is not None
+        request = Request(
+            attempt=sample.attempt,
+            parent=self._program(sample.parent),
+            inspirations=tuple(self._program(id) for id in sample.inspirations),
+            seed=seed,
+        )
+        began = time.monotonic()
+        try:
+            answer = await self._proposers[sample.proposer].propose(request)
+        except NoAnswer as error:
+            spent = time.monotonic() - began
+            return Draft(fate=Fate.NO_ANSWER, reason=str(error), propose_s=spent)
+        spent = time.monotonic() - began
+        fate, reason, text = _applied(request.parent, answer.text)
+        return Draft(
+            text=text,
+            fate=fate,
+            reason=reason,
+            operator=answer.operator,
+            diff=answer.text,
+            cost_usd=answer.cost_usd,
+            propose_s=spent,
+        )
+
+    def _from_person(self, sample: Sample) -> Draft:
+        try:
+            program = Program.of(msgspec.json.decode(sample.note, type=dict[str, str]))
+        except ProgramError as error:
+            return Draft(fate=Fate.UNPARSABLE, reason=str(error), operator=HUMAN)
+        changes = [outside_changed(seed, program) for seed in self.seeds.values()]
+        if all(changes):
+            return Draft(fate=Fate.OUTSIDE_BLOCK, reason=changes[0] or "", operator=HUMAN)
+        return Draft(text=describe(program), operator=HUMAN)
+
+
+def describe(program: Program) -> ProgramText:
+    """A program with the hashes it is recognised by."""
+    return ProgramText(
+        hash=program.hash,
+        syntax_hash=syntax_hash(program),
+        files=dict(program.files),
+        length=length(program),
+    )
+
+
+def _applied(parent: Program, answer: str) -> tuple[Fate | None, str, ProgramText | None]:
+    try:
+        edits = diff.parse(answer)
+    except diff.PatchError as error:
+        return Fate.UNPARSABLE, str(error), None
+    try:
+        child = diff.apply(parent, edits)
+    except diff.PatchError as error:
+        outside = error.kind is diff.Fault.OUTSIDE_BLOCK
+        return Fate.OUTSIDE_BLOCK if outside else Fate.BAD_PATCH, str(error), None
+    text = describe(child)
+    if text.hash == parent.hash:
+        return Fate.NO_OP, "the answer changes nothing", None
+    if text.syntax_hash == syntax_hash(parent):
+        return Fate.NO_OP, "the answer changes layout, comments or names only", None
+    return None, "", text

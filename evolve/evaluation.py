@@ -1,0 +1,270 @@
+"""Runs a problem's stages on one program: opens candidates, catches what they do, writes verdicts.
+
+This is the worker's half of the trust boundary: stages run here, candidates in the sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from types import FrameType
+
+from evaluators import Invalid
+from evolve.loading import ENTRY, Task, located
+from evolve.messages import BaselineValue, Judged
+from evolve.problem import Number, Score, SplitKind, Stage
+from islands_db.records import Status, Verdict
+from sandbox import Candidate, CandidateFailure, Limits, Sandbox, SandboxError, Usage
+
+STAGE_GRACE_S = 10.0
+"""How long a stage's own, trusted code may work beyond twice its candidate's wall limit."""
+_FEEDBACK_CHARS = 4000
+_REASON_CHARS = 500
+
+
+class StageHung(BaseException):
+    """Raised by the alarm inside a stage; not an Exception, so that no stage swallows it."""
+
+
+class StageCandidate:
+    """The handle a stage gets: opens its sandbox process at the first call."""
+
+    def __init__(self, sandbox: Sandbox, files: dict[str, str], task: Task, stage: Stage) -> None:
+        self._sandbox = sandbox
+        self._files = files
+        self._driver = task.driver
+        self._limits = Limits(wall_s=stage.timeout_s, memory_bytes=stage.memory_mb << 20)
+        self._stack = ExitStack()
+        self._open: Candidate | None = None
+        self._opened: list[Candidate] = []
+
+    def call(self, name: str, /, *args: object) -> object:
+        return self._candidate().call(name, *args)
+
+    def drive(self, name: str, /, *args: object) -> object:
+        return self._candidate().drive(name, *args)
+
+    @contextmanager
+    def fresh(self) -> Iterator[Candidate]:
+        with self._new() as candidate:
+            self._opened.append(candidate)
+            yield candidate
+
+    def close(self) -> None:
+        self._stack.close()
+
+    @property
+    def stderr(self) -> str:
+        return "".join(candidate.stderr for candidate in self._opened)
+
+    @property
+    def usage(self) -> Usage:
+        used = [candidate.usage for candidate in self._opened]
+        return Usage(
+            wall_s=sum(u.wall_s for u in used),
+            cpu_s=sum(u.cpu_s for u in used),
+            memory_bytes=max((u.memory_bytes for u in used), default=0),
+        )
+
+    def _candidate(self) -> Candidate:
+        if self._open is None:
+            self._open = self._stack.enter_context(self._new())
+            self._opened.append(self._open)
+        return self._open
+
+    def _new(self) -> Candidate:
+        return self._sandbox.open(
+            self._files, entry=ENTRY, driver=self._driver, limits=self._limits
+        )
+
+
+def judge(
+    task: Task,
+    sandbox: Sandbox,
+    files: dict[str, str],
+    *,
+    split: SplitKind,
+    seed: int,
+    first: int = 0,
+    last: int | None = None,
+    artifact: bool = False,
+) -> Judged:
+    """Runs stages [first, last) of a split; stops at the first failure or missed mark."""
+    stages = stages_of(task, split)[first:last]
+    verdicts: list[Verdict] = []
+    features: dict[str, float] = {}
+    rung, fitness, kept, stopped = first, None, "", False
+    objective = task.problem.objectives[0]
+    for stage in stages:
+        verdict, score = _run(task, sandbox, files, stage, split, seed)
+        verdicts.append(verdict)
+        if score is None:
+            fitness, stopped = None, True
+            break
+        features.update(score.features)
+        value = score.values[objective.name]
+        fitness = verdict.fitness
+        if artifact and score.artifact is not None:
+            kept = json.dumps(score.artifact, default=_json_default)
+        if stage.pass_mark is not None and not objective.reaches(value, stage.pass_mark):
+            stopped = True
+            break
+        rung += 1
+    return Judged(
+        verdicts=tuple(verdicts),
+        rung=rung,
+        fitness=fitness,
+        features=features,
+        artifact=kept,
+        stopped=stopped,
+    )
+
+
+def stages_of(task: Task, split: SplitKind) -> Sequence[Stage]:
+    """The stages of a split; a problem without validation or test has none there."""
+    match split:
+        case SplitKind.TRAINING:
+            return task.problem.stages
+        case SplitKind.VALIDATION:
+            return [s for s in [task.problem.validation_stage] if s is not None]
+        case SplitKind.TEST:
+            return [s for s in [task.problem.test_stage] if s is not None]
+
+
+def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[BaselineValue, ...]:
+    """The problem's baselines on a split's draw; a failing one says why and does no harm."""
+    found = []
+    for baseline in task.problem.baselines:
+        try:
+            with _alarm(60.0):
+                score = baseline.function(seed=seed, split=split, **task.parameters)
+            if isinstance(score, Score):
+                values = {name: float(value) for name, value in score.values.items()}
+                found.append(BaselineValue(name=baseline.name, values=values))
+            else:
+                fault = score.reason if isinstance(score, Invalid) else f"returned {score!r:.80}"
+                found.append(BaselineValue(name=baseline.name, fault=fault))
+        except (Exception, StageHung) as error:  # noqa: BLE001  a user's function may raise anything
+            fault = located(error, task.problem.folder)
+            found.append(BaselineValue(name=baseline.name, fault=fault))
+    return tuple(found)
+
+
+def _run(
+    task: Task,
+    sandbox: Sandbox,
+    files: dict[str, str],
+    stage: Stage,
+    split: SplitKind,
+    seed: int,
+) -> tuple[Verdict, Score | None]:
+    candidate = StageCandidate(sandbox, files, task, stage)
+    began = time.monotonic()
+    limit = 2 * stage.timeout_s + STAGE_GRACE_S
+    score: Score | None = None
+    reason, feedback = "", ""
+    try:
+        with _alarm(limit):
+            result = stage.function(candidate, **_arguments(stage, task, seed))
+        match result:
+            case Invalid(reason=text):
+                status, reason = Status.INVALID, text
+            case Score() as given:
+                missing = _missing(task, given)
+                if missing:
+                    status, reason = Status.EVALUATOR_ERROR, f"stage {stage.name!r}: {missing}"
+                else:
+                    status, score, feedback = Status.OK, given, given.feedback
+            case other:
+                status = Status.EVALUATOR_ERROR
+                reason = (
+                    f"stage {stage.name!r} returned {type(other).__name__} {other!r:.60}, "
+                    "expected Score or Invalid"
+                )
+    except CandidateFailure as failure:
+        status, reason = Status(failure.kind.value), failure.reason
+    except SandboxError as error:
+        status, reason = Status.EVALUATOR_ERROR, f"the sandbox failed: {error}"
+    except StageHung:
+        status = Status.EVALUATOR_ERROR
+        reason = (
+            f"stage {stage.name!r} did not end within {limit:g} s, though its candidate may take "
+            f"{stage.timeout_s:g} s: the stage's own code hangs"
+        )
+    except Exception as error:  # noqa: BLE001  a user's stage may raise anything
+        status = Status.EVALUATOR_ERROR
+        reason = f"stage {stage.name!r} raised {located(error, task.problem.folder)}"
+    finally:
+        candidate.close()
+    usage = candidate.usage
+    verdict = Verdict(
+        stage=stage.name,
+        split=split.value,
+        status=status,
+        reason=reason[:_REASON_CHARS],
+        fitness=_fitness(task, score),
+        values={k: float(v) for k, v in score.values.items()} if score else {},
+        exact={k: _text(v) for k, v in score.values.items()} if score else {},
+        features=score.features if score else {},
+        feedback=feedback[:_FEEDBACK_CHARS],
+        stderr=candidate.stderr[-_FEEDBACK_CHARS:],
+        tier=sandbox.tier.value,
+        seed=seed,
+        wall_s=time.monotonic() - began,
+        cpu_s=usage.cpu_s,
+        memory_bytes=usage.memory_bytes,
+    )
+    return verdict, score
+
+
+def _arguments(stage: Stage, task: Task, seed: int) -> dict[str, object]:
+    # a stage that judges without drawing anything need not take a seed
+    code = stage.function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    takes_any = bool(code.co_flags & 0x08)
+    given = {"seed": seed, **task.parameters}
+    return given if takes_any else {k: v for k, v in given.items() if k in names}
+
+
+def _missing(task: Task, score: Score) -> str:
+    for objective in task.problem.objectives:
+        if objective.name not in score.values:
+            given = ", ".join(score.values) or "nothing"
+            return f"its Score has no {objective.name!r} (it has {given})"
+    return ""
+
+
+def _fitness(task: Task, score: Score | None) -> float | None:
+    objective = task.problem.objectives[0]
+    return None if score is None else objective.fitness(score.values[objective.name])
+
+
+def _text(value: Number) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _json_default(value: object) -> object:
+    if isinstance(value, Fraction):
+        return str(value)
+    tolist = getattr(value, "tolist", None)
+    if callable(tolist):
+        return tolist()
+    raise TypeError(f"an artifact may hold plain data only, not {type(value).__name__}")
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise StageHung
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

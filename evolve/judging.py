@@ -1,0 +1,131 @@
+"""The engine's side of evaluation: hands programs to workers, within cores and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from evolve import messages
+from evolve.evaluation import STAGE_GRACE_S, stages_of
+from evolve.loading import Task
+from evolve.messages import Baselines, BaselineValue, Computed, Evaluate, Judged, Setup
+from evolve.problem import SplitKind, Stage
+from evolve.processes import HelperDied, Pool
+from evolve.slots import Slots
+from islands_db.records import Status, Verdict
+
+_ANSWER_GRACE_S = 15.0
+
+
+class Judge:
+    """Asks worker processes for verdicts; owns them."""
+
+    def __init__(self, task: Task, *, workers: int, unsafe: bool, log: Path | None) -> None:
+        self._task = task
+        setup = Setup(
+            reference=str(task.problem.folder),
+            parameters=messages.texts(task.parameters),
+            unsafe=unsafe,
+        )
+        self._pool = Pool("evolve.worker", workers, setup=setup, log=log)
+        self.slots = Slots(workers)
+
+    @property
+    def tier(self) -> str:
+        return self._pool.tier
+
+    async def start(self) -> None:
+        await self._pool.start()
+
+    async def stop(self) -> None:
+        await self._pool.stop()
+
+    async def judge(
+        self,
+        files: Mapping[str, str],
+        *,
+        split: SplitKind,
+        seed: int,
+        artifact: bool = False,
+        started: Callable[[], None] | None = None,
+    ) -> Judged:
+        """Verdicts of a program on a split; `started` is called once it has a core and may raise.
+
+        Neighbouring stages with the same needs go to a worker together; a stage marked
+        `exclusive` waits until nothing else evaluates. A worker that dies is replaced and the
+        program tried once more; a second death is the evaluator's fault, never the program's.
+        """
+        total: Judged | None = None
+        for needs, first, last, limit_s in _legs(stages_of(self._task, split)):
+            cores, exclusive = needs
+            request = Evaluate(
+                files=dict(files),
+                split=split.value,
+                seed=seed,
+                first=first,
+                last=last,
+                artifact=artifact,
+            )
+            async with self.slots.take(cores, exclusive=exclusive):
+                if started is not None and total is None:
+                    started()
+                leg = await self._ask(request, limit_s)
+            total = leg if total is None else _joined(total, leg)
+            if total.stopped:
+                break
+        assert total is not None
+        return total
+
+    async def baselines(self, split: SplitKind, seed: int) -> tuple[BaselineValue, ...]:
+        """The problem's computed references on a draw."""
+        async with self.slots.take():
+            try:
+                request = Baselines(split=split.value, seed=seed)
+                return (await self._pool.ask(request, Computed, limit_s=300.0)).baselines
+            except HelperDied as error:
+                return (BaselineValue(name="baselines", fault=str(error)),)
+
+    async def _ask(self, request: Evaluate, limit_s: float) -> Judged:
+        try:
+            return await self._pool.ask(request, Judged, limit_s=limit_s)
+        except HelperDied:
+            try:
+                return await self._pool.ask(request, Judged, limit_s=limit_s)
+            except HelperDied as error:
+                stage = stages_of(self._task, SplitKind(request.split))[request.first]
+                fault = Verdict(
+                    stage=stage.name,
+                    split=request.split,
+                    status=Status.EVALUATOR_ERROR,
+                    reason=f"the worker failed twice at stage {stage.name!r}: {error}",
+                    seed=request.seed,
+                )
+                return Judged(verdicts=(fault,), rung=request.first, stopped=True)
+
+
+def _legs(stages: Sequence[Stage]) -> list[tuple[tuple[int, bool], int, int, float]]:
+    """Runs of stages with the same (cores, exclusive): needs, first, last + 1, limit in seconds."""
+    legs = []
+    for needs, group in groupby(
+        enumerate(stages), key=lambda pair: (pair[1].cores, pair[1].exclusive)
+    ):
+        members = list(group)
+        limit_s = _ANSWER_GRACE_S + sum(2 * s.timeout_s + STAGE_GRACE_S for _, s in members)
+        legs.append((needs, members[0][0], members[-1][0] + 1, limit_s))
+    return legs
+
+
+def _needs(numbered: tuple[int, Stage]) -> tuple[int, bool]:
+    return numbered[1].cores, numbered[1].exclusive
+
+
+def _joined(before: Judged, after: Judged) -> Judged:
+    return Judged(
+        verdicts=before.verdicts + after.verdicts,
+        rung=after.rung,
+        fitness=after.fitness,
+        features={**before.features, **after.features},
+        artifact=after.artifact or before.artifact,
+        stopped=after.stopped,
+    )

@@ -1,0 +1,168 @@
+"""The live view of a run: a panel in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from evolve.status import Status
+from evolve.terminal import duration, inert, number
+
+_PLAIN_EVERY_S = 5.0
+_WASTE = ("no_op", "duplicate", "bad_patch", "unparsable", "outside_block", "no_answer")
+
+
+class View(Protocol):
+    """Shows a run while it goes."""
+
+    def watch(self, status: Status) -> None:
+        """Takes a new status; called a few times a second."""
+
+    def tell(self, line: str) -> None:
+        """Shows a line that stays."""
+
+    def close(self) -> None:
+        """Leaves the last state standing."""
+
+
+class Silent:
+    """Shows warnings on standard error only; for --json."""
+
+    def watch(self, status: Status) -> None:
+        return
+
+    def tell(self, line: str) -> None:
+        print(f"evolve: {inert(line)}", file=sys.stderr)
+
+    def close(self) -> None:
+        return
+
+
+class Lines:
+    """A line every few seconds and at each new champion; for pipes and logs."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._champion: float | None = None
+
+    def watch(self, status: Status) -> None:
+        now = time.monotonic()
+        if status.champion_validation == self._champion and now < self._next:
+            return
+        self._next = now + _PLAIN_EVERY_S
+        self._champion = status.champion_validation
+        print(one_line(status), flush=True)
+
+    def tell(self, line: str) -> None:
+        print(f"evolve: {inert(line)}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        return
+
+
+class Panel:
+    """The view for a terminal, redrawn in place."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._live.start()
+
+    def watch(self, status: Status) -> None:
+        self._live.update(panel(status), refresh=True)
+
+    def tell(self, line: str) -> None:
+        self._console.print(Text(inert(line), style="yellow"))
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def one_line(status: Status) -> str:
+    """A status in one line of plain text."""
+    wasted = sum(status.fates.get(fate, 0) for fate in _WASTE)
+    left = _left(status)
+    return (
+        f"{duration(status.elapsed_s):>9}  {status.phase:<10} "
+        f"evaluated {status.evaluated} ({status.rate:.0f}/s)  "
+        f"training {number(status.best_training)}  "
+        f"validation {number(status.champion_validation)}  "
+        f"waste {wasted}{'  left ' + left if left else ''}"
+    )
+
+
+def panel(status: Status) -> Group:
+    """A status as a panel of at most 80 columns."""
+    title = Text()
+    title.append(f"{inert(status.run)}  ", style="bold")
+    title.append(f"{inert(status.problem)}  {status.phase}", style="cyan")
+    title.append(f"  {duration(status.elapsed_s)}")
+    left = _left(status)
+    if left:
+        title.append(f"  left: {left}", style="dim")
+    if status.tier == "none":
+        title.append("  NO SANDBOX", style="bold red")
+    elif status.tier == "B":
+        title.append("  sandbox tier B", style="yellow")
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="left", min_width=34)
+    grid.add_column(justify="right", min_width=10)
+    grid.add_column(justify="left")
+    goal = "lower" if status.direction == "min" else "higher"
+    grid.add_row(
+        Text(f"champion, validation {inert(status.objective)}", style="bold green"),
+        Text(number(status.champion_validation), style="bold green"),
+        Text(f"program {status.champion}" if status.champion else f"{goal} is better", style="dim"),
+    )
+    grid.add_row(
+        "best in training",
+        number(status.best_training),
+        Text(inert(status.last), style="dim"),
+    )
+    for reference in status.references:
+        grid.add_row(
+            Text(f"  {inert(reference.name)}"),
+            number(reference.value),
+            Text(reference.kind, style="dim"),
+        )
+    lines: list[Text | Table] = [title, grid]
+    lines.append(
+        Text(
+            f"evaluated {status.evaluated} at {status.rate:.0f}/s   programs {status.programs}   "
+            f"attempts {status.attempts}   cells {status.elites}"
+        )
+    )
+    islands = "   ".join(f"{i.size}: {number(i.best)}" for i in status.islands[:6])
+    more = f"   and {len(status.islands) - 6} more" if len(status.islands) > 6 else ""
+    lines.append(Text(f"islands (size: best)  {islands}{more}"))
+    waste = "   ".join(
+        f"{fate.replace('_', ' ')} {status.fates[fate]}"
+        for fate in (*_WASTE, "evaluator_error")
+        if status.fates.get(fate)
+    )
+    lines.append(Text(f"not evaluated  {waste or 'none'}", style="dim"))
+    return Group(*lines)
+
+
+def _left(status: Status) -> str:
+    parts = []
+    minutes, evals = status.budget.get("minutes"), status.budget.get("evals")
+    if minutes is not None:
+        parts.append(duration(max(0.0, minutes * 60 - status.elapsed_s)))
+    if evals is not None:
+        parts.append(f"{max(0, int(evals) - status.evaluated)} evaluations")
+    return ", ".join(parts)
+
+
+def choose(*, as_json: bool) -> View:
+    """The view that fits where standard output goes."""
+    if as_json:
+        return Silent()
+    return Panel() if sys.stdout.isatty() else Lines()

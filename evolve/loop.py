@@ -1,0 +1,280 @@
+"""The method on one page: sample, propose, apply, seen before?, evaluate, store.
+
+`lag` attempts are under way at once. When the result of attempt j is stored, the next attempt is
+sampled from the state that this result made, in the same transaction. In deterministic mode
+results are stored in the order of their attempts, so attempt k starts from the state after result
+k - lag, however many workers there are and however often the run was killed and resumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from evolve.budget import Budget
+from evolve.drafting import HUMAN, SEED, Draft, Drafter
+from evolve.errors import FaultError
+from evolve.judging import Judge
+from evolve.problem import SplitKind
+from evolve.randomness import derive, generator
+from evolve.turns import Stopped, Turns
+from islands_db import Fate, Outcome, Placement, ProgramText, Sample, Status, Store
+
+FAULTS_IN_A_ROW = 10
+"""So many evaluator faults without one verdict between them, and the run stops."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Loop:
+    """Runs attempts until the budget is spent or `stop` is called.
+
+    Attributes:
+        weights: Shares of the proposers, by name.
+        seed: The run's seed; everything random is derived from it.
+        on_settled: Told of every stored outcome; must be quick.
+        on_best: Run beside the attempts whenever a program becomes the best in training.
+    """
+
+    store: Store
+    judge: Judge
+    drafter: Drafter
+    weights: Mapping[str, float]
+    seed: int
+    lag: int
+    deterministic: bool
+    budget: Budget
+    on_settled: Callable[[Sample, Outcome, Placement], None]
+    on_best: Callable[[int], Awaitable[None]]
+    go: asyncio.Event
+    """Cleared while the run is paused."""
+    stop_reason: str = ""
+    _group: asyncio.TaskGroup = field(init=False)
+    _screening: Turns = field(init=False)
+    _settling: Turns = field(init=False)
+    _held: dict[int, bytes] = field(default_factory=dict)
+    _under_way: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+    _next: int = 0
+    _seeds_left: int = 0
+    _faults: int = 0
+
+    async def run(self) -> str:
+        """Runs until something ends it, and says what.
+
+        Raises:
+            FaultError: a seed fails, or the problem's own code does so again and again.
+        """
+        # a round ends early when an evaluation was given back; what is pending is taken up again
+        while not (self.stop_reason or self.budget.spent()):
+            await self._round()
+        return self.stop_reason or self.budget.spent()
+
+    def stop(self, reason: str) -> None:
+        """Lets what is being evaluated end, and starts nothing more."""
+        self.stop_reason = self.stop_reason or reason
+        self.go.set()
+
+    def hand_in(self, files: Mapping[str, str]) -> int:
+        """Begins an attempt with a program that a person wrote; its number."""
+        attempt = self._next
+        note = msgspec.json.encode(dict(files)).decode()
+        self._begin(
+            Sample(
+                attempt=attempt,
+                island=attempt % self.store.settings.islands,
+                parent=None,
+                proposer=HUMAN,
+                note=note,
+            )
+        )
+        return attempt
+
+    async def _round(self) -> None:
+        pending = self.store.pending()
+        counts = self.store.counts()
+        self.budget.evaluations = counts.evaluated
+        self._held = dict(self.store.held())
+        self._under_way = {}
+        self._next = counts.attempts + counts.pending
+        self._seeds_left = sum(sample.proposer == SEED for sample in pending)
+        first = pending[0].attempt if pending else self._next
+        self._screening = Turns(first, ordered=self.deterministic)
+        self._settling = Turns(first, ordered=self.deterministic)
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for sample in pending:
+                    self._group.create_task(self._attempt(sample))
+                if self._next == 0:
+                    with self.store.atomic():
+                        self._begin_seeds()
+        except BaseExceptionGroup as errors:
+            raise _first_leaf(errors) from None
+
+    async def _attempt(self, sample: Sample) -> None:
+        try:
+            held = self._held.pop(sample.attempt, None)
+            outcome = await (self._again(sample, held) if held else self._outcome(sample))
+            early = not self._settling.is_next(sample.attempt)
+            if early and held is None and outcome.fate is Fate.EVALUATED:
+                self.store.hold(sample.attempt, msgspec.msgpack.encode(outcome))
+            async with self._settling.turn(sample.attempt):
+                self._settle(sample, outcome)
+        except Stopped:
+            self._screening.give_up(sample.attempt)
+            self._settling.give_up(sample.attempt)
+
+    async def _outcome(self, sample: Sample) -> Outcome:
+        await self._may_go_on()
+        draft = await self.drafter.draft(sample, derive(self.seed, "propose", sample.attempt))
+        async with self._screening.turn(sample.attempt):
+            # whatever came of the draft: where the budget ended must not depend on timing
+            await self._may_go_on()
+            if draft.text is None:
+                assert draft.fate is not None
+                return draft.rejected(draft.fate, draft.reason)
+            known, twin = self._seen(draft.text)
+            if known is None and twin is None:
+                self.budget.reserve_evaluation()
+                mine = self._note_under_way(draft.text)
+        if twin is not None:
+            await twin
+            self._may_start()
+            known, _ = self._seen(draft.text)
+        if known is not None or twin is not None:
+            return replace(draft.rejected(Fate.DUPLICATE, ""), duplicate_of=known)
+        try:
+            return await self._evaluated(sample, draft)
+        except Stopped:
+            self.budget.give_back_evaluation()
+            mine.set_result(None)
+            raise
+
+    async def _evaluated(self, sample: Sample, draft: Draft) -> Outcome:
+        assert draft.text is not None
+        judged = await self.judge.judge(
+            draft.text.files,
+            split=SplitKind.TRAINING,
+            seed=derive(self.seed, SplitKind.TRAINING),
+            started=self._may_start,
+        )
+        last = judged.verdicts[-1]
+        if last.status is Status.EVALUATOR_ERROR:
+            self.budget.give_back_evaluation()
+            return draft.rejected(Fate.EVALUATOR_ERROR, last.reason)
+        return Outcome(
+            fate=Fate.SEED if sample.proposer == SEED else Fate.EVALUATED,
+            reason=last.reason,
+            operator=draft.operator,
+            diff=draft.diff,
+            program=draft.text,
+            verdicts=judged.verdicts,
+            rung=judged.rung,
+            fitness=judged.fitness,
+            features={**judged.features, "length": float(draft.text.length)},
+            propose_s=draft.propose_s,
+            cost_usd=draft.cost_usd,
+        )
+
+    async def _again(self, sample: Sample, held: bytes) -> Outcome:
+        """An outcome that was reached before its turn, before the run was cut off."""
+        outcome = msgspec.msgpack.decode(held, type=Outcome)
+        assert outcome.program is not None
+        async with self._screening.turn(sample.attempt):
+            self.budget.reserve_evaluation()
+            self._note_under_way(outcome.program)
+        return outcome
+
+    def _settle(self, sample: Sample, outcome: Outcome) -> None:
+        with self.store.atomic():
+            placement = self.store.settle(sample.attempt, outcome)
+            if sample.proposer == SEED:
+                self._check_seed(sample, outcome)
+                self._seeds_left -= 1
+                if self._seeds_left == 0:
+                    for _ in range(self.lag):
+                        self._begin_next()
+            elif sample.proposer != HUMAN:
+                self._begin_next()
+            if placement.best:
+                self.store.event("best", {"program": placement.program, "attempt": sample.attempt})
+        if outcome.program is not None:
+            for key in (outcome.program.hash, outcome.program.syntax_hash):
+                mark = self._under_way.pop(key, None)
+                if mark is not None and not mark.done():
+                    mark.set_result(None)
+        self._watch_faults(outcome)
+        self.on_settled(sample, outcome, placement)
+        if placement.best and placement.program is not None:
+            self._group.create_task(_run(self.on_best(placement.program)))
+
+    def _begin_seeds(self) -> None:
+        names = list(self.drafter.seeds)
+        self._seeds_left = len(names)
+        for attempt, name in enumerate(names):
+            island = attempt % self.store.settings.islands
+            self._begin(
+                Sample(attempt=attempt, island=island, parent=None, proposer=SEED, note=name)
+            )
+
+    def _begin_next(self) -> None:
+        rng = generator(self.seed, "sample", self._next)
+        names = sorted(self.weights)
+        proposer = rng.choices(names, [self.weights[name] for name in names])[0]
+        self._begin(self.store.sample(self._next, rng, proposer=proposer))
+
+    def _begin(self, sample: Sample) -> None:
+        self.store.begin(sample)
+        self._next = sample.attempt + 1
+        self._group.create_task(self._attempt(sample))
+
+    def _seen(self, text: ProgramText) -> tuple[int | None, asyncio.Future[None] | None]:
+        """A stored program that is the same, or the evaluation of one that is under way."""
+        known = self.store.known(text.hash, text.syntax_hash)
+        twin = self._under_way.get(text.hash) or self._under_way.get(text.syntax_hash)
+        return known, twin if known is None else None
+
+    def _note_under_way(self, text: ProgramText) -> asyncio.Future[None]:
+        mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way[text.hash] = self._under_way[text.syntax_hash] = mark
+        return mark
+
+    async def _may_go_on(self) -> None:
+        """Waits out a pause; raises Stopped when nothing more may begin."""
+        await self.go.wait()
+        if self.stop_reason or self.budget.spent():
+            raise Stopped
+
+    def _may_start(self) -> None:
+        # this evaluation is reserved already; only what ends everything counts here
+        if self.stop_reason or self.budget.over():
+            raise Stopped
+
+    def _check_seed(self, sample: Sample, outcome: Outcome) -> None:
+        if outcome.fitness is None:
+            last = outcome.verdicts[-1] if outcome.verdicts else None
+            how = f"{last.status} at stage {last.stage!r}: " if last else ""
+            raise FaultError(f"seed {sample.note} fails: {how}{outcome.reason}")
+
+    def _watch_faults(self, outcome: Outcome) -> None:
+        if outcome.fate is Fate.EVALUATOR_ERROR:
+            self._faults += 1
+            if self._faults >= FAULTS_IN_A_ROW:
+                raise FaultError(
+                    f"{self._faults} evaluator faults in a row, the last: {outcome.reason}; "
+                    "nothing was counted against a program; mend the problem, then resume"
+                )
+        elif outcome.verdicts:
+            self._faults = 0
+
+
+async def _run(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+def _first_leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    leaf: BaseException = errors
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf

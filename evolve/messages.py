@@ -1,0 +1,129 @@
+"""What the engine and its helper processes say to each other, over a trusted socket pair.
+
+A frame is a 4-byte length and MessagePack. Candidates never see this channel; what came from one
+has been through the sandbox's codec and a verifier before it gets here.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from islands_db.records import Verdict
+
+HEADER = struct.Struct("<I")
+MAX_FRAME = 256 << 20
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """First frame to a worker: which problem, and whether it must do without a sandbox."""
+
+    reference: str
+    parameters: dict[str, str]
+    unsafe: bool = False
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """A helper process is up, or says in one line why not."""
+
+    tier: str = ""
+    fault: str = ""
+    exit_code: int = 0
+
+
+class Evaluate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Judge a program on stages [first, last) of a split, drawn from `seed`."""
+
+    files: dict[str, str]
+    split: str
+    seed: int
+    first: int = 0
+    last: int = 1 << 20
+    artifact: bool = False
+
+
+class Baselines(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Compute the problem's baselines on a split."""
+
+    split: str
+    seed: int
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to `Evaluate`; `artifact` is JSON text, `stopped` says a mark or stage failed."""
+
+    verdicts: tuple[Verdict, ...]
+    rung: int = 0
+    fitness: float | None = None
+    features: dict[str, float] = {}
+    artifact: str = ""
+    stopped: bool = False
+
+
+class BaselineValue(msgspec.Struct, frozen=True, kw_only=True):
+    """One computed baseline: its values, or why there are none."""
+
+    name: str
+    values: dict[str, float] = {}
+    fault: str = ""
+
+
+class Computed(msgspec.Struct, frozen=True, kw_only=True):
+    baselines: tuple[BaselineValue, ...]
+
+
+class Mutate(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask the tree proposer for a child."""
+
+    parent: dict[str, str]
+    inspirations: tuple[dict[str, str], ...]
+    seed: int
+    primitives: tuple[str, ...] = ()
+
+
+class Mutated(msgspec.Struct, frozen=True, kw_only=True):
+    """A child as SEARCH/REPLACE text, or the reason why there is none."""
+
+    answer: str = ""
+    operator: str = ""
+    reason: str = ""
+
+
+T = TypeVar("T")
+
+
+def pack(message: msgspec.Struct) -> bytes:
+    body = msgspec.msgpack.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def send(sock: socket.socket, message: msgspec.Struct) -> None:
+    sock.sendall(pack(message))
+
+
+def receive(sock: socket.socket) -> bytes | None:
+    """The next frame's body, or None when the other side has gone."""
+    header = _exactly(sock, HEADER.size)
+    if header is None:
+        return None
+    return _exactly(sock, HEADER.unpack(header)[0])
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes | None:
+    buffer = bytearray(size)
+    view, got = memoryview(buffer), 0
+    while got < size:
+        count = sock.recv_into(view[got:])
+        if count == 0:
+            return None
+        got += count
+    return bytes(buffer)
+
+
+def texts(parameters: Mapping[str, object]) -> dict[str, str]:
+    """Parameters as the text that `Problem.resolve` reads back."""
+    return {name: str(value) for name, value in parameters.items()}

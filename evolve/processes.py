@@ -1,0 +1,198 @@
+"""Helper processes of the engine: started, asked, watched, replaced.
+
+Pool ── Helper ── python -P -m MODULE FD PARENT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+
+from evolve import messages
+from evolve.errors import EvolveError, MachineError
+
+KEPT_ENVIRONMENT = (
+    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
+    "NUMBA_CACHE_DIR", "EVOLVE_PUBLISHED", "XDG_CACHE_HOME",
+)  # fmt: skip
+"""What helper processes inherit: a list of what is needed, so that no key is ever among it."""
+
+START_LIMIT_S = 120.0
+_KILL_WAIT_S = 5.0
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class HelperDied(Exception):
+    """A helper process ended while it was asked; the message says how."""
+
+
+class Helper:
+    """One helper process and its socket; requests are answered in order."""
+
+    def __init__(self, module: str, setup: msgspec.Struct | None, log: IO[bytes] | None) -> None:
+        self._module = module
+        self._setup = setup
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._lock = asyncio.Lock()
+        self.tier = ""
+
+    async def start(self) -> None:
+        """Starts the process and waits until it is ready.
+
+        Raises:
+            EvolveError: it says in one line why it cannot work.
+        """
+        ours, theirs = socket.socketpair()
+        environment = {k: v for k, v in os.environ.items() if k in KEPT_ENVIRONMENT}
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", self._module, str(theirs.fileno()), str(os.getpid()),
+                pass_fds=[theirs.fileno()], env=environment, cwd="/",
+                stdin=asyncio.subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            )  # fmt: skip
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+        if self._setup is None:
+            return
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                ready = await self._exchange(self._setup, messages.Ready)
+        except (HelperDied, TimeoutError) as error:
+            await self.stop()
+            raise MachineError(f"{self._module} did not start: {error or 'no answer'}") from None
+        if ready.fault:
+            await self.stop()
+            fault = EvolveError(ready.fault)
+            fault.exit_code = ready.exit_code
+            raise fault
+        self.tier = ready.tier
+
+    async def ask(self, request: msgspec.Struct, kind: type[T], *, limit_s: float) -> T:
+        """Sends a request and waits for its answer.
+
+        A helper that dies, hangs or is cut off is replaced before the next request.
+
+        Raises:
+            HelperDied: no answer; nothing is known about the request.
+        """
+        async with self._lock:
+            if self._process is None:
+                await self.start()
+            answered = False
+            try:
+                async with asyncio.timeout(limit_s):
+                    answer = await self._exchange(request, kind)
+                answered = True
+                return answer
+            except TimeoutError:
+                raise HelperDied(f"no answer within {limit_s:.0f} s; it was ended") from None
+            finally:
+                if not answered:
+                    await self.stop()
+
+    async def _exchange(self, request: msgspec.Struct, kind: type[T]) -> T:
+        assert self._reader is not None
+        assert self._writer is not None
+        try:
+            self._writer.write(messages.pack(request))
+            await self._writer.drain()
+            header = await self._reader.readexactly(messages.HEADER.size)
+            body = await self._reader.readexactly(messages.HEADER.unpack(header)[0])
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise HelperDied(await self._cause()) from None
+        return msgspec.msgpack.decode(body, type=kind)
+
+    async def _cause(self) -> str:
+        assert self._process is not None
+        try:
+            async with asyncio.timeout(_KILL_WAIT_S):
+                code = await self._process.wait()
+        except TimeoutError:
+            return "it closed its socket"
+        return f"it was ended by signal {-code}" if code < 0 else f"it ended with code {code}"
+
+    async def stop(self) -> None:
+        """Kills the process, with a bounded wait; the kernel takes its children along."""
+        process, self._process = self._process, None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if process is None:
+            return
+        if process.returncode is None:
+            process.kill()
+        try:
+            async with asyncio.timeout(_KILL_WAIT_S):
+                await process.wait()
+        except TimeoutError:
+            raise MachineError(f"process {process.pid} did not end after SIGKILL") from None
+
+
+class Pool:
+    """Several helpers of one kind; a request goes to the first that is free."""
+
+    def __init__(
+        self,
+        module: str,
+        size: int,
+        *,
+        setup: msgspec.Struct | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self._log = log.open("ab") if log is not None else None
+        self._helpers = [Helper(module, setup, self._log) for _ in range(size)]
+        self._free: deque[Helper] = deque(self._helpers)
+        self._available = asyncio.Semaphore(size)
+
+    @property
+    def size(self) -> int:
+        return len(self._helpers)
+
+    @property
+    def tier(self) -> str:
+        return self._helpers[0].tier
+
+    async def start(self) -> None:
+        """Starts all helpers side by side; the first one's fault is raised."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for helper in self._helpers:
+                    group.create_task(helper.start())
+        except BaseExceptionGroup as errors:
+            await self.stop()
+            leaf: BaseException = errors
+            while isinstance(leaf, BaseExceptionGroup):
+                leaf = leaf.exceptions[0]
+            raise leaf from None
+
+    async def ask(self, request: msgspec.Struct, kind: type[T], *, limit_s: float) -> T:
+        """Asks a free helper, waiting for one if need be.
+
+        Raises:
+            HelperDied: see `Helper.ask`.
+        """
+        async with self._available:
+            helper = self._free.popleft()
+            try:
+                return await helper.ask(request, kind, limit_s=limit_s)
+            finally:
+                self._free.append(helper)
+
+    async def stop(self) -> None:
+        for helper in self._helpers:
+            await helper.stop()
+        if self._log is not None:
+            self._log.close()
+
+    def pids(self) -> Sequence[int]:
+        return [h._process.pid for h in self._helpers if h._process is not None]

@@ -1,0 +1,41 @@
+"""The tree proposer: mutation and crossover on the syntax tree, in a process of its own."""
+
+from __future__ import annotations
+
+from evolve.loading import Task
+from evolve.messages import Mutate, Mutated
+from evolve.processes import HelperDied, Pool
+from evolve.proposers.base import Answer, NoAnswer, Request
+
+_LIMIT_S = 30.0
+
+
+class TreeProposer:
+    """Needs no key and no network; works off the event loop, as it takes milliseconds of CPU."""
+
+    name = "tree"
+
+    def __init__(self, task: Task) -> None:
+        self._primitives = tuple(task.problem.primitives)
+        self._pool = Pool("evolve.proposers.mutator", 1)
+
+    async def start(self) -> None:
+        await self._pool.start()
+
+    async def propose(self, request: Request) -> Answer:
+        question = Mutate(
+            parent=dict(request.parent.files),
+            inspirations=tuple(dict(p.files) for p in request.inspirations),
+            seed=request.seed,
+            primitives=self._primitives,
+        )
+        try:
+            child = await self._pool.ask(question, Mutated, limit_s=_LIMIT_S)
+        except HelperDied as error:
+            raise NoAnswer(f"the mutator failed: {error}") from None
+        if child.reason:
+            raise NoAnswer(child.reason)
+        return Answer(text=child.answer, operator=child.operator)
+
+    async def stop(self) -> None:
+        await self._pool.stop()

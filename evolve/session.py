@@ -1,0 +1,445 @@
+"""One run from start to end: opens the store, starts helpers, runs the loop, makes the test.
+
+What decides is elsewhere (`loop`, `champion`, `islands_db`); this wires it together and owns it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from evolve import certificate, messages
+from evolve.budget import Budget
+from evolve.champion import Champions, Standing, TestResult
+from evolve.config import Budget as Limits
+from evolve.config import RunFile
+from evolve.control import ControlServer
+from evolve.drafting import SEED, Drafter
+from evolve.errors import UsageError
+from evolve.judging import Judge
+from evolve.loading import ENTRY, Task, identity
+from evolve.loop import Loop
+from evolve.messages import BaselineValue
+from evolve.problem import SplitKind
+from evolve.program import Program, ProgramError
+from evolve.proposers import REGISTRY, Proposer
+from evolve.randomness import derive, unforeseen
+from evolve.runs import RunFolder
+from evolve.status import IslandStatus, Reference, Status
+from islands_db import Axis, Outcome, Placement, Reader, Sample, Settings, Store
+
+INTERRUPTED = "interrupted"
+_TICK_S = 0.25
+_RATE_WINDOW_S = 5.0
+_LENGTH_AXIS = ("length", 0.0, 200.0, 20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended: why, who is champion, and the test if it was made."""
+
+    reason: str
+    standing: Standing | None
+    test: TestResult | None
+    status: Status
+    longest_block_ms: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A run being worked on by this process, which holds its lock.
+
+    Attributes:
+        limits: The budget of this session: totals of the run.
+        watch: Called with the status a few times a second.
+        tell: Called with lines worth keeping (warnings, phases).
+    """
+
+    folder: RunFolder
+    task: Task
+    config: RunFile
+    limits: Limits
+    unsafe: bool
+    watch: Callable[[Status], None]
+    tell: Callable[[str], None]
+    store: Store = field(init=False)
+    reader: Reader = field(init=False)
+    judge: Judge = field(init=False)
+    champions: Champions = field(init=False)
+    loop: Loop = field(init=False)
+    budget: Budget = field(init=False)
+    seeds: Mapping[str, Program] = field(init=False)
+    phase: str = "starting"
+    _last: str = ""
+    _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+    _longest_block_s: float = 0.0
+    _references: list[Reference] = field(default_factory=list)
+
+    @property
+    def seed(self) -> int:
+        assert self.config.seed is not None
+        return self.config.seed
+
+    async def run(self, *, new: bool) -> Ended:
+        """Works on the run until its budget is spent, it is stopped, or something fails.
+
+        Raises:
+            EvolveError: one line for the user; what was stored stays, and can be resumed.
+        """
+        self.seeds = self.task.seeds()
+        async with AsyncExitStack() as stack:
+            self.judge = Judge(
+                self.task,
+                workers=self.config.workers or os.cpu_count() or 1,
+                unsafe=self.unsafe,
+                log=self.folder.log,
+            )
+            stack.push_async_callback(self.judge.stop)
+            await self.judge.start()
+            proposers = await self._start_proposers(stack)
+            self.store = self._create() if new else Store.open(self.folder.database)
+            stack.callback(self.store.close)
+            self.reader = stack.enter_context(Reader(self.folder.database))
+            self._wire(proposers)
+            control = ControlServer(self.folder.socket, self._command)
+            stack.push_async_callback(control.stop)
+            await control.start()
+            self._listen_to_signals()
+            async with asyncio.TaskGroup() as group:
+                tickers = [group.create_task(self._tick()), group.create_task(self._heartbeat())]
+                try:
+                    return await self._work()
+                finally:
+                    for ticker in tickers:
+                        ticker.cancel()
+
+    async def _work(self) -> Ended:
+        self._references = await self._compute_references()
+        self.phase = "searching"
+        try:
+            reason = await self.loop.run()
+        finally:
+            self._remember_time()
+        self.phase = "validating"
+        standing = await self.champions.settle()
+        test = None
+        if standing is not None:
+            self._write_champion(standing.program)
+            if reason != INTERRUPTED:
+                self.phase = "testing"
+                test = await self._test(standing)
+        self.phase = "ended"
+        self.store.event("ended", {"reason": reason})
+        return Ended(
+            reason=reason,
+            standing=standing,
+            test=test,
+            status=self.status(),
+            longest_block_ms=self._longest_block_s * 1000,
+        )
+
+    def _create(self) -> Store:
+        axes = [Axis(name=n, low=lo, high=hi, cells=c) for n, lo, hi, c in [_LENGTH_AXIS]]
+        axes += [
+            Axis(name=f.name, low=f.low, high=f.high, cells=f.cells)
+            for f in self.task.problem.features
+        ]
+        islands = self.config.islands
+        store = Store.create(
+            self.folder.database,
+            settings=Settings(
+                islands=islands.count,
+                axes=tuple(axes),
+                population=islands.population,
+                inspirations=islands.inspirations,
+                migration_every=islands.migration_every,
+            ),
+            meta={
+                "problem": self.task.reference,
+                "folder": str(self.task.problem.folder),
+                "parameters": messages.texts(self.task.parameters),
+                "objectives": [f"{o.direction} {o.name}" for o in self.task.problem.objectives],
+                "identity": identity(self.task),
+                "config": msgspec.to_builtins(self.config),
+                "seed": self.seed,
+                "unsafe": self.unsafe,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "elapsed_s": 0.0,
+            },
+        )
+        return store
+
+    async def _start_proposers(self, stack: AsyncExitStack) -> dict[str, Proposer]:
+        proposers = {}
+        for name in self.config.proposers:
+            proposer = REGISTRY[name](self.task)
+            stack.push_async_callback(proposer.stop)
+            await proposer.start()
+            proposers[name] = proposer
+        return proposers
+
+    def _wire(self, proposers: Mapping[str, Proposer]) -> None:
+        elapsed = self.store.meta.get("elapsed_s", 0.0)
+        assert isinstance(elapsed, int | float)
+        self.budget = Budget(self.limits, elapsed_s=float(elapsed))
+        self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
+        go = asyncio.Event()
+        go.set()
+        self.loop = Loop(
+            store=self.store,
+            judge=self.judge,
+            drafter=Drafter(self.store, proposers, self.seeds),
+            weights=self.config.proposers,
+            seed=self.seed,
+            lag=self.config.lag,
+            deterministic=self.config.deterministic,
+            budget=self.budget,
+            on_settled=self._on_settled,
+            on_best=self._on_best,
+            go=go,
+        )
+
+    async def _compute_references(self) -> list[Reference]:
+        """Baselines on the validation draw (training where there is none), and published values."""
+        problem = self.task.problem
+        split = SplitKind.VALIDATION if problem.validation_stage else SplitKind.TRAINING
+        stored = self.store.meta.get("baselines")
+        if stored is None:
+            computed = await self.judge.baselines(split, derive(self.seed, split))
+            self.store.set_meta("baselines", msgspec.to_builtins(computed))
+        else:
+            computed = msgspec.convert(stored, tuple[BaselineValue, ...])
+        name = problem.objectives[0].name
+        for baseline in computed:
+            if baseline.fault:
+                self.tell(f"baseline {baseline.name}: {baseline.fault}")
+        references = [
+            Reference(name=b.name, value=b.values[name], kind="baseline")
+            for b in computed
+            if name in b.values
+        ]
+        for record in problem.known_records(self.task.parameters):
+            if record.objective in (None, name):
+                references.append(
+                    Reference(
+                        name=record.who,
+                        value=float(record.value),
+                        kind="published",
+                        source=record.source,
+                    )
+                )
+        return references
+
+    async def _test(self, standing: Standing) -> TestResult | None:
+        seed_program = self.reader.lineage(standing.program)[0].id
+        # nothing in the loop reads either; the deterministic mode must end the same each time
+        fixed = derive(self.seed, SplitKind.TEST) if self.config.deterministic else None
+        seed = unforeseen() if fixed is None else fixed
+        test = await self.champions.test(standing.program, seed_program, seed=seed)
+        if test is None:
+            return None
+        if not test.champion.values:
+            self.tell(f"the champion fails on the test draw: {test.champion.reason}")
+            return test
+        self.store.event(
+            "test",
+            {
+                "program": standing.program,
+                "seed": test.seed,
+                "values": dict(test.champion.values),
+                "seed_program": dict(test.seed_program.values) if test.seed_program else {},
+                "baselines": {b.name: dict(b.values) for b in test.baselines},
+            },
+        )
+        self._certify(standing.program, test)
+        return test
+
+    def _certify(self, program: int, test: TestResult) -> None:
+        name = self.task.problem.verifier
+        if name is None or not test.artifact:
+            return
+        verifier = certificate.registered().get(name)
+        if verifier is None:
+            self.tell(f"no certificate: verifier {name!r} is not registered")
+            return
+        objective = self.champions.objective
+        lineage = self.reader.lineage(program)
+        certificate.write(
+            self.folder.certificate,
+            problem=self.task.problem.name,
+            parameters=self.task.parameters,
+            verifier=verifier,
+            claim=certificate.Claim(
+                objective=objective.name,
+                direction=objective.direction,
+                value=test.champion.exact[objective.name],
+            ),
+            artifact=test.artifact,
+            program=lineage[-1].hash,
+            lineage=[ancestor.hash for ancestor in lineage],
+            tier=self.judge.tier,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _write_champion(self, program: int) -> None:
+        files = self.store.files(program)
+        if list(files) == [ENTRY]:
+            (self.folder.path / "best.py").write_text(files[ENTRY], encoding="utf-8")
+            return
+        for path, text in files.items():
+            file = self.folder.path / "best" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+
+    async def _on_best(self, program: int) -> None:
+        if await self.champions.validate(program) and self.champions.best is not None:
+            self.budget.see(self.champions.objective, self.champions.best.value)
+
+    def _on_settled(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
+        if placement.best and sample.proposer != SEED:
+            self._last = f"{outcome.operator or sample.proposer} by {sample.proposer}"
+
+    async def _command(self, command: str, message: Mapping[str, object]) -> dict[str, object]:
+        match command:
+            case "status":
+                return self.status().plain()
+            case "pause":
+                self.loop.go.clear()
+            case "go":
+                self.loop.go.set()
+            case "stop":
+                self.loop.stop("stopped by command")
+            case "budget":
+                self._change_budget(message)
+            case "inject":
+                return {"attempt": self._inject(message)}
+            case _:
+                known = "status, pause, go, stop, budget, inject"
+                raise UsageError(f"unknown command {command[:40]!r}; there are: {known}")
+        limits = msgspec.to_builtins(self.budget.limits) if command == "budget" else {}
+        self.store.event(command, limits)
+        return {"ok": True}
+
+    def _change_budget(self, message: Mapping[str, object]) -> None:
+        changes = {k: v for k, v in message.items() if k in ("evals", "minutes", "target")}
+        if not changes:
+            raise UsageError("budget: expected evals, minutes or target")
+        try:
+            merged = {**msgspec.to_builtins(self.budget.limits), **changes}
+            self.budget.change(msgspec.convert(merged, Limits))
+        except msgspec.ValidationError as error:
+            raise UsageError(f"budget: {error}") from None
+
+    def _inject(self, message: Mapping[str, object]) -> int:
+        try:
+            files = msgspec.convert(message.get("files"), dict[str, str])
+            Program.of(files)
+        except (msgspec.ValidationError, ProgramError) as error:
+            raise UsageError(f"inject: {error}") from None
+        if self.phase != "searching" or self.loop.stop_reason:
+            raise UsageError("inject: the search is not running now")
+        return self.loop.hand_in(files)
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            if self.loop.stop_reason == INTERRUPTED:
+                os._exit(130)  # asked twice; everything that counts is committed
+            self.tell("stopping: finishing what is being evaluated (again to leave at once)")
+            self.loop.stop(INTERRUPTED)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._recent.append((time.monotonic(), self.store.counts().evaluated))
+            self.watch(self.status())
+            if len(self._recent) % 4 == 0:
+                self._remember_time()
+                await asyncio.to_thread(self.store.checkpoint)
+
+    async def _heartbeat(self) -> None:
+        # how late the loop comes to a task that asked for 10 ms: its longest block
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            if self.phase == "searching":
+                late = time.monotonic() - began - 0.01
+                self._longest_block_s = max(self._longest_block_s, late)
+
+    def _remember_time(self) -> None:
+        self.store.set_meta("elapsed_s", round(self.budget.elapsed_s, 3))
+
+    def status(self) -> Status:
+        """The run at this moment."""
+        counts = self.store.counts()
+        objective = self.champions.objective
+        sign = 1.0 if objective.direction == "max" else -1.0
+        best = self.store.best
+        standing = self.champions.best
+        limits = self.budget.limits
+        return Status(
+            run=self.folder.name,
+            problem=self.task.reference,
+            objective=objective.name,
+            direction=objective.direction,
+            phase=self.phase if self.loop.go.is_set() else "paused",
+            tier=self.judge.tier,
+            deterministic=self.config.deterministic,
+            elapsed_s=self.budget.elapsed_s,
+            budget={"evals": limits.evals, "minutes": limits.minutes, "target": limits.target},
+            attempts=counts.attempts,
+            evaluated=counts.evaluated,
+            programs=counts.programs,
+            rate=self._rate(),
+            best_training=None if best is None else sign * best[1],
+            best_training_program=None if best is None else best[0],
+            champion=None if standing is None else standing.program,
+            champion_validation=None if standing is None else standing.value,
+            islands=[
+                IslandStatus(
+                    size=i.size, best=None if i.best_fitness is None else sign * i.best_fitness
+                )
+                for i in counts.islands
+            ],
+            elites=counts.elites,
+            fates={fate.value: count for fate, count in counts.fates.items()},
+            references=self._references,
+            last=self._last,
+        )
+
+    def _rate(self) -> float:
+        now = time.monotonic()
+        window = [entry for entry in self._recent if now - entry[0] <= _RATE_WINDOW_S]
+        if len(window) < 2:
+            return 0.0
+        (began, first), (ended, last) = window[0], window[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
+
+
+def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuses to go on with a problem, verifier or limit that has changed.
+
+    Raises:
+        UsageError: names the first change.
+    """
+    for name in sorted(stored.keys() | now.keys()):
+        if stored.get(name) == now.get(name):
+            continue
+        how = "is gone" if name not in now else "is new" if name not in stored else "has changed"
+        raise UsageError(
+            f"{name} {how} since this run began, so its scores could not be compared; "
+            "put it back, or start a new run"
+        )

@@ -1,0 +1,125 @@
+"""What is said at the end of a run: the test score, what it stands beside, how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from evolve.champion import TestResult
+from evolve.loading import Task
+from evolve.problem import Objective
+from evolve.runs import RunFolder
+from evolve.session import INTERRUPTED, Ended
+from evolve.terminal import duration, inert, number
+
+
+def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
+    """The end of a run as JSON data."""
+    name = ended.status.objective
+    test: dict[str, object] | None = None
+    if ended.test is not None:
+        test = {
+            "seed": ended.test.seed,
+            "status": ended.test.champion.status.value,
+            "champion": ended.test.champion.values.get(name),
+            "exact": ended.test.champion.exact.get(name),
+            "metrics": dict(ended.test.champion.values),
+            "seed_program": _value(ended.test, name),
+            "baselines": {b.name: b.values.get(name) for b in ended.test.baselines},
+        }
+    return {
+        "run": folder.name,
+        "path": str(folder.path),
+        "ended": ended.reason,
+        "champion": None if ended.standing is None else ended.standing.program,
+        "champion_validation": None if ended.standing is None else ended.standing.value,
+        "test": test,
+        "certificate": str(folder.certificate) if folder.certificate.exists() else None,
+        "longest_block_ms": round(ended.longest_block_ms, 2),
+        "status": ended.status.plain(),
+    }
+
+
+def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> None:
+    """The end of a run for a person."""
+    objective = task.problem.objectives[0]
+    status = ended.status
+    at = "" if root == Path("runs") else f" --runs {root}"
+    click.echo("")
+    click.echo(
+        f"{folder.name}: {ended.reason}; {status.evaluated} programs evaluated "
+        f"in {duration(status.elapsed_s)} ({status.attempts} proposals)"
+    )
+    if status.tier == "none":
+        click.echo("  every verdict is marked: run without a sandbox, data could have been forged")
+    if ended.reason == INTERRUPTED:
+        click.echo(f"  everything is stored; go on with: evolve resume {folder.name}{at}")
+    if ended.standing is None:
+        click.echo("  no valid program yet")
+        return
+    if ended.test is not None and ended.test.champion.values:
+        _print_test(task, ended.test, objective)
+    else:
+        click.echo(
+            f"  champion: program {ended.standing.program}, "
+            f"{objective.name} {number(ended.standing.value)} in validation"
+        )
+    click.echo("")
+    click.echo(f"  its code          evolve best {folder.name}{at}")
+    click.echo(f"  where it is from  evolve lineage {folder.name}{at} --diff")
+    if folder.certificate.exists():
+        click.echo(f"  check the claim   evolve verify {_near(folder.certificate)}")
+
+
+def standing_of(objective: Objective, value: float, known: Sequence[tuple[str, float]]) -> str:
+    """Where a value stands beside the best of some named ones: better, equal, worse."""
+    if not known:
+        return ""
+    who, best = known[0]
+    for name, other in known[1:]:
+        if objective.better(other, best):
+            who, best = name, other
+    if value == best:
+        return f"equal to the best of them ({inert(who)}, {number(best)})"
+    word = "better than" if objective.better(value, best) else "behind"
+    return f"{word} the best of them ({inert(who)}, {number(best)})"
+
+
+def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
+    name = objective.name
+    value = test.champion.values[name]
+    goal = "lower" if objective.direction == "min" else "higher"
+    click.echo("")
+    click.echo(f"  {name} ({goal} is better) on a test draw made after the search ended")
+    rows: list[tuple[str, float, str]] = [("champion", value, "this run")]
+    seed_value = _value(test, name)
+    if seed_value is not None:
+        rows.append(("the seed program it came from", seed_value, "same draw"))
+    rows += [(b.name, b.values[name], "same draw") for b in test.baselines if name in b.values]
+    for label, figure, note in rows:
+        click.echo(f"    {inert(label):<34} {number(figure):>10}  {note}")
+    records = [
+        r for r in task.problem.known_records(task.parameters) if r.objective in (None, name)
+    ]
+    if records:
+        click.echo("  published values, on other instances (compare with care)")
+        for record in records:
+            click.echo(
+                f"    {inert(record.who):<34} {number(float(record.value)):>10}  "
+                f"{inert(record.source)}"
+            )
+        known = [(r.who, float(r.value)) for r in records]
+        click.echo(f"  the champion is {standing_of(objective, value, known)}")
+
+
+def _value(test: TestResult, name: str) -> float | None:
+    return None if test.seed_program is None else test.seed_program.values.get(name)
+
+
+def _near(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
