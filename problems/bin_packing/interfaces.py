@@ -89,7 +89,8 @@ class _Questions:
         ]
         random.Random(order).shuffle(pairs)
         self.once = len(pairs)
-        self.items, self.remaining = np.array(pairs + pairs[len(pairs) // 10 :: -1]).T.copy()
+        asked = np.array(pairs + pairs[len(pairs) // 10 :: -1], dtype=np.int16)
+        self.items, self.remaining = asked.T.copy()
 
 
 _questions = lru_cache(maxsize=8)(_Questions)
