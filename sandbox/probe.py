@@ -54,7 +54,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """All layers, the tier a sandbox gets here, and what the last refusal said where it gets none."""
+    """All layers, the tier a sandbox gets here, and the refusal where it gets none."""
 
     layers: tuple[Layer, ...]
     tier: Tier

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import struct
 
 from sandbox.inside.kernel import syscall
@@ -135,9 +136,13 @@ def _tree(ranges: list[tuple[int, int]]) -> list[_Instruction]:
 
 
 class Filter:
-    """The assembled program; `install` puts the own process id in and takes it on for good."""
+    """The program for a candidate whose process id is known beforehand, or put in when it is.
 
-    def __init__(self) -> None:
+    Args:
+        process: The id, where it is the same for every candidate (1 in a pid namespace of its own).
+    """
+
+    def __init__(self, process: int | None) -> None:
         actions = dict.fromkeys(_numbers(_FATAL), _KILL)
         for text in _ALLOWED.values():
             actions.update(dict.fromkeys(_numbers(text), _ALLOW))
@@ -147,26 +152,34 @@ class Filter:
             if not ranges or ranges[-1][1] != action:
                 ranges.append((number, action))
         self._tree = _tree(ranges)
+        # assembled once: doing it in each candidate cost more than the kernel's part
+        self._ready = _assemble(self._tree, process) if process is not None else None
 
-    def _program(self, process: int) -> bytes:
-        program: list[_Instruction] = [
-            (_LOAD, 0, 0, _ARCHITECTURE_AT),
-            (_JUMP_EQUAL, 1, 0, _ARCHITECTURE_X86_64),
-            (_RETURN, 0, 0, _KILL),
-            (_LOAD, 0, 0, _NUMBER_AT),
-            (_JUMP_AT_LEAST, 0, 1, _X32_BIT),
-            (_RETURN, 0, 0, _KILL),
-        ]
-        for number, check in _checked_calls(process).items():
-            program += [(_JUMP_EQUAL, 0, len(check), number), *check]
-        program += self._tree
-        return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
-
-    def install(self, process: int) -> None:
+    def install(self) -> None:
         """Filters the calling process for good; needs no-new-privileges."""
-        raw = self._program(process)
-        code = ctypes.create_string_buffer(raw, len(raw))
-        header = ctypes.create_string_buffer(
-            struct.pack("HxxxxxxQ", len(raw) // 8, ctypes.addressof(code))
-        )
+        header, _code = self._ready or _assemble(self._tree, os.getpid())
         syscall(_SECCOMP, _SET_MODE_FILTER, 0, ctypes.addressof(header), what="seccomp")
+
+
+_Buffer = ctypes.Array[ctypes.c_char]
+
+
+def _assemble(tree: list[_Instruction], process: int) -> tuple[_Buffer, _Buffer]:
+    """The header the kernel wants and the code it points to."""
+    program: list[_Instruction] = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_JUMP_EQUAL, 1, 0, _ARCHITECTURE_X86_64),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_JUMP_AT_LEAST, 0, 1, _X32_BIT),
+        (_RETURN, 0, 0, _KILL),
+    ]
+    for number, check in _checked_calls(process).items():
+        program += [(_JUMP_EQUAL, 0, len(check), number), *check]
+    program += tree
+    raw = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+    code = ctypes.create_string_buffer(raw, len(raw))
+    header = ctypes.create_string_buffer(
+        struct.pack("HxxxxxxQ", len(raw) // 8, ctypes.addressof(code)), 16
+    )
+    return header, code

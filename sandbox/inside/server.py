@@ -89,7 +89,7 @@ class _Server:
         self.config = config
         self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.myself = os.pidfd_open(os.getpid())
-        self.filter = seccomp.Filter()
+        self.filter = seccomp.Filter(1 if tier == "A" else None)
         self.pidfds: dict[int, int] = {}
         self.base_memory_bytes = 0
         self.rules = -1
@@ -236,7 +236,7 @@ class _Server:
             os.dup2(source, target)
         kernel.close_from(_CHANNEL + 1)
         if self.tier != "none":
-            self.filter.install(os.getpid())
+            self.filter.install()
         gc.enable()
 
 

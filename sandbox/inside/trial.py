@@ -33,7 +33,7 @@ def _landlock() -> None:
 
 def _seccomp() -> None:
     kernel.set_no_new_privileges()
-    seccomp.Filter().install(os.getpid())
+    seccomp.Filter(None).install()
 
 
 LAYERS: dict[str, Callable[[], None]] = {
