@@ -38,6 +38,7 @@ _READY = b"+"
 _RETURNED, _RAISED, _OUT_OF_MEMORY, _FORBIDDEN = b"REMF"
 _READY_S = 10.0
 _PIECE = 65536
+_ENDING_MS = 100
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 
@@ -266,13 +267,20 @@ class Candidate:
 
     def _died(self) -> NoReturn:
         """The channel closed before an answer: by whose doing?"""
+        assert self._process is not None
+        ending = select.poll()
+        ending.register(self._process.pidfd, select.POLLIN)
+        by_itself = bool(ending.poll(_ENDING_MS))
         end = self._finish()
+        if not by_itself:
+            self._fail(FailureKind.VIOLATION, "closed its channel")
         cpu_s = self._limits.cpu_s
         match -end.status:
-            case signal.SIGKILL if cpu_s is not None and end.cpu_s >= cpu_s - 0.1:
+            # the kernel counts by its own ticks
+            case signal.SIGKILL if cpu_s is not None and end.cpu_s >= cpu_s / 2:
                 self._fail(FailureKind.TIMEOUT, f"more than {cpu_s} s of CPU")
             case signal.SIGKILL:
-                self._fail(FailureKind.VIOLATION, "closed its channel, or was killed")
+                self._fail(FailureKind.MEMORY, "killed by the kernel, for want of memory")
             case signal.SIGSYS:
                 self._fail(FailureKind.VIOLATION, "a system call that no program here may make")
             case number if number > 0:

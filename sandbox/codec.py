@@ -195,11 +195,12 @@ class _Writer:
         else:
             self._foreign(value, depth)
 
-    def _foreign(self, value: object, depth: int) -> None:
+    def _foreign(self, value: Any, depth: int) -> None:
+        kind: type[Any] = type(value)  # asked of the type: an object may lie about its class
         numpy = sys.modules.get("numpy")
-        if numpy is not None and isinstance(value, numpy.ndarray):
+        if numpy is not None and issubclass(kind, numpy.ndarray):
             self._array(numpy, value)
-        elif numpy is not None and isinstance(value, numpy.generic):
+        elif numpy is not None and issubclass(kind, numpy.generic):
             plain = value.item()
             if isinstance(plain, numpy.generic):
                 raise CodecError(f"{type(value).__name__} is not data that may cross")
@@ -207,7 +208,7 @@ class _Writer:
         else:
             # the first base that is plain; bool has no subclasses
             for base in _BASES:
-                if isinstance(value, base):
+                if issubclass(kind, base):
                     self.write(base(value), depth)
                     return
             hint = "; make it a list" if hasattr(value, "__iter__") else ""

@@ -17,7 +17,7 @@ SCRATCH = "/candidate/tmp"
 """Mounted anew for each candidate; the Landlock rule is on the folder above it."""
 _STAGING = ("/mnt", "/media", "/srv", "/opt", "/run", "/tmp", "/var/tmp", "/home")  # noqa: S108
 _INNER_ID = 1000
-_NOBODY = 65534
+NOBODY = 65534
 
 _OUTER = (
     kernel.CLONE_NEWNS
@@ -46,11 +46,11 @@ def enter(
         if uid == 0 and _unshare_as_root():
             _build(system, packages, links, masks)
             os.setgroups([])
-            os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-            os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
             kernel.set_dumpable(True)  # a change of user had cleared it; the maps need it
             kernel.unshare(kernel.CLONE_NEWUSER)
-            _map_ids(process, _NOBODY, _NOBODY)
+            _map_ids(process, NOBODY, NOBODY)
         else:
             kernel.unshare(kernel.CLONE_NEWUSER | _OUTER)
             _map_ids(process, uid, gid)
