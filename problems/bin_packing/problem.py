@@ -35,6 +35,8 @@ SHARES = {
 
 
 def _seeds(parameters: Mapping[str, object]) -> Sequence[str]:
+    if parameters["instances"] == "published":
+        read_published(str(parameters["distribution"]))  # a missing file is said before the search
     return [f"seed_{parameters['interface']}.py"]
 
 

@@ -318,6 +318,8 @@ def test_published_instances_without_a_folder_are_an_error_in_one_line(
     monkeypatch.delenv("EVOLVE_PUBLISHED", raising=False)
     with pytest.raises(ProblemError, match=r"^[^\n]*set EVOLVE_PUBLISHED to the folder[^\n]*$"):
         run()
+    with pytest.raises(ProblemError, match="set EVOLVE_PUBLISHED"):  # before any search
+        load("bin_packing", {"instances": "published"}).seeds()
     monkeypatch.setenv("EVOLVE_PUBLISHED", str(tmp_path))
     with pytest.raises(ProblemError, match=r"^[^\n]*cannot read .*No such file[^\n]*$"):
         run()
