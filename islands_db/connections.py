@@ -77,7 +77,9 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         connection.close()
         log = path.with_name(path.name + "-wal")
-        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+        if os.access(path.parent, os.W_OK, effective_ids=True) or (
+            log.exists() and log.stat().st_size
+        ):
             raise
         # No log, and none can come up in a folder that is read-only: the file is all there is.
         connection = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
@@ -162,7 +164,7 @@ def require_sound(connection: sqlite3.Connection, path: Path) -> None:
 def damage(connection: sqlite3.Connection) -> list[str]:
     """What a full check of the file finds wrong, one line each; it reads every page."""
     rows = connection.execute("PRAGMA quick_check(20)").fetchall()
-    found = [str(row[0]) for row in rows if row[0] != "ok"]
+    found = [" ".join(str(row[0]).split()) for row in rows if row[0] != "ok"]
     for table, _, target, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
         found.append(f"a row of {table} refers to a missing row of {target}")
     return found

@@ -1,0 +1,140 @@
+"""What the islands do over a run: each mechanism acts, and none depends on when it was reopened."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from islands_db import Axis, Placement, fingerprint
+from islands_db.selection.migration import MIGRANTS
+
+X = (Axis(name="x", low=0, high=10, cells=10),)
+
+
+def members(run, island):
+    columns = run.store._state.islands.all[island].population.columns
+    return sorted(columns.program.tolist())
+
+
+def elites(run, island):
+    columns = run.store._state.islands.all[island].archive.columns
+    return dict(zip(columns.cell.tolist(), columns.program.tolist(), strict=True))
+
+
+def test_a_seed_enters_every_island_and_any_other_program_its_own(new_run):
+    run = new_run(islands=3)
+    run.add("seed", 1.0, seed=True)
+    assert run.add("child", 0.5, parent=1, island=1) == Placement(program=2, joined=True)
+    assert [members(run, island) for island in range(3)] == [[1], [1, 2], [1]]
+
+
+def test_attempts_take_the_islands_in_turn(new_run):
+    run = new_run(islands=3)
+    run.add("seed", 1.0, seed=True)
+    drawn = [run.store.sample(k, random.Random(k), proposer="tree").island for k in range(7)]
+    assert drawn == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_a_parent_comes_from_the_attempts_own_island(new_run):
+    run = new_run(islands=2, migration_every=0)
+    run.add("seed", 1.0, seed=True)
+    for number in range(20):
+        run.add(f"child {number}", 2.0 + number, island=number % 2)
+    for attempt in range(300):
+        sample = run.store.sample(attempt, random.Random(attempt), proposer="tree")
+        assert sample.parent in members(run, sample.island)
+
+
+def test_sampling_changes_nothing(run):
+    run.add("seed", 1.0, seed=True)
+    before = fingerprint(run.path)
+    assert len({run.store.sample(3, random.Random(9), proposer="tree") for _ in range(10)}) == 1
+    assert fingerprint(run.path) == before
+
+
+def test_a_population_stays_within_its_bound_and_keeps_the_best(new_run):
+    run = new_run(islands=1, population=5, axes=X)
+    rng = random.Random(1)
+    fitness = [rng.random() for _ in range(50)]
+    for number, value in enumerate(fitness):
+        run.add(f"p{number}", value)
+    best = sorted(range(50), key=lambda number: -fitness[number])[:5]
+    assert members(run, 0) == sorted(number + 1 for number in best)
+
+
+def test_a_cell_goes_to_the_better_and_of_equals_to_the_shorter(new_run):
+    run = new_run(islands=1, axes=X)
+    low, high = {"x": 2.2}, {"x": 7.7}
+    assert run.add("a", 1.0, length=30, features=low).elite
+    assert run.add("b", 0.0, length=30, features=high).elite
+    assert not run.add("c", 0.5, length=30, features=low).elite
+    assert not run.add("d", 1.0, length=30, features=low).elite
+    assert run.add("e", 1.0, length=29, features=low).elite
+    assert run.add("f", -3.0, rung=2, length=29, features=low).elite
+    assert sorted(elites(run, 0).values()) == [2, 6]
+
+
+def test_a_program_that_lacks_a_feature_joins_but_holds_no_cell(new_run):
+    run = new_run(islands=1, axes=X)
+    assert run.add("a", 1.0) == Placement(program=1, joined=True, best=True)
+    assert elites(run, 0) == {}
+
+
+def test_the_holder_of_a_cell_is_not_pushed_out_by_better_ones(new_run):
+    run = new_run(islands=1, population=4, axes=X)
+    run.add("odd one", -100.0, features={"x": 9.5})
+    for number in range(20):
+        run.add(f"p{number}", float(number), features={"x": 1.0})
+    assert 1 in members(run, 0)
+    run.add("better odd one", -99.0, features={"x": 9.5})
+    run.add("last", 30.0, features={"x": 1.0})
+    run.add("very last", 31.0, features={"x": 1.0})
+    assert 1 not in members(run, 0)
+
+
+def test_copies_of_the_best_go_around_the_ring_as_members(new_run):
+    run = new_run(islands=3, migration_every=10)
+    for number in range(9):
+        run.add(f"p{number}", float(number), island=number % 3)
+    assert members(run, 1) == [2, 5, 8]
+    run.add("p9", 0.5, island=0)
+    assert members(run, 0) == [1, 3, 4, 6, 7, 9, 10]
+    assert members(run, 1) == sorted([2, 5, 8, 7, 4, 10])
+    assert MIGRANTS == 3
+    assert run.store.counts().programs == 10
+
+
+def test_a_migrant_that_is_there_already_does_not_come_twice(new_run):
+    run = new_run(islands=2, migration_every=5)
+    run.add("seed", 100.0, seed=True)
+    for number in range(40):
+        run.add(f"p{number}", float(number), island=number % 2)
+    for island in range(2):
+        assert max(Counter(members(run, island)).values()) == 1
+
+
+def test_migration_can_be_switched_off(new_run):
+    run = new_run(islands=2, migration_every=0)
+    for number in range(50):
+        run.add(f"p{number}", float(number), island=0)
+    assert members(run, 1) == []
+
+
+@pytest.mark.parametrize(("every", "attempts"), [(1, 60), (7, 400)])
+def test_reopening_at_any_time_changes_no_decision(every, attempts, tmp_path, scripted):
+    path = tmp_path / "reopened.db"
+    for until in range(0, attempts + every, every):
+        scripted.play(path, attempts, until=min(until, attempts)).close()
+    scripted.play(tmp_path / "whole.db", attempts).close()
+    assert fingerprint(path) == fingerprint(tmp_path / "whole.db")
+
+
+def test_a_reopened_run_draws_what_the_open_one_would_have_drawn(tmp_path, scripted):
+    store = scripted.play(tmp_path / "run.db", 300)
+    draws = [store.sample(k, random.Random(k), proposer="tree") for k in range(500)]
+    counts = store.counts()
+    store.close()
+    store = type(store).open(tmp_path / "run.db")
+    assert [store.sample(k, random.Random(k), proposer="tree") for k in range(500)] == draws
+    assert store.counts() == counts
+    store.close()
