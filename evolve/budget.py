@@ -27,6 +27,7 @@ class Budget:
 
     def change(self, limits: Limits) -> None:
         self.limits = limits
+        self.reached_target = False
 
     def reserve_evaluation(self) -> None:
         self.evaluations += 1

@@ -187,10 +187,11 @@ class Loop:
         return outcome
 
     def _settle(self, sample: Sample, outcome: Outcome) -> None:
+        if sample.proposer == SEED and outcome.fitness is None:
+            raise FaultError(_seed_fault(sample, outcome))
         with self.store.atomic():
             placement = self.store.settle(sample.attempt, outcome)
             if sample.proposer == SEED:
-                self._check_seed(sample, outcome)
                 self._seeds_left -= 1
                 if self._seeds_left == 0:
                     for _ in range(self.lag):
@@ -251,12 +252,6 @@ class Loop:
         if self.stop_reason or self.budget.over():
             raise Stopped
 
-    def _check_seed(self, sample: Sample, outcome: Outcome) -> None:
-        if outcome.fitness is None:
-            last = outcome.verdicts[-1] if outcome.verdicts else None
-            how = f"{last.status} at stage {last.stage!r}: " if last else ""
-            raise FaultError(f"seed {sample.note} fails: {how}{outcome.reason}")
-
     def _watch_faults(self, outcome: Outcome) -> None:
         if outcome.fate is Fate.EVALUATOR_ERROR:
             self._faults += 1
@@ -267,6 +262,12 @@ class Loop:
                 )
         elif outcome.verdicts:
             self._faults = 0
+
+
+def _seed_fault(sample: Sample, outcome: Outcome) -> str:
+    last = outcome.verdicts[-1] if outcome.verdicts else None
+    how = f"{last.status} at stage {last.stage!r}: " if last else ""
+    return f"seed {sample.note} fails: {how}{outcome.reason}"
 
 
 async def _run(awaitable: Awaitable[None]) -> None:

@@ -125,10 +125,8 @@ class Session:
     async def _work(self) -> Ended:
         self._references = await self._compute_references()
         self.phase = "searching"
-        try:
-            reason = await self.loop.run()
-        finally:
-            self._remember_time()
+        reason = await self.loop.run()
+        self._remember_time()
         self.phase = "validating"
         standing = await self.champions.settle()
         test = None
@@ -192,6 +190,7 @@ class Session:
         assert isinstance(elapsed, int | float)
         self.budget = Budget(self.limits, elapsed_s=float(elapsed))
         self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
+        self._compare_with_target()
         go = asyncio.Event()
         go.set()
         self.loop = Loop(
@@ -301,7 +300,11 @@ class Session:
             file.write_text(text, encoding="utf-8")
 
     async def _on_best(self, program: int) -> None:
-        if await self.champions.validate(program) and self.champions.best is not None:
+        if await self.champions.validate(program):
+            self._compare_with_target()
+
+    def _compare_with_target(self) -> None:
+        if self.champions.best is not None:
             self.budget.see(self.champions.objective, self.champions.best.value)
 
     def _on_settled(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
@@ -338,6 +341,7 @@ class Session:
             self.budget.change(msgspec.convert(merged, Limits))
         except msgspec.ValidationError as error:
             raise UsageError(f"budget: {error}") from None
+        self._compare_with_target()
 
     def _inject(self, message: Mapping[str, object]) -> int:
         try:

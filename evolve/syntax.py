@@ -18,7 +18,10 @@ from functools import lru_cache
 _LOOKS_AT_NAMES = re.compile(r"\b(?:locals|vars|dir|eval|exec|globals)\b")
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_NOTHING_BOUND = frozenset({ast.Constant, ast.Pass, ast.Break, ast.Continue})
+_NOTHING_BOUND = frozenset({ast.Return, ast.Expr, ast.Raise, ast.Assert, ast.Pass})
+"""Statements without a target: only an assignment expression in one can bind a name."""
+_VALUES = frozenset({"value", "test", "iter", "annotation", "context_expr", "slice"})
+"""Fields that hold expressions which are read, not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def normal_form(text: str) -> NormalForm | None:
     tree = parse(text)
     if tree is None:
         return None
-    writer = _Writer(rename=_LOOKS_AT_NAMES.search(text) is None)
+    writer = _Writer(rename=_LOOKS_AT_NAMES.search(text) is None, walrus=":=" in text)
     try:
         writer.body(tree.body, None)
     except RecursionError:
@@ -74,13 +77,14 @@ class _Scope:
 class _Writer:
     """Walks a tree once and writes its canonical tokens."""
 
-    __slots__ = ("lines", "locals", "out", "rename")
+    __slots__ = ("lines", "locals", "out", "rename", "walrus")
 
-    def __init__(self, *, rename: bool) -> None:
+    def __init__(self, *, rename: bool, walrus: bool) -> None:
         self.out: list[str] = []
         self.lines: list[int] = []
         self.locals = 0
         self.rename = rename
+        self.walrus = walrus
 
     def body(self, statements: list[ast.stmt], scope: _Scope | None) -> None:
         self.out.append("[")
@@ -177,7 +181,7 @@ class _Writer:
 
     def comprehension(self, node: ast.AST, scope: _Scope | None) -> None:
         generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
-        bound = _Bound()
+        bound = _Bound(self.walrus)
         bound.add(generator.target for generator in generators)
         inner = _Scope(dict.fromkeys(bound.locals, 0 if self.rename else None), scope)
         for index, generator in enumerate(generators):
@@ -193,7 +197,7 @@ class _Writer:
         self, body: Iterable[ast.AST], outer: _Scope | None, arguments: ast.arguments | None
     ) -> _Scope:
         """The scope of a function with these arguments, or of a class (None), whose names stay."""
-        bound = _Bound()
+        bound = _Bound(self.walrus)
         bound.add(body)
         names: dict[str, int | None] = dict.fromkeys(bound.locals, 0)
         names.update(dict.fromkeys(bound.fixed))
@@ -215,12 +219,14 @@ class _Bound:
     """Names that a piece of a scope binds, without those of scopes inside it.
 
     `fixed` are names that stand in the tree as plain text (of functions, imports, exceptions,
-    patterns); they are not renamed.
+    patterns); they are not renamed. Without a `walrus` in the source no expression binds a name,
+    and most of the tree can be passed over.
     """
 
-    __slots__ = ("fixed", "foreign", "locals")
+    __slots__ = ("fixed", "foreign", "locals", "walrus")
 
-    def __init__(self) -> None:
+    def __init__(self, walrus: bool) -> None:
+        self.walrus = walrus
         self.locals: set[str] = set()
         self.fixed: set[str] = set()
         self.foreign: set[str] = set()
@@ -234,7 +240,7 @@ class _Bound:
                 if node.ctx.__class__ is not ast.Load:  # type: ignore[attr-defined]
                     self.locals.add(node.id)  # type: ignore[attr-defined]
                 continue
-            if kind in _NOTHING_BOUND:
+            if kind in _NOTHING_BOUND and not self.walrus:
                 continue
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -261,6 +267,8 @@ class _Bound:
                     )
                 case _:
                     for name in node._fields:
+                        if name in _VALUES and not self.walrus:
+                            continue
                         value = getattr(node, name)
                         if value.__class__ is list:
                             pending += [item for item in value if isinstance(item, ast.AST)]

@@ -14,7 +14,7 @@ from evolve.cli.options import json_option, print_json, runs_option
 from evolve.problem import Objective
 from evolve.runs import RunFolder
 from evolve.terminal import clipped, inert, number, table
-from islands_db import Reader, StoredProgram, Verdict
+from islands_db import Reader, StoredProgram, StoreError, Verdict
 
 _SPLITS = ("training", "validation", "test")
 
@@ -24,11 +24,17 @@ _SPLITS = ("training", "validation", "test")
 @json_option
 def ls(root: Path, as_json: bool) -> None:
     """List runs, the latest last."""
-    rows, data = [], []
+    rows: list[list[str]] = []
+    data: list[dict[str, object]] = []
     for folder in runs.existing(root):
-        with Reader(folder.database) as reader:
-            meta, counts = reader.meta, reader.counts()
-            value = _champion_value(reader)
+        try:
+            with Reader(folder.database) as reader:
+                meta, counts = reader.meta, reader.counts()
+                value = _champion_value(reader)
+        except StoreError as error:
+            data.append({"run": folder.name, "state": "damaged", "fault": str(error)})
+            rows.append([folder.name, "?", "damaged", "-", "-"])
+            continue
         state = "live" if folder.in_use() else "ended" if counts.attempts else "empty"
         problem = str(meta.get("problem", "?"))
         data.append(

@@ -1,0 +1,199 @@
+"""Every mistake a user can make gets one line, a non-zero exit, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Evolve
+
+Write = Callable[..., Path]
+
+
+def test_an_unknown_problem_is_answered_with_the_nearest(evolve: Evolve) -> None:
+    ended = evolve("run", "bin_paking", "--evals", 1)
+    assert (ended.code, "did you mean 'bin_packing'?" in ended.one_line) == (2, True)
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(evolve: Evolve) -> None:
+    ended = evolve("lineag")
+    assert (ended.code, "did you mean 'lineage'?" in ended.one_line) == (2, True)
+
+
+def test_a_folder_without_a_problem(evolve: Evolve, tmp_path: Path) -> None:
+    ended = evolve("check", "./nothing")
+    assert (ended.code, "no problem.py there" in ended.one_line) == (2, True)
+
+
+def test_an_unknown_parameter_and_an_impossible_value(evolve: Evolve, toy: Path) -> None:
+    assert "has no parameter 'gaol'" in evolve("check", toy, "--set", "gaol=3").one_line
+    assert "goal=much" in evolve("check", toy, "--set", "goal=much").one_line
+    assert "expected NAME=VALUE" in evolve("check", toy, "--set", "goal").one_line
+
+
+@pytest.mark.parametrize(
+    ("replacement", "expected"),
+    [
+        (("from evolve import", "from evlove import"), "problem.py does not import"),
+        (("problem = Problem(", "problem = Problme("), "NameError"),
+        (("problem = Problem(", "other = problem = Problem(("), "SyntaxError"),
+        (('objective="min distance"', 'objective="small distance"'), "expected 'min NAME'"),
+        (('"seed.py"', '"sead.py"'), "sead.py"),
+        (('"statement.md"', '"state.md"'), "state.md"),
+        (("@problem.stage(timeout_s=2.0, memory_mb=256)", ""), "no stage"),
+    ],
+)
+def test_a_module_that_cannot_be_used(
+    evolve: Evolve, variant: Write, replacement: tuple[str, str], expected: str
+) -> None:
+    folder = variant("toy", replacement)
+    ended = evolve("run", folder, "--evals", 1)
+    assert ended.code in (2, 5)
+    assert expected in ended.one_line
+    assert not list(evolve.folder.glob("runs/*"))
+
+
+def test_a_seed_without_blocks(evolve: Evolve, variant: Write) -> None:
+    ended = evolve("run", variant(seed="def answer():\n    return 1\n"), "--evals", 1)
+    assert ended.code == 5
+    assert "seed.py" in ended.one_line
+    assert "EVOLVE-BLOCK" in ended.one_line
+
+
+def test_a_seed_that_fails_leaves_no_run_behind(evolve: Evolve, variant: Write) -> None:
+    seed = "# EVOLVE-BLOCK-START\ndef answer():\n    return 1 / 0\n# EVOLVE-BLOCK-END\n"
+    ended = evolve("run", variant(seed=seed), "--evals", 1)
+    assert ended.code == 5
+    assert "ZeroDivisionError" in ended.err
+    assert "seed.py" in ended.err
+    assert not list(evolve.folder.glob("runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('raise ValueError("broken")', "ValueError: broken (problem.py:"),
+        ("return 3", "returned int 3, expected Score or Invalid"),
+        ('return Score(distance=float("nan"))', "expected a finite number"),
+        ("return Score(other=1)", "has no 'distance'"),
+        ('return Score(distance="low")', "expected int, float or Fraction"),
+    ],
+)
+def test_a_stage_that_is_wrong_is_not_the_programs_fault(
+    evolve: Evolve, variant: Write, body: str, expected: str
+) -> None:
+    folder = variant("toy", ('    found = candidate.call("answer")\n', f"    {body}\n"))
+    ended = evolve("run", folder, "--evals", 1)
+    assert ended.code == 5
+    assert expected in ended.one_line
+    judged = evolve("evaluate", folder, folder / "seed.py", "--json")
+    assert judged.code == 5
+    assert judged.data["verdicts"][0]["status"] == "evaluator_error"  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_a_stage_that_hangs_is_ended_and_named(evolve: Evolve, variant: Write) -> None:
+    folder = variant(
+        "toy",
+        ('    found = candidate.call("answer")\n', "    while True: pass\n"),
+        ("timeout_s=2.0, memory_mb=256)\ndef close", "timeout_s=0.1, memory_mb=256)\ndef close"),
+    )
+    ended = evolve("run", folder, "--evals", 1)
+    assert ended.code == 5
+    assert "stage 'close' did not end" in ended.one_line
+
+
+def test_an_unknown_key_of_the_run_file(evolve: Evolve, toy: Path) -> None:
+    (evolve.folder / "run.toml").write_text("[budget]\neval = 3\n")
+    ended = evolve("run", toy, "--config", "run.toml")
+    assert ended.code == 2
+    assert "unknown key 'budget.eval'; did you mean 'evals'?" in ended.one_line
+
+
+def test_impossible_numbers(evolve: Evolve, toy: Path) -> None:
+    for option, value in (("--evals", 0), ("--minutes", -1), ("--workers", 0), ("--lag", "x")):
+        ended = evolve("run", toy, option, value)
+        assert (ended.code, option in ended.one_line) == (2, True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(evolve: Evolve, toy: Path) -> None:
+    locked = evolve.folder / "locked"
+    locked.mkdir(mode=0o500)
+    ended = evolve("run", toy, "--evals", 1, "--runs", locked / "runs")
+    assert (ended.code, "cannot write" in ended.one_line) == (3, True)
+
+
+def test_a_runs_folder_that_is_a_file(evolve: Evolve, toy: Path) -> None:
+    (evolve.folder / "runs").write_text("in the way")
+    ended = evolve("run", toy, "--evals", 1)
+    assert (ended.code, "cannot write" in ended.one_line) == (3, True)
+
+
+def test_a_name_that_is_taken_and_one_that_is_none(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 3, "--name", "mine").code == 0
+    ended = evolve("run", toy, "--evals", 3, "--name", "mine")
+    assert (ended.code, "evolve resume mine" in ended.one_line) == (2, True)
+    assert "plain folder name" in evolve("run", toy, "--name", "../up").one_line
+    assert evolve("run", toy, "--evals", 3, "--name", "mine", "--replace").code == 0
+
+
+def test_a_changed_problem_is_not_resumed(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 3, "--name", "mine").code == 0
+    problem = toy / "problem.py"
+    problem.write_text(problem.read_text() + "\n# changed\n")
+    ended = evolve("resume", "mine", "--evals", 6)
+    assert ended.code == 2
+    assert "toy/problem.py has changed" in ended.one_line
+
+
+def test_a_run_that_is_not_there(evolve: Evolve) -> None:
+    for command in ("resume", "show", "lineage", "best"):
+        ended = evolve(command, "nosuch")
+        assert (ended.code, "nosuch" in ended.one_line) == (2, True)
+    assert evolve("ls").code == 0
+
+
+def test_a_damaged_database(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 3, "--name", "mine").code == 0
+    database = evolve.folder / "runs" / "mine" / "run.db"
+    database.write_bytes(b"not a database" * 100)
+    for command in ("resume", "show", "lineage"):
+        ended = evolve(command, "mine")
+        assert ended.code == 3
+        assert "run.db" in ended.one_line
+    assert evolve("ls").code == 0
+
+
+def test_a_program_that_is_not_there_in_a_run(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 3, "--name", "mine").code == 0
+    ended = evolve("show", "mine:999")
+    assert ended.code != 0
+    assert "no program 999" in ended.one_line
+
+
+def test_the_current_folder_changes_nothing(evolve: Evolve, toy: Path) -> None:
+    """A user's own modules named like ours must not be imported, however we are started."""
+    for name in ("sandbox", "evaluators", "islands_db", "problems", "click"):
+        (evolve.folder / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")
+    shutil.copytree(toy, evolve.folder / "bin_packing")
+    assert evolve("run", "./toy", "--evals", 3).code == 0
+    assert evolve("ls").code == 0
+    listed = evolve("problems", "--json")
+    assert "runs" not in listed.out
+    ended = evolve("run", "nosuch", "--evals", 3)
+    assert ended.code == 2
+
+
+def test_a_problem_folder_here_does_not_hide_the_one_with_that_name(
+    evolve: Evolve, toy: Path
+) -> None:
+    shutil.copytree(toy, evolve.folder / "cap")
+    ended = evolve("check", "cap")
+    assert "for the folder here write ./cap" in ended.one_line

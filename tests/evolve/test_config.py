@@ -1,0 +1,48 @@
+"""Run files: what they may say, and how mistakes are answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evolve.config import RunFile, parse, plain, read
+from evolve.errors import UsageError
+
+
+def test_a_run_file_comes_back_as_it_was_stored() -> None:
+    config = parse(
+        {"problem": "toy", "budget": {"evals": 5}, "islands": {"count": 2}}, where="here"
+    )
+    assert parse(plain(config), where="there") == config
+    assert config.budget.evals == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("problme = 'x'", "unknown key 'problme'; did you mean 'problem'?"),
+        ("[budget]\nevels = 3", "unknown key 'budget.evels'; did you mean 'evals'?"),
+        ("[islands]\ncount = 0", "`islands.count`"),
+        ("workers = 'two'", "`workers`"),
+        ("workers = -1", "`workers`"),
+        ("[proposers]\ntree = -1.0", "proposers"),
+        ("problem = ", "is not TOML"),
+    ],
+)
+def test_each_mistake_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read(file)
+    assert expected in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_run_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read run file"):
+        read(tmp_path / "none.toml")
+
+
+def test_defaults_need_no_file() -> None:
+    assert RunFile().proposers == {"tree": 1.0}

@@ -1,0 +1,247 @@
+"""A run as its user sees it: from the seed to a certificate, stopped, killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evolve.control import send
+from islands_db import Reader, fingerprint
+
+if TYPE_CHECKING:
+    from conftest import Evolve
+
+
+def database(evolve: Evolve, name: str = "mine") -> Path:
+    return evolve.folder / "runs" / name / "run.db"
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, f"waited a minute for: {what}"
+        time.sleep(0.02)
+
+
+def evaluated(evolve: Evolve) -> int:
+    file = database(evolve)
+    if not file.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM programs").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
+
+
+def test_a_run_gets_closer_and_says_where_its_champion_came_from(evolve: Evolve, toy: Path) -> None:
+    ended = evolve("run", toy, "--evals", 150, "--seed", 1, "--name", "mine", "--json")
+    assert ended.code == 0, ended.err
+    data = ended.data
+    test = data["test"]
+    assert isinstance(test, dict)
+    assert data["ended"] == "150 evaluations used"
+    assert data["status"]["evaluated"] == 150  # type: ignore[index]
+    assert test["seed_program"] == 979
+    assert test["champion"] < 900
+    assert test["baselines"] == {"zero": 1000}
+
+    lineage = evolve("lineage", "mine", "--json").data["lineage"]
+    assert isinstance(lineage, list)
+    assert lineage[0]["proposer"] == "seed"
+    assert lineage[-1]["id"] == data["champion"]
+    for before, after in zip(lineage, lineage[1:], strict=False):
+        assert after["parent"] == before["id"]
+    assert "EVOLVE-BLOCK-START" in evolve("best", "mine").out
+    shown = evolve("show", f"mine:{data['champion']}", "--json").data
+    assert shown["test"] == test["champion"]
+    assert {verdict["tier"] for verdict in shown["verdicts"]} <= {"A", "B"}  # type: ignore[index, union-attr]
+
+
+def test_the_target_ends_a_run(evolve: Evolve, toy: Path) -> None:
+    ended = evolve("run", f"{toy}:22", "--target", 1, "--evals", 500, "--json")
+    assert ended.data["ended"] == "target 1 reached"
+
+
+def test_every_evaluated_program_is_a_different_one(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 60, "--seed", 3, "--name", "mine").code == 0
+    with closing(sqlite3.connect(database(evolve))) as connection:
+        rows = connection.execute("SELECT hash, syntax_hash FROM programs").fetchall()
+    assert len({row[0] for row in rows}) == len({row[1] for row in rows}) == len(rows) == 60
+
+
+@pytest.mark.slow
+def test_the_same_seed_ends_the_same_with_any_number_of_workers_killed_or_not(
+    evolve: Evolve, toy: Path
+) -> None:
+    options = ("--deterministic", "--evals", 200, "--seed", 11)
+    for workers in (1, 2):
+        name = f"straight{workers}"
+        ended = evolve("run", toy, *options, "--workers", workers, "--name", name)
+        assert ended.code == 0, ended.err
+    process = evolve.start("run", toy, *options, "--workers", 2, "--name", "mine")
+    for at in (20, 60, 110):
+        wait_until(lambda at=at: evaluated(evolve) >= at, f"{at} programs")  # type: ignore[misc]
+        process.kill()
+        process.communicate()
+        process = evolve.start("resume", "mine", "--workers", 1 + at % 3)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    ends = {fingerprint(database(evolve, name)) for name in ("straight1", "straight2", "mine")}
+    assert len(ends) == 1
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(evolve: Evolve, toy: Path) -> None:
+    process = evolve.start("run", toy, "--name", "mine")
+    wait_until(lambda: evaluated(evolve) >= 10, "10 programs")
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "evolve resume mine" in out
+    assert "Traceback" not in errors
+    before = evaluated(evolve)
+    assert evolve("resume", "mine", "--evals", before + 20).code == 0
+    with Reader(database(evolve)) as reader:
+        assert reader.counts().evaluated == before + 20
+
+
+def test_a_live_run_takes_commands(evolve: Evolve, toy: Path) -> None:
+    process = evolve.start("run", toy, "--name", "mine")
+    wait_until(lambda: evaluated(evolve) >= 5, "5 programs")
+    second = evolve("resume", "mine")
+    assert second.code == 4
+    assert "in use" in second.one_line
+    assert evolve("control", "mine", "pause").code == 0
+    assert evolve("control", "mine", "status").data["phase"] == "paused"
+    handed = evolve.folder / "mine.py"
+    handed.write_text(
+        "\n# EVOLVE-BLOCK-START\ndef answer():\n    return 1000\n# EVOLVE-BLOCK-END\n"
+    )
+    assert "attempt" in evolve("control", "mine", "inject", handed).data
+    assert evolve("control", "mine", "go").code == 0
+    assert evolve("control", "mine", "budget", "--target", 0).code == 0
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    lineage = evolve("lineage", "mine", "--json").data["lineage"]
+    assert isinstance(lineage, list)
+    assert lineage[-1]["proposer"] == "human"
+    with Reader(database(evolve)) as reader:
+        assert [event.kind for event in reader.events()][:1] != []
+        kinds = {event.kind for event in reader.events()}
+    assert {"pause", "go", "budget", "test", "ended"} <= kinds
+
+
+def test_a_hostile_command_gets_an_answer_and_does_no_harm(evolve: Evolve, toy: Path) -> None:
+    process = evolve.start("run", toy, "--name", "mine")
+    wait_until(lambda: evaluated(evolve) >= 2, "2 programs")
+    socket = database(evolve).with_name("run.sock")
+    assert oct(socket.stat().st_mode & 0o777) == "0o600"
+    for command, arguments in (
+        ("explode", {}),
+        ("budget", {"evals": -1}),
+        ("budget", {}),
+        ("inject", {"files": {"../../x": "y"}}),
+        ("inject", {"files": 3}),
+    ):
+        with pytest.raises(Exception, match=command):
+            send(socket, command, **arguments)
+    assert send(socket, "stop") == {"ok": True}
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_engine_takes_every_process_along(evolve: Evolve, toy: Path) -> None:
+    process = evolve.start("run", toy, "--name", "mine")
+    wait_until(lambda: evaluated(evolve) >= 5, "5 programs")
+    family = descendants(process.pid)
+    assert len(family) >= 4
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not any(alive(pid) for pid in family), "all processes gone")
+
+
+@pytest.mark.slow
+def test_no_key_reaches_a_helper_process(evolve: Evolve, toy: Path) -> None:
+    environment = {**os.environ, "OPENAI_API_KEY": "sk-a-secret", "ANTHROPIC_API_KEY": "also one"}
+    process = subprocess.Popen(
+        evolve.command("run", toy, "--name", "mine"),
+        cwd=evolve.folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: evaluated(evolve) >= 5, "5 programs")
+        seen = [text for pid in descendants(process.pid) - {process.pid} if (text := environ(pid))]
+        assert len(seen) >= 3
+        assert not any(b"sk-a-secret" in text or b"also one" in text for text in seen)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_unsafe_runs_say_so_everywhere(evolve: Evolve, toy: Path) -> None:
+    ended = evolve("run", toy, "--evals", 5, "--unsafe-no-sandbox", "--name", "mine")
+    assert "NO SANDBOX" in ended.err
+    assert "every verdict is marked" in ended.out
+    shown = evolve("show", "mine:best", "--json").data
+    assert {verdict["tier"] for verdict in shown["verdicts"]} == {"none"}  # type: ignore[index, union-attr]
+
+
+def test_json_is_json_on_every_reading_command(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 20, "--name", "mine").code == 0
+    for command in (
+        ("ls",),
+        ("best", "mine"),
+        ("best", "mine", "--top", 3),
+        ("show", "mine"),
+        ("lineage", "mine"),
+        ("problems",),
+        ("doctor",),
+        ("check", toy),
+        ("evaluate", toy, toy / "seed.py"),
+    ):
+        json.loads(evolve(*command, "--json").out)
+
+
+def descendants(root: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    found, waiting = set(), [root]
+    while waiting:
+        pid = waiting.pop()
+        found.add(pid)
+        waiting += children.get(pid, [])
+    return found
+
+
+def environ(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""  # a candidate that has ended meanwhile
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
