@@ -49,7 +49,11 @@ class Run:
         self, text: str, fitness: float | None, *, seed: bool = False, **fields: object
     ) -> Placement:
         """Stores a program of one file; what belongs to the sample goes to the sample."""
-        sample = {key: fields.pop(key) for key in ("parent", "island", "proposer") if key in fields}
+        sample = {
+            key: fields.pop(key)
+            for key in ("parent", "island", "proposer", "inspirations")
+            if key in fields
+        }
         fate = Fate.SEED if seed else Fate.EVALUATED
         return self.settle(evaluated(text, fitness, fate=fate, **fields), **sample)
 
