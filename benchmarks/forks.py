@@ -116,11 +116,14 @@ def cpu_ratio(plan: Plan) -> Measured:
 def _ratio(boxed: list[float], bare: list[float]) -> Measured:
     ratios = [a / b for a, b in zip(boxed, bare, strict=True)]
     detail = (
-        f"medians {statistics.median(boxed) * 1000:.2f} and {statistics.median(bare) * 1000:.2f} ms, "
-        f"least {min(boxed) * 1000:.2f} and {min(bare) * 1000:.2f}; "
-        f"{ROUNDS} paired rounds of {PER_ROUND}"
+        f"medians {_ms(statistics.median(boxed))} and {_ms(statistics.median(bare))} ms, "
+        f"least {_ms(min(boxed))} and {_ms(min(bare))}; {ROUNDS} paired rounds of {PER_ROUND}"
     )
     return Measured(value=statistics.median(ratios), detail=detail)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.2f}"
 
 
 def _timed(work: Callable[[], None], root: int, *, apart: int | None = None) -> tuple[float, float]:

@@ -177,10 +177,9 @@ def identity(task: Task) -> dict[str, str]:
     """
     hashes = {}
     folder = task.problem.folder
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        relative = path.relative_to(folder)
-        if path.suffix in (".py", ".md") and "__pycache__" not in relative.parts:
-            hashes[f"{folder.name}/{relative}"] = _digest(path)
+    statement = folder / task.problem.statement
+    for path in sorted({*folder.rglob("*.py"), statement}):
+        hashes[f"{folder.name}/{path.relative_to(folder)}"] = _digest(path)
     for path in sorted(_EVALUATORS.glob("*.py")):
         hashes[f"evaluators/{path.name}"] = _digest(path)
     stages = [*task.problem.stages, task.problem.validation_stage, task.problem.test_stage]

@@ -62,9 +62,10 @@ def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> No
     if ended.test is not None and ended.test.champion.values:
         _print_test(task, ended.test, objective)
     else:
+        split = "validation" if task.problem.validation_stage else "training"
         click.echo(
             f"  champion: program {ended.standing.program}, "
-            f"{objective.name} {number(ended.standing.value)} in validation"
+            f"{objective.name} {number(ended.standing.value)} in {split}"
         )
     click.echo("")
     click.echo(f"  its code          evolve best {folder.name}{at}")

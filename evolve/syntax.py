@@ -248,6 +248,8 @@ class _Bound:
                     pending += node.decorator_list
                 case ast.Lambda():
                     pending += node.args.defaults
+                case ast.Starred():
+                    pending.append(node.value)
                 case ast.Global() | ast.Nonlocal():
                     self.foreign.update(node.names)
                 case ast.alias():

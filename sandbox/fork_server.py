@@ -108,6 +108,7 @@ class ForkServer:
                 start_new_session=True,
             )
         self._control = ours
+        self._asked = False
         try:
             assert self._launcher.stdin is not None
             with contextlib.suppress(BrokenPipeError), self._launcher.stdin as stdin:
@@ -151,11 +152,17 @@ class ForkServer:
             self._launcher.wait()
 
     def _ask(self, request: Mapping[str, object]) -> tuple[dict[str, object], list[int]]:
+        if self._asked:
+            # an interrupted wait: the answer that comes next is not to this request
+            raise ServerLost("the answer to an earlier request was not waited for")
+        self._asked = True
         try:
             self._control.send(json.dumps(request).encode())
         except OSError as error:
             raise ServerLost(f"the fork server is gone: {error}") from None
-        return self._receive()
+        answer = self._receive()
+        self._asked = False
+        return answer
 
     def _receive(self) -> tuple[dict[str, object], list[int]]:
         try:

@@ -22,15 +22,26 @@ def constant(work: Work) -> list[Splice] | None:
     count = 1 if rng.random() < 0.7 else rng.randint(1, min(4, len(literals)))
     splices = []
     for site in rng.sample(literals, count):
-        value = build.value_of(site.node)
-        assert value is not None
-        new = work.grow.near(value) if rng.random() < 0.9 else None
-        if new is None:
-            node = work.grow.constant(integer=site.integer)
-        else:
-            node = build.number(round(new) if site.integer else new)
-        splices += work.put(site, node) or []
+        splices += work.put(site, build.number(_other_value(work, site))) or []
     return splices
+
+
+def _other_value(work: Work, site: Site) -> float:
+    rng, grow = work.rng, work.grow
+    value = build.value_of(site.node)
+    assert value is not None
+    match site.parent:
+        case ast.BinOp(op=ast.Pow(), right=right) if right is site.node:
+            # whole exponents stay whole: the base may be negative
+            return rng.randint(2, 4) if isinstance(value, int) else rng.choice((0.3, 0.5, 0.7, 1.5))
+        case ast.BinOp(op=ast.Add() | ast.Sub()):
+            signed = False  # `x + -3` is written `x - 3`
+        case _:
+            signed = True
+    new = grow.near(value) if rng.random() < 0.9 else grow.value()
+    if site.held:
+        new = round(new)
+    return new if signed else abs(new)
 
 
 def _is_whole_literal(site: Site) -> bool:
@@ -46,7 +57,7 @@ def point(work: Work) -> list[Splice] | None:
     sites = [
         site
         for site in work.source.sites
-        if not site.integer and site.kind is not Kind.NUMBERS and site.kind is not Kind.OTHER
+        if not site.held and site.kind is not Kind.NUMBERS and site.kind is not Kind.OTHER
     ]
     if not sites:
         return None
@@ -175,15 +186,11 @@ def exchange(work: Work) -> list[Splice] | None:
     others = [
         other
         for other in work.source.sites
-        if other.kind is site.kind
-        and other.file == site.file
-        and not other.integer
-        and build.names_in(other.node) <= site.scope.names.keys()
-        and not build.same(other.node, site.node)
+        if other.kind is site.kind and other.file == site.file and not other.held
     ]
-    if not others:
-        return None
     other = rng.choice(others)
+    if not build.names_in(other.node) <= site.scope.names.keys():
+        return None
     copied = work.put(site, other.node)
     (a_start, a_end), (b_start, b_end) = (work.lines(p).span(p.node) for p in (site, other))
     apart = a_end <= b_start or b_end <= a_start

@@ -37,8 +37,12 @@ class Grower:
             return self.number(scope, depth)
         return self.boolean(scope, depth) if kind is Kind.BOOLEAN else None
 
-    def constant(self, *, integer: bool = False) -> ast.expr:
-        """A literal: small, of a random scale, or near one that was seen."""
+    def constant(self) -> ast.expr:
+        """A literal of some value."""
+        return build.number(self.value())
+
+    def value(self) -> float:
+        """A value: small, of a random scale, or near one that was seen."""
         rng = self.rng
         choice = rng.random()
         value: float
@@ -50,9 +54,7 @@ class Grower:
             value = int(10 ** rng.uniform(0, 3))
         else:
             value = rng.choice((0.1, 0.2, 0.25, 0.5, 0.75, 0.9, 1.5, 10 ** rng.uniform(-3, 0)))
-        if rng.random() < 0.1:
-            value = -value
-        return build.number(round(value) if integer else value)
+        return -value if rng.random() < 0.1 else value
 
     def near(self, value: float) -> float:
         """A value like this one."""
@@ -139,17 +141,17 @@ class Grower:
         if not functions:
             return None
         function = rng.choice(functions)
-        arguments = [self.guarded(function, argument)]
+        arguments = [argument]
         if arity == 2:
             arguments.append(self.number(scope, depth - 1))
             rng.shuffle(arguments)
+        for index, guard in enumerate(function.guards):
+            arguments[index] = self.guarded(guard, arguments[index])
         return build.call(function.name, arguments)
 
-    def guarded(self, function: Primitive, argument: ast.expr) -> ast.expr:
-        """The argument brought into the function's domain."""
-        if not function.guard or isinstance(argument, ast.Name):
-            return argument
-        template = ast.parse(function.guard.format("_"), mode="eval").body
+    def guarded(self, guard: str, argument: ast.expr) -> ast.expr:
+        """The argument brought into a function's domain."""
+        template = ast.parse(guard, mode="eval").body
         made = build.rebuilt(
             template, lambda n: argument if isinstance(n, ast.Name) and n.id == "_" else None
         )
@@ -187,10 +189,9 @@ class Grower:
     def between(self, scope: Scope, depth: int) -> ast.expr | None:
         """A chained comparison: low <= x < high."""
         rng = self.rng
-        low, high = (abs(build.value_of(self.constant()) or 0) for _ in range(2))
+        low, high = sorted(abs(self.value()) for _ in range(2))
         if low == high:
             return None
-        low, high = min(low, high), max(low, high)
         return ast.Compare(
             left=build.number(low),
             ops=[rng.choice((ast.Lt, ast.LtE))(), rng.choice((ast.Lt, ast.LtE))()],

@@ -24,12 +24,12 @@ class Kind(StrEnum):
 class Primitive:
     """A function from numbers to a number that may be called.
 
-    `guard` keeps an argument in its domain: a template with `{}` for it, e.g. "abs({})".
+    `guards` keep arguments in its domain: for each a template with `_` for it, e.g. "abs(_)".
     """
 
     name: str
     arity: int
-    guard: str = ""
+    guards: tuple[str, ...] = ()
 
 
 _KNOWN = [
@@ -39,15 +39,15 @@ _KNOWN = [
     Primitive("round", 1),
     Primitive("int", 1),
     Primitive("float", 1),
-    Primitive("pow", 2, "min(abs({}), 8)"),
-    Primitive("math.sqrt", 1, "abs({})"),
+    Primitive("pow", 2, ("1 + abs(_)", "min(_, 4)")),
+    Primitive("math.sqrt", 1, ("abs(_)",)),
     Primitive("math.cbrt", 1),
-    Primitive("math.log", 1, "1 + abs({})"),
-    Primitive("math.log2", 1, "1 + abs({})"),
-    Primitive("math.log10", 1, "1 + abs({})"),
-    Primitive("math.log1p", 1, "abs({})"),
-    Primitive("math.exp", 1, "min({}, 50)"),
-    Primitive("math.expm1", 1, "min({}, 50)"),
+    Primitive("math.log", 1, ("1 + abs(_)",)),
+    Primitive("math.log2", 1, ("1 + abs(_)",)),
+    Primitive("math.log10", 1, ("1 + abs(_)",)),
+    Primitive("math.log1p", 1, ("abs(_)",)),
+    Primitive("math.exp", 1, ("min(_, 50)",)),
+    Primitive("math.expm1", 1, ("min(_, 50)",)),
     Primitive("math.floor", 1),
     Primitive("math.ceil", 1),
     Primitive("math.trunc", 1),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from evolve import program as programs
-from evolve import syntax
 from evolve.program import Program, syntax_hash
 from evolve.tree import expressions, statements, transplant
 from evolve.tree.grow import Grower
@@ -58,7 +58,9 @@ WEIGHTS: Mapping[str, float] = {
 
 MAX_LENGTH = 160
 """Syntax-tree nodes inside the blocks: a longer child must at least be shorter than its parent."""
-_TRIES = 12
+_TRIES = 50
+_ERROR_OF_GROWTH = 10
+_NODE = re.compile(r"\w+|[-+*/%<>=]+")
 _TWO_STEPS = 0.2
 """Share of children that get a second mutation on top."""
 
@@ -98,18 +100,19 @@ def propose(
     others = [found for program in inspirations if (found := _readable(program)) is not None]
     mine = source(parent)
     before = syntax_hash(parent)
-    longest = max(MAX_LENGTH, programs.length(parent) - 1)
+    size = programs.length(parent)
+    longest = max(MAX_LENGTH, size - 1)
+    room = longest - size + _ERROR_OF_GROWTH
     for _ in range(_TRIES):
-        child, operator = _step(mine, others, rng, primitives, chances)
+        child, operator = _step(mine, others, rng, primitives, chances, room)
         if child is not None and rng.random() < _TWO_STEPS:
-            further = _readable(child)
-            if further is not None:
-                second, name = _step(further, others, rng, primitives, chances)
-                if second is not None:
-                    child, operator = second, f"{operator}+{name}"
-        if child is None or syntax_hash(child) == before or programs.length(child) > longest:
+            second, name = _step(child, others, rng, primitives, chances, room)
+            if second is not None:
+                child, operator = second, f"{operator}+{name}"
+        if child is None or programs.length(child.program) > longest:
             continue
-        return Mutation(program=child, operator=operator)
+        if syntax_hash(child.program) != before:
+            return Mutation(program=child.program, operator=operator)
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
 
 
@@ -126,25 +129,37 @@ def _step(
     rng: random.Random,
     primitives: Sequence[str],
     chances: Mapping[str, float],
-) -> tuple[Program | None, str]:
+    room: int,
+) -> tuple[Source | None, str]:
+    """What one operator makes of a program, and its name."""
     constants = [value for found in (mine, *others) for value in found.constants]
     work = Work(mine, others, rng, Grower(rng, primitives, constants))
     names = [name for name in OPERATORS if chances[name] > 0]
     operator = rng.choices(names, [chances[name] for name in names])[0]
     splices = OPERATORS[operator](work)
-    return (_made(mine.program, splices) if splices else None), operator
+    if not splices or _growth(mine, splices) > room:
+        return None, operator
+    return _made(mine, splices), operator
 
 
-def _made(parent: Program, splices: Sequence[Splice]) -> Program | None:
-    """The program with the splices made, unless they overlap or it does not parse."""
+def _growth(parent: Source, splices: Sequence[Splice]) -> int:
+    """About how many nodes splices add; it costs much less than to parse the child."""
+    return sum(
+        len(_NODE.findall(splice.text))
+        - len(_NODE.findall(parent.lines[splice.file].text, splice.start, splice.end))
+        for splice in splices
+    )
+
+
+def _made(parent: Source, splices: Sequence[Splice]) -> Source | None:
+    """The program with the splices made, unless they overlap, it does not parse, or it reads a
+    name that has no value."""
     ordered = sorted(splices, key=lambda splice: (splice.file, splice.start, splice.end))
     for one, other in pairwise(ordered):
         if one.file == other.file and other.start < one.end:
             return None
-    files = dict(parent.files)
+    files = dict(parent.program.files)
     for path in {splice.file for splice in splices}:
-        text = spliced(files[path], [splice for splice in splices if splice.file == path])
-        if syntax.parse(text) is None:
-            return None
-        files[path] = text
-    return Program.of(files)
+        files[path] = spliced(files[path], [s for s in splices if s.file == path])
+    child = _readable(Program.of(files))
+    return child if child is not None and child.doubtful <= parent.doubtful else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +13,8 @@ from evolve import syntax
 from evolve.program import Block, Program, blocks
 from evolve.tree.kinds import Kind, Primitive, annotated, dotted, kind_of
 from evolve.tree.text import Lines
+
+_NAME = re.compile(r"[^\W\d]\w*")
 
 
 class TreeError(ValueError):
@@ -22,7 +26,8 @@ class Scope:
     """What may be used at one place.
 
     Attributes:
-        names: Kinds of the names that have a value there, the nearest ones last.
+        names: Kinds of the names that have a value there.
+        assignable: Those among them that a statement there may set.
         functions: Kinds that functions of the program return.
         helpers: Functions of the program, defined before, from numbers to a number.
         modules: Names bound by imports.
@@ -30,6 +35,7 @@ class Scope:
     """
 
     names: Mapping[str, Kind]
+    assignable: frozenset[str]
     functions: Mapping[str, Kind]
     helpers: tuple[Primitive, ...]
     modules: frozenset[str]
@@ -37,6 +43,9 @@ class Scope:
 
     def of_kind(self, kind: Kind) -> list[str]:
         return [name for name, its in self.names.items() if its is kind]
+
+    def assignable_numbers(self) -> list[str]:
+        return [name for name in self.of_kind(Kind.NUMBER) if name in self.assignable]
 
     def kind_of(self, node: ast.expr) -> Kind:
         return kind_of(node, self.names, self.functions)
@@ -52,8 +61,8 @@ class Site:
     field: str
     kind: Kind
     scope: Scope
-    integer: bool
-    """Only an integer will do: an index, a bound of a range."""
+    held: bool
+    """Not any number will do: an index, a bound of a range, an exponent or what it stands on."""
     depth: int
     """Expressions around it within its statement."""
 
@@ -83,17 +92,12 @@ class Source:
     lines: dict[str, Lines] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
+    constants: list[float] = field(default_factory=list)
+    """The values of all number literals."""
     names: frozenset[str] = frozenset()
-    """Every identifier that occurs anywhere."""
-
-    @property
-    def constants(self) -> list[float]:
-        """The values of all number literals."""
-        return [
-            site.node.value
-            for site in self.sites
-            if isinstance(site.node, ast.Constant) and isinstance(site.node.value, int | float)
-        ]
+    """Every word of the text that could be a name."""
+    doubtful: set[str] = field(default_factory=set)
+    """Names that are read where they may have no value, as far as can be seen."""
 
 
 @lru_cache(maxsize=1024)
@@ -115,16 +119,10 @@ def source(program: Program) -> Source:
         own = [block for block in blocks(program) if block.file == path]
         try:
             _Reader(found, path, lines, own).module(tree)
-            identifiers = {
-                name
-                for node in ast.walk(tree)
-                for name in (getattr(node, "id", None), getattr(node, "name", None))
-                if name
-            }
         except RecursionError:
             refused = refused or f"{path} nests too deeply"
             continue
-        found.names |= identifiers
+        found.names |= frozenset(_NAME.findall(text))
     if not found.sites and not found.slots:
         raise TreeError(refused or "the EVOLVE-BLOCKs hold no expression that could be changed")
     return found
@@ -147,6 +145,7 @@ class _Reader:
         self.definitions: dict[str, ast.expr] = {}
         self.returns = Kind.OTHER
         self.name = ""
+        self.outer: frozenset[str] = frozenset()
 
     def module(self, tree: ast.Module) -> None:
         for statement in tree.body:
@@ -161,6 +160,7 @@ class _Reader:
     def scope(self, names: Mapping[str, Kind]) -> Scope:
         return Scope(
             dict(names),
+            frozenset(names.keys() - self.outer),
             self.functions,
             tuple(self.helpers),
             frozenset(self.modules),
@@ -226,6 +226,7 @@ class _Reader:
             case ast.AugAssign(target=target, value=value):
                 self.expression(value, statement, "value", scope)
                 if isinstance(target, ast.Name):
+                    self.check_names(target, scope)
                     self.definitions.pop(target.id, None)
                     if scope.kind_of(value) is not Kind.NUMBER:
                         return {**names, target.id: Kind.OTHER}
@@ -276,8 +277,10 @@ class _Reader:
             self.definitions.pop(name, None)
 
     def function(self, function: ast.FunctionDef, names: dict[str, Kind]) -> None:
-        outer = self.definitions, self.returns, self.name
+        outer = self.definitions, self.returns, self.name, self.outer
         self.definitions, self.name = {}, function.name
+        # setting a name from around the function would make another, local one
+        self.outer = frozenset(names)
         self.returns = _returned_kind(function)
         parameters = dict.fromkeys(syntax.parameters(function.args), Kind.OTHER)
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
@@ -285,12 +288,21 @@ class _Reader:
         for name, kind in parameters.items():
             if kind is Kind.OTHER and _used_as_number(function, name):
                 parameters[name] = Kind.NUMBER
+        self.outer -= parameters.keys()
         self.body(function.body, {**names, **parameters}, outermost=True)
         numeric = all(kind is Kind.NUMBER for kind in parameters.values())
         plain = not (function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
         if numeric and plain and parameters and self.returns is Kind.NUMBER:
             self.helpers.append(Primitive(function.name, len(parameters)))
-        self.definitions, self.returns, self.name = outer
+        self.definitions, self.returns, self.name, self.outer = outer
+
+    def check_names(self, node: ast.expr, scope: Scope) -> None:
+        """Notes a name, or that of a function called, that may have no value."""
+        called = node.func if isinstance(node, ast.Call) else node
+        root = (dotted(called) or "").split(".")[0]
+        known = scope.names.keys() | scope.functions.keys() | scope.modules
+        if root and root not in known and not hasattr(builtins, root):
+            self.found.doubtful.add(root)
 
     def expression(
         self,
@@ -300,7 +312,7 @@ class _Reader:
         scope: Scope,
         *,
         test: bool = False,
-        integer: bool = False,
+        held: bool = False,
         depth: int = 0,
     ) -> None:
         if isinstance(node, _SKIPPED):
@@ -309,29 +321,32 @@ class _Reader:
         if test and kind is Kind.OTHER and isinstance(node, ast.Compare | ast.BoolOp):
             kind = Kind.BOOLEAN
         if self.inside(node):
-            self.found.sites.append(
-                Site(self.path, node, parent, name, kind, scope, integer, depth)
-            )
-        for child, child_name, is_test, is_integer in _children(node):
+            if isinstance(node, ast.Constant) and kind is Kind.NUMBER:
+                assert isinstance(node.value, int | float)
+                self.found.constants.append(node.value)
+            self.found.sites.append(Site(self.path, node, parent, name, kind, scope, held, depth))
+        self.check_names(node, scope)
+        within = held and not _is_base_of_power(parent, node)
+        for child, child_name, is_test, is_held in _children(node):
             self.expression(
                 child,
                 node,
                 child_name,
                 scope,
                 test=is_test or (test and isinstance(node, ast.BoolOp)),
-                integer=integer or is_integer,
+                held=within or is_held,
                 depth=depth + 1,
             )
 
 
 def _children(node: ast.expr) -> Iterator[tuple[ast.expr, str, bool, bool]]:
-    """Expressions in an expression: node, field, is it a test, must it be an integer."""
+    """Expressions in an expression: node, field, is it a test, is it held."""
     bits = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
     match node:
         case ast.BinOp(left=left, op=op, right=right):
-            integer = isinstance(op, bits)
-            yield left, "left", False, integer
-            yield right, "right", False, integer
+            power, integer = isinstance(op, ast.Pow), isinstance(op, bits)
+            yield left, "left", False, integer or _is_base_of_power(node, left)
+            yield right, "right", False, integer or power
         case ast.UnaryOp(op=op, operand=operand):
             yield operand, "operand", isinstance(op, ast.Not), isinstance(op, ast.Invert)
         case ast.BoolOp(values=values):
@@ -357,6 +372,16 @@ def _children(node: ast.expr) -> Iterator[tuple[ast.expr, str, bool, bool]]:
         case ast.List(elts=elts) | ast.Tuple(elts=elts):
             for value in elts:
                 yield value, "elts", False, False
+
+
+def _is_base_of_power(parent: ast.AST, node: ast.expr) -> bool:
+    """Whether it is the base of a power that may not be negative: the exponent is not whole."""
+    match parent:
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=value)):
+            return left is node and not isinstance(value, int)
+        case ast.BinOp(left=left, op=ast.Pow()):
+            return left is node
+    return False
 
 
 def _is_docstring(statement: ast.stmt) -> bool:

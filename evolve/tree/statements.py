@@ -59,15 +59,14 @@ def insert(work: Work) -> list[Splice] | None:
     if not slots:
         return None
     slot = rng.choice(slots)
-    parameters = slot.scope.of_kind(Kind.NUMBER)
-    if not parameters:
-        return None
     if isinstance(slot.statement, ast.Return) and slot.returns is Kind.NUMBER:
         value = slot.statement.value
         if value is not None and not isinstance(value, ast.Name | ast.Constant):
             return _adjusted_result(work, slot, value)
-    changed = rng.choice(parameters)
-    update = _update(work, changed, slot.scope)
+    changeable = slot.scope.assignable_numbers()
+    if not changeable:
+        return None
+    update = _update(work, rng.choice(changeable), slot.scope)
     if update is None:
         return None
     if rng.random() < 0.7:
@@ -79,6 +78,8 @@ def _adjusted_result(work: Work, slot: Slot, value: ast.expr) -> list[Splice] | 
     """`score = value`, then `if condition: score += term`, then `return score`."""
     lines, statement = work.lines(slot), slot.statement
     name = _new_name(work)
+    if not slot.scope.of_kind(Kind.NUMBER):
+        return None
     known = replace(slot.scope, names={**slot.scope.names, name: Kind.NUMBER})
     update = _update(work, name, known)
     if update is None:
@@ -150,7 +151,7 @@ def hoist(work: Work) -> list[Splice] | None:
         (
             slot
             for slot in reversed(work.source.slots)
-            if slot.file == site.file and _holds(slot.statement, site.node)
+            if slot.file == site.file and id(site.node) in _own_nodes(slot.statement)
         ),
         None,
     )
@@ -162,19 +163,17 @@ def hoist(work: Work) -> list[Splice] | None:
         slot,
         ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=site.node, lineno=0),
     )
-    twins = [
-        other
-        for other in work.source.sites
-        if _holds(slot.statement, other.node) and build.same(other.node, site.node)
-    ]
-    for twin in twins:
-        splices += work.put(twin, build.name(name)) or []
+    within = _own_nodes(slot.statement)
+    for twin in work.source.sites:
+        if id(twin.node) in within and build.same(twin.node, site.node):
+            splices += work.put(twin, build.name(name)) or []
     return splices
 
 
-def _holds(statement: ast.stmt, node: ast.expr) -> bool:
+def _own_nodes(statement: ast.stmt) -> set[int]:
+    """Identities of the nodes in the value or the test of a statement."""
     own = (getattr(statement, "value", None), getattr(statement, "test", None))
-    return any(part is node for root in own if root is not None for part in ast.walk(root))
+    return {id(part) for root in own if root is not None for part in ast.walk(root)}
 
 
 def delete(work: Work) -> list[Splice] | None:
@@ -192,7 +191,7 @@ def _may_go(slot: Slot) -> bool:
     statement = slot.statement
     if len(slot.body) < 2 or isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import):
         return False
-    if isinstance(statement, ast.Return) and slot.index == len(slot.body) - 1:
+    if slot.index == len(slot.body) - 1 and _leaves(slot.body):
         return False
     bound = build.stored_in(statement) - slot.scope.names.keys()
     if not bound:
@@ -220,7 +219,19 @@ def unwrap(work: Work) -> list[Splice] | None:
     indentation, newline = lines.indentation(slot.statement.lineno), lines.newline
     text = "".join(statement_text(statement, indentation, newline) for statement in chosen)
     start = lines.start_of(slot.statement.lineno)
-    return [Splice(slot.file, start, _end_of(lines, slot.statement), text)]
+    # behind a statement that leaves, nothing is reached any more
+    last = slot.body[-1] if _leaves(chosen) else slot.statement
+    return [Splice(slot.file, start, _end_of(lines, last), text)]
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether control never comes out at the end of a body."""
+    match body[-1]:
+        case ast.Return() | ast.Raise() | ast.Break() | ast.Continue():
+            return True
+        case ast.If(body=first, orelse=second):
+            return bool(second) and _leaves(first) and _leaves(second)
+    return False
 
 
 def swap(work: Work) -> list[Splice] | None:

@@ -23,7 +23,7 @@ def crossover(work: Work) -> list[Splice] | None:
     site = work.typed_site()
     if donor is None or site is None:
         return None
-    found = [other for other in donor.sites if other.kind is site.kind and not other.integer]
+    found = [other for other in donor.sites if other.kind is site.kind and not other.held]
     if not found:
         return None
     # big pieces carry what was learnt; a lone name or number does not
@@ -87,16 +87,17 @@ def recombine(work: Work) -> list[Splice] | None:
     if not takes_a_line_before(work, first):
         return None
     lines = work.lines(first)
-    names = dict(first.scope.names)
+    names, assignable = dict(first.scope.names), first.scope.assignable
     pieces: list[ast.stmt] = []
     for slot in other[take:]:
-        scope = replace(first.scope, names=names)
+        scope = replace(first.scope, names=names, assignable=assignable)
         new = fitted_statement(work, slot.statement, slot.scope, scope)
         if new is None:
             return None
         pieces.append(new)
         if isinstance(new, ast.Assign) and isinstance(new.targets[0], ast.Name):
             names[new.targets[0].id] = scope.kind_of(new.value)
+            assignable |= {new.targets[0].id}
     last = mine[-1].statement
     assert last.end_lineno is not None
     indentation = lines.indentation(first.statement.lineno)
@@ -173,11 +174,15 @@ def fitted_statement(work: Work, statement: ast.stmt, there: Scope, here: Scope)
         return None
     stored: dict[str, str] = {}
     for name in sorted(build.stored_in(statement)):
-        if name in there.names and here.names.get(name) is not there.names[name]:
-            known = here.of_kind(there.names[name])
-            if not known:
+        if name in here.assignable and here.names[name] is there.names.get(name, Kind.NUMBER):
+            stored[name] = name
+        elif name in there.names or name in here.names:
+            known = here.assignable_numbers()
+            if not known or there.names.get(name, Kind.NUMBER) is not Kind.NUMBER:
                 return None
             stored[name] = work.rng.choice(known)
+        elif name in here.functions or name in here.modules or hasattr(builtins, name):
+            return None
         else:
             stored[name] = name
 

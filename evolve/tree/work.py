@@ -34,11 +34,11 @@ class Work:
 
     def typed_site(self) -> Site | None:
         """Any number or boolean that another one may replace."""
-        known = [site for site in self.source.sites if site.kind in _TYPED and not site.integer]
+        known = [site for site in self.source.sites if site.kind in _TYPED and not site.held]
         return self.rng.choice(known) if known else None
 
     def site_of(self, kind: Kind) -> Site | None:
-        known = [site for site in self.source.sites if site.kind is kind and not site.integer]
+        known = [site for site in self.source.sites if site.kind is kind and not site.held]
         return self.rng.choice(known) if known else None
 
 

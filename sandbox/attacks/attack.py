@@ -39,7 +39,7 @@ class Attack:
         before: A program that is run, as `attack(world)`, in the same sandbox first.
         needs: Distributions it imports.
         open_in: Tiers that are known not to stop it.
-        harmless: It may be run with no layer at all, to see that it would get through.
+        harmless: It may be run with no layer at all, and gets through then.
     """
 
     name: str

@@ -6,14 +6,16 @@ from sandbox.attacks.attack import Attack, Group
 from sandbox.records import FailureKind, Tier
 
 
-def _attack(name: str, body: str, *, fails: str = "", open_in: str = "") -> Attack:
+def _attack(
+    name: str, body: str, *, fails: str = "", open_in: str = "", harmless: bool = True
+) -> Attack:
     return Attack(
         name=name,
         group=Group.READ,
         source="from kit import *\ndef attack(world):\n" + body,
         fails=frozenset({FailureKind(fails)} if fails else ()),
         open_in=frozenset({Tier(open_in)} if open_in else ()),
-        harmless=not fails,
+        harmless=harmless and not fails,
     )
 
 
@@ -80,6 +82,7 @@ ATTACKS = (
             pass
     return found
 """,
+        harmless=False,
     ),
     _attack(
         "modules of the project, with the project's folders on the path",
@@ -98,6 +101,7 @@ ATTACKS = (
     _attack(
         "modules of the project left in memory",
         "    return [name for name in sys.modules if name.partition('.')[0] in world['modules']]\n",
+        harmless=False,
     ),
     _attack(
         "a key in the environment",
@@ -106,6 +110,7 @@ ATTACKS = (
     names = [world["secret_name"], "HOME_KEY", "OPENAI_API_KEY", "PATH", "USER"]
     return [n for n in names if os.environ.get(n) or libc.getenv(n.encode())]
 """,
+        harmless=False,
     ),
     _attack(
         "a key in the worker's memory, as far as it was copied here",
@@ -117,6 +122,7 @@ ATTACKS = (
             found.append(str(type(thing)))
     return found
 """,
+        harmless=False,
     ),
     _attack(
         "environments of processes",
@@ -135,6 +141,7 @@ ATTACKS = (
     pids = ["1", str(os.getppid()), str(world["worker_pid"])]
     return contents(*(f"/proc/{pid}/{name}" for pid in pids for name in ("maps", "mem")))
 """,
+        harmless=False,
     ),
     _attack(
         "memory of processes by a system call",
@@ -155,8 +162,9 @@ ATTACKS = (
             found.append(number)
     return found
 """,
+        harmless=False,
     ),
-    _attack("the standard input of the launcher", "    return os.read(0, 100)\n"),
+    _attack("the standard input of the launcher", "    return os.read(0, 100)\n", harmless=False),
     _attack(
         "the server's control socket, by the objects in memory",
         """
@@ -172,6 +180,7 @@ ATTACKS = (
             sent.append(control.fileno())
     return sent
 """,
+        harmless=False,
     ),
     _attack(
         "devices",

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def test_a_run_gets_closer_and_says_where_its_champion_came_from(evolve: Evolve,
     assert isinstance(lineage, list)
     assert lineage[0]["proposer"] == "seed"
     assert lineage[-1]["id"] == data["champion"]
-    for before, after in zip(lineage, lineage[1:], strict=False):
+    for before, after in pairwise(lineage):
         assert after["parent"] == before["id"]
     assert "EVOLVE-BLOCK-START" in evolve("best", "mine").out
     shown = evolve("show", f"mine:{data['champion']}", "--json").data
