@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from evolve.errors import UsageError, nearest
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(ge=0)]
+
+
+_LAG = 16
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -38,8 +42,9 @@ class RunFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     seed: int | None = None
     workers: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     deterministic: bool = False
-    lag: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
-    """Attempts under way at once; attempt k starts from the state after result k - lag."""
+    lag: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
+    """Attempts under way at once; attempt k starts from the state after result k - lag. By default
+    16, and four for each worker where they are many and the order does not matter."""
     proposers: dict[str, Weight] = msgspec.field(default_factory=lambda: {"tree": 1.0})
     budget: Budget = Budget()
     islands: Islands = Islands()
@@ -68,6 +73,23 @@ def parse(raw: object, *, where: str) -> RunFile:
     except msgspec.ValidationError as error:
         text = str(error).replace(" - at `$.", " at `").replace("`$`", "the top level")
         raise UsageError(f"{where}: {text}") from None
+
+
+def resolved(
+    config: RunFile, *, problem: str, parameters: Mapping[str, object], cores: int, seed: int
+) -> RunFile:
+    """The configuration with everything settled that was left open."""
+    workers = config.workers or cores
+    lag = config.lag or (_LAG if config.deterministic else max(_LAG, 4 * workers))
+    kept = {k: v for k, v in parameters.items() if isinstance(v, str | int | float)}
+    return msgspec.structs.replace(
+        config,
+        problem=problem,
+        parameters=kept,
+        workers=workers,
+        lag=lag,
+        seed=seed if config.seed is None else config.seed,
+    )
 
 
 def plain(config: RunFile) -> dict[str, object]:

@@ -36,6 +36,7 @@ from evolve.randomness import derive, unforeseen
 from evolve.runs import RunFolder
 from evolve.status import IslandStatus, Reference, Status
 from islands_db import Axis, Outcome, Placement, Reader, Sample, Settings, Store
+from islands_db import Status as VerdictStatus
 
 INTERRUPTED = "interrupted"
 _TICK_S = 0.25
@@ -80,6 +81,7 @@ class Session:
     seeds: Mapping[str, Program] = field(init=False)
     phase: str = "starting"
     _last: str = ""
+    _order_lost: bool = False
     _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
     _longest_block_s: float = 0.0
     _references: list[Reference] = field(default_factory=list)
@@ -99,7 +101,7 @@ class Session:
         async with AsyncExitStack() as stack:
             self.judge = Judge(
                 self.task,
-                workers=self.config.workers or os.cpu_count() or 1,
+                workers=self.config.workers or 1,
                 unsafe=self.unsafe,
                 log=self.folder.log,
             )
@@ -125,6 +127,7 @@ class Session:
     async def _work(self) -> Ended:
         self._references = await self._compute_references()
         self.phase = "searching"
+        self._refuse_a_second_test()
         reason = await self.loop.run()
         self._remember_time()
         self.phase = "validating"
@@ -137,6 +140,7 @@ class Session:
                 test = await self._test(standing)
         self.phase = "ended"
         self.store.event("ended", {"reason": reason})
+        self.watch(self.status())
         return Ended(
             reason=reason,
             standing=standing,
@@ -144,6 +148,16 @@ class Session:
             status=self.status(),
             longest_block_ms=self._longest_block_s * 1000,
         )
+
+    def _refuse_a_second_test(self) -> None:
+        """A champion is tested once; a run whose budget is used up has nothing left to do."""
+        tested = [event.data.get("program") for event in self.reader.events("test")]
+        best = self.champions.best
+        if self.budget.spent() and best is not None and best.program in tested:
+            raise UsageError(
+                f"run {self.folder.name} has ended: {self.budget.spent()}; give it a larger total "
+                "with --evals, --minutes or --target"
+            )
 
     def _create(self) -> Store:
         axes = [Axis(name=n, low=lo, high=hi, cells=c) for n, lo, hi, c in [_LENGTH_AXIS]]
@@ -188,7 +202,9 @@ class Session:
     def _wire(self, proposers: Mapping[str, Proposer]) -> None:
         elapsed = self.store.meta.get("elapsed_s", 0.0)
         assert isinstance(elapsed, int | float)
-        self.budget = Budget(self.limits, elapsed_s=float(elapsed))
+        evaluated = self.store.counts().evaluated
+        self.budget = Budget(self.limits, evaluated=evaluated, elapsed_s=float(elapsed))
+        self._order_lost = bool(self.reader.events("deterministic_mode_ended"))
         self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
         self._compare_with_target()
         go = asyncio.Event()
@@ -199,7 +215,7 @@ class Session:
             drafter=Drafter(self.store, proposers, self.seeds),
             weights=self.config.proposers,
             seed=self.seed,
-            lag=self.config.lag,
+            lag=self.config.lag or 1,
             deterministic=self.config.deterministic,
             budget=self.budget,
             on_settled=self._on_settled,
@@ -308,8 +324,20 @@ class Session:
             self.budget.see(self.champions.objective, self.champions.best.value)
 
     def _on_settled(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
+        if self.config.deterministic and not self._order_lost:
+            late = [v for v in outcome.verdicts if v.status is VerdictStatus.TIMEOUT]
+            if late:
+                self._end_deterministic_mode(sample, late[0].stage)
         if placement.best and sample.proposer != SEED:
             self._last = f"{outcome.operator or sample.proposer} by {sample.proposer}"
+
+    def _end_deterministic_mode(self, sample: Sample, stage: str) -> None:
+        self._order_lost = True
+        self.store.event("deterministic_mode_ended", {"attempt": sample.attempt, "stage": stage})
+        self.tell(
+            f"deterministic mode ends here: attempt {sample.attempt} met the wall-clock limit of "
+            f"stage {stage!r}, and on another machine it might not have; the run goes on"
+        )
 
     async def _command(self, command: str, message: Mapping[str, object]) -> dict[str, object]:
         match command:
@@ -401,7 +429,7 @@ class Session:
             direction=objective.direction,
             phase=self.phase if self.loop.go.is_set() else "paused",
             tier=self.judge.tier,
-            deterministic=self.config.deterministic,
+            deterministic=self.config.deterministic and not self._order_lost,
             elapsed_s=self.budget.elapsed_s,
             budget={"evals": limits.evals, "minutes": limits.minutes, "target": limits.target},
             attempts=counts.attempts,

@@ -12,7 +12,7 @@ from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder
 from evolve.session import INTERRUPTED, Ended
-from evolve.terminal import duration, inert, number
+from evolve.terminal import clipped, duration, inert, number
 
 
 def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
@@ -83,9 +83,9 @@ def standing_of(objective: Objective, value: float, known: Sequence[tuple[str, f
         if objective.better(other, best):
             who, best = name, other
     if value == best:
-        return f"equal to the best of them ({inert(who)}, {number(best)})"
+        return f"equal to the best of these, {number(best)} ({inert(who)})"
     word = "better than" if objective.better(value, best) else "behind"
-    return f"{word} the best of them ({inert(who)}, {number(best)})"
+    return f"{word} the best of these, {number(best)} ({inert(who)})"
 
 
 def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
@@ -105,14 +105,13 @@ def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
         r for r in task.problem.known_records(task.parameters) if r.objective in (None, name)
     ]
     if records:
-        click.echo("  published values, on other instances (compare with care)")
+        click.echo("  published values, measured on other instances")
         for record in records:
-            click.echo(
-                f"    {inert(record.who):<34} {number(float(record.value)):>10}  "
-                f"{inert(record.source)}"
-            )
+            label = clipped(inert(record.who), 34)
+            click.echo(f"    {label:<34} {number(float(record.value)):>10}")
+            click.echo(f"      {clipped(inert(record.source), 72)}")
         known = [(r.who, float(r.value)) for r in records]
-        click.echo(f"  the champion is {standing_of(objective, value, known)}")
+        click.echo(f"  so the champion is {standing_of(objective, value, known)}")
 
 
 def _value(test: TestResult, name: str) -> float | None:

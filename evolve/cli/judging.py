@@ -9,7 +9,7 @@ import click
 
 from evolve.cli.options import json_option, print_json, set_option, settings_of, unsafe_option
 from evolve.errors import FaultError, UsageError
-from evolve.terminal import inert, number, table
+from evolve.terminal import clipped, inert, number, table
 
 
 @click.command()
@@ -115,9 +115,8 @@ def verify(file: Path, as_json: bool) -> int:
         f"{inert(held.claim.value)}"
     )
     click.echo(f"  checked by {held.verifier} version {held.verifier_version}")
-    click.echo(
-        f"  found by program {inert(held.program[:16])}, {len(held.lineage)} steps from seed"
-    )
+    steps = len(held.lineage) - 1
+    click.echo(f"  found by program {inert(held.program[:16])}, {steps} steps from its seed")
     if held.tier == "none":
         click.echo("  the finder ran without a sandbox; the object above was checked all the same")
     if held.problem in available():
@@ -126,12 +125,10 @@ def verify(file: Path, as_json: bool) -> int:
         for record in task.problem.known_records(held.parameters):
             if record.objective in (None, objective.name):
                 beside = float(record.value)
-                word = (
-                    "better than" if objective.better(value, beside)
-                    else "equal to" if value == beside else "behind"
-                )  # fmt: skip
-                click.echo(
-                    f"  {word} {number(beside)} of {inert(record.who)} ({inert(record.source)}; "
-                    f"{inert(record.split) or 'the same measure'})"
-                )
+                better = objective.better(value, beside)
+                word = "better than" if better else "equal to" if value == beside else "behind"
+                click.echo(f"  {word} {number(beside)}, {inert(record.who)}")
+                click.echo(f"    {clipped(inert(record.source), 74)}")
+                if record.split:
+                    click.echo(f"    {clipped(inert(record.split), 74)}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from evolve.config import Budget, RunFile
 from evolve.control import send
 from evolve.errors import EvolveError, UsageError, nearest
 from evolve.live import choose
-from evolve.loading import Task, identity, load
+from evolve.loading import Task, available, identity, load
 from evolve.proposers import REGISTRY
 from evolve.randomness import unforeseen
 from evolve.runs import RunFolder
@@ -97,18 +98,24 @@ def run(
             config, islands=msgspec.structs.replace(config.islands, count=islands)
         )
     config = msgspec.structs.replace(config, budget=_budget(config.budget, evals, minutes, target))
-    if config.seed is None:
-        config = msgspec.structs.replace(config, seed=unforeseen())
     if not config.problem:
         raise UsageError("no problem: `evolve run PROBLEM`, or problem = ... in the run file")
     _check_proposers(config)
     parameters = {k: _text(v) for k, v in config.parameters.items()} | settings_of(settings)
     task = load(config.problem, parameters)
+    named = config.problem.partition(":")[0]
+    config = configuration.resolved(
+        config,
+        problem=named if named in available() else str(task.problem.folder),
+        parameters=task.parameters,
+        cores=os.cpu_count() or 1,
+        seed=unforeseen(),
+    )
     folder = runs.create(root, name, replace=replace)
     with folder.lock():
         try:
             ended = _execute(folder, task, config, config.budget, unsafe, as_json, new=True)
-        except EvolveError:
+        except (EvolveError, KeyboardInterrupt):
             _drop_if_empty(folder)
             raise
     return _report(folder, task, ended, as_json, root)

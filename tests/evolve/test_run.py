@@ -192,6 +192,41 @@ def test_no_key_reaches_a_helper_process(evolve: Evolve, toy: Path) -> None:
         process.wait()
 
 
+def test_a_run_that_has_used_its_budget_is_not_tested_again(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 20, "--name", "mine").code == 0
+    ended = evolve("resume", "mine")
+    assert (ended.code, "20 evaluations used" in ended.one_line) == (2, True)
+    with Reader(database(evolve)) as reader:
+        assert len(reader.events("test")) == 1
+
+
+def test_the_stored_run_file_starts_the_same_run_again(evolve: Evolve, toy: Path) -> None:
+    first = evolve(
+        "run", f"{toy}:77", "--evals", 30, "--deterministic", "--name", "first", "--workers", 1
+    )
+    assert first.code == 0, first.err
+    again = evolve("run", "--config", "runs/first/run.toml", "--name", "again")
+    assert again.code == 0, again.err
+    assert fingerprint(database(evolve, "first")) == fingerprint(database(evolve, "again"))
+
+
+@pytest.mark.slow
+def test_a_wall_clock_limit_ends_the_deterministic_mode_loudly(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    seed = "# EVOLVE-BLOCK-START\nn = 4\ndef answer():\n    while n < 4:\n        pass\n"
+    seed += "    return 3 * 7 + n\n# EVOLVE-BLOCK-END\n"
+    folder = variant(
+        "toy", ("timeout_s=2.0, memory_mb=256)\ndef close", "timeout_s=0.2)\ndef close"), seed=seed
+    )
+    ended = evolve("run", folder, "--evals", 60, "--deterministic", "--seed", 1, "--name", "mine")
+    assert ended.code == 0
+    assert "deterministic mode ends here" in ended.err
+    assert ended.err.count("deterministic mode ends here") == 1
+    with Reader(database(evolve)) as reader:
+        assert len(reader.events("deterministic_mode_ended")) == 1
+
+
 def test_unsafe_runs_say_so_everywhere(evolve: Evolve, toy: Path) -> None:
     ended = evolve("run", toy, "--evals", 5, "--unsafe-no-sandbox", "--name", "mine")
     assert "NO SANDBOX" in ended.err
