@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,6 +92,8 @@ class ForkServer:
         if tier is Tier.B:
             config["readable"] = list(_without(view.system, view.masks))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # without layers the working folder is all that keeps stray files together
+        self._folder = tempfile.TemporaryDirectory() if tier is Tier.NONE else None
         with theirs:
             here = str(Path(__file__).parent)
             self._launcher = subprocess.Popen(
@@ -102,8 +105,8 @@ class ForkServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=_ENVIRONMENT,
-                cwd="/",
+                env=_ENVIRONMENT | ({"TMPDIR": self._folder.name} if self._folder else {}),
+                cwd=self._folder.name if self._folder else "/",
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -150,6 +153,8 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._launcher.kill()
             self._launcher.wait()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _ask(self, request: Mapping[str, object]) -> tuple[dict[str, object], list[int]]:
         if self._asked:

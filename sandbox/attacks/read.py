@@ -185,9 +185,10 @@ ATTACKS = (
     _attack(
         "devices",
         """
-    names = ("sda", "vda", "nvme0n1", "mem", "kmsg", "tty", "ptmx", "fuse", "kvm", "net/tun")
+    names = ("sda", "vda", "nvme0n1", "mem", "kmsg", "fuse", "kvm", "net/tun")
     return contents(*(f"/dev/{name}" for name in names))
 """,
+        harmless=False,
     ),
     _attack("the kernel's log", "    return syscall(103, 10, 0, 0) >= 0\n", fails="violation"),
     _attack(

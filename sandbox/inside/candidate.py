@@ -154,18 +154,10 @@ def _limit(memory_bytes: int, cpu_s: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
 
 
-def _fix_seeds() -> None:
-    """An unseeded generator gives the same numbers in every evaluation."""
-    random.seed(0)
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed(0)
-
-
 def serve(descriptor: int, base_memory_bytes: int) -> None:
     """Says that isolation is complete, takes the source, answers until the other end closes."""
     channel = _Channel(descriptor)
-    _fix_seeds()
+    random.seed(0)  # which a fork had seeded from the kernel: the same numbers every time
     os.write(descriptor, READY)
     _, start = channel.request()
     files, entry, driver, memory_bytes, cpu_s, output_bytes = cast(
