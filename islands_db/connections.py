@@ -34,11 +34,27 @@ def faults(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        raise StoreError(f"{path}: refused as inconsistent: {error}") from error
+        raise StoreError(f"{path}: refused as inconsistent: {_line(error)}") from error
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}; {_advice(error)}") from error
-    except (zlib.error, msgspec.MsgspecError) as error:
-        raise StoreError(f"{path}: a stored value is damaged: {error}; {_RESTORE}") from error
+        raise StoreError(f"{path}: {_line(error)}; {_advice(error)}") from error
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """`faults` for reading only: what cannot be decoded is damage too."""
+    with faults(path):
+        try:
+            yield
+        except (ValueError, LookupError, OverflowError, zlib.error, msgspec.MsgspecError) as error:
+            raise StoreError(
+                f"{path}: a stored value is damaged: {_line(error)}; {_RESTORE}"
+            ) from error
+
+
+def _line(message: object) -> str:
+    """The message as one line of bounded length."""
+    text = " ".join(str(message).split())
+    return text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
 
 
 def _advice(error: sqlite3.Error) -> str:
@@ -164,7 +180,7 @@ def require_sound(connection: sqlite3.Connection, path: Path) -> None:
 def damage(connection: sqlite3.Connection) -> list[str]:
     """What a full check of the file finds wrong, one line each; it reads every page."""
     rows = connection.execute("PRAGMA quick_check(20)").fetchall()
-    found = [" ".join(str(row[0]).split()) for row in rows if row[0] != "ok"]
+    found = [_line(row[0]) for row in rows if row[0] != "ok"]
     for table, _, target, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
         found.append(f"a row of {table} refers to a missing row of {target}")
     return found

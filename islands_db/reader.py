@@ -6,10 +6,10 @@ Each call sees one committed state; two calls on a live run may see different on
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
@@ -17,17 +17,17 @@ from islands_db import connections, rows
 from islands_db.records import (
     JSON,
     Counts,
-    Fate,
     IslandCounts,
     Settings,
     StoredEvent,
     StoredProgram,
     StoredProposal,
     StoreError,
-    Tally,
     Verdict,
 )
 from islands_db.texts import Texts
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -40,7 +40,7 @@ class Reader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         connections.require(self.path)
-        with connections.faults(self.path):
+        with connections.decoding(self.path):
             connection = connections.connect_reader(self.path)
             try:
                 connections.require_ours(connection, self.path)
@@ -61,15 +61,12 @@ class Reader:
 
     @property
     def settings(self) -> Settings:
-        return rows.settings_value(str(self._all("SELECT value FROM settings")[0]["value"]))
+        return self._read(rows.settings_row, "SELECT value FROM settings")[0]
 
     @property
     def meta(self) -> Mapping[str, JSON]:
         """The run's own values as they stand now."""
-        return {
-            str(row["key"]): rows.json_value(str(row["value"]))
-            for row in self._all("SELECT key, value FROM meta")
-        }
+        return dict(self._read(rows.meta_row, "SELECT key, value FROM meta"))
 
     def program(self, program: int) -> StoredProgram:
         """One program with its verdicts.
@@ -88,7 +85,7 @@ class Reader:
         Raises:
             StoreError: there is no such program.
         """
-        with connections.faults(self.path):
+        with connections.decoding(self.path):
             files = self._texts.files(program)
         if not files:
             raise StoreError(f"{self.path}: no program {program}")
@@ -96,13 +93,11 @@ class Reader:
 
     def verdicts(self, program: int) -> list[Verdict]:
         """Everything the stages said of a program, in the order it came."""
-        return [
-            rows.verdict_value(row)
-            for row in self._all(
-                f"SELECT {rows.VERDICT} FROM verdicts WHERE program = ? ORDER BY position",  # noqa: S608
-                program,
-            )
-        ]
+        return self._read(
+            rows.verdict_value,
+            f"SELECT {rows.VERDICT} FROM verdicts WHERE program = ? ORDER BY position",  # noqa: S608
+            program,
+        )
 
     def find(self, text: str) -> int:
         """The program a person means: "best", "champion", an id, or the start of a hash.
@@ -119,7 +114,7 @@ class Reader:
                 raise StoreError(f"{self.path}: no program has a score in {split} yet")
             return leaders[0]
         if text.isascii() and text.isdigit():
-            if self._all("SELECT id FROM programs WHERE id = ?", int(text[:18])):
+            if self._ids("SELECT id FROM programs WHERE id = ?", int(text[:18])):
                 return int(text)
             if len(text) < _SHORTEST_PREFIX:
                 raise StoreError(f"{self.path}: no program {text}")
@@ -127,15 +122,13 @@ class Reader:
 
     def _by_prefix(self, text: str) -> int:
         prefix = text.lower()
-        fitting = [
-            (int(str(row["id"])), str(row["hash"]))
-            for row in self._all(
-                "SELECT id, hash FROM programs"
-                " WHERE hash >= ? AND hash < ? AND rung IS NOT NULL ORDER BY hash LIMIT 3",
-                prefix,
-                prefix + "\U0010ffff",
-            )
-        ]
+        fitting: list[tuple[int, str]] = self._read(
+            lambda row: (row["id"], row["hash"]),
+            "SELECT id, hash FROM programs"
+            " WHERE hash >= ? AND hash < ? AND rung IS NOT NULL ORDER BY hash LIMIT 3",
+            prefix,
+            prefix + "\U0010ffff",
+        )
         if not fitting or not prefix:
             raise StoreError(
                 f"{self.path}: no program {text!r}; expected an id, the start of a hash,"
@@ -176,20 +169,18 @@ class Reader:
 
     def _leaders(self, count: int, split: str) -> list[int]:
         if split == "training":
-            found = self._all(
+            return self._ids(
                 "SELECT id FROM programs WHERE fitness IS NOT NULL"
                 " ORDER BY rung DESC, fitness DESC, id LIMIT ?",
                 count,
             )
-        else:
-            found = self._all(
-                "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"
-                " GROUP BY program HAVING count(fitness) = count(*)"
-                " ORDER BY avg(fitness) DESC, program LIMIT ?",
-                split,
-                count,
-            )
-        return [int(str(row["id"])) for row in found]
+        return self._ids(
+            "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"
+            " GROUP BY program HAVING count(fitness) = count(*)"
+            " ORDER BY avg(fitness) DESC, program LIMIT ?",
+            split,
+            count,
+        )
 
     def proposals(
         self,
@@ -218,69 +209,51 @@ class Reader:
         if parent is not None:
             conditions.append("parent = ?")
             values.append(parent)
-        return [
-            rows.proposal_value(row)
-            for row in self._all(
-                f"SELECT {rows.PROPOSAL} FROM attempts"  # noqa: S608
-                f" WHERE {' AND '.join(conditions)} ORDER BY attempt",
-                *values,
-            )
-        ]
+        return self._read(
+            rows.proposal_value,
+            f"SELECT {rows.PROPOSAL} FROM attempts"  # noqa: S608
+            f" WHERE {' AND '.join(conditions)} ORDER BY attempt",
+            *values,
+        )
 
     def events(self, kind: str | None = None) -> list[StoredEvent]:
         """What happened to the run, in order."""
-        return [
-            rows.event_value(row)
-            for row in self._all(
-                "SELECT id, kind, data, created FROM events"
-                " WHERE ?1 IS NULL OR kind = ?1 ORDER BY id",
-                kind,
-            )
-        ]
+        return self._read(
+            rows.event_value,
+            "SELECT id, kind, data, created FROM events WHERE ?1 IS NULL OR kind = ?1 ORDER BY id",
+            kind,
+        )
 
     def counts(self) -> Counts:
         """The run's figures from its running totals, in one consistent state."""
-        with connections.faults(self.path), self._snapshot():
-            tallies = {
-                (str(row["proposer"]), Fate(str(row["fate"]))): Tally(
-                    attempts=row["attempts"], programs=row["programs"], cost_usd=row["cost_usd"]
-                )
-                for row in self._database.query("SELECT * FROM tallies")
-            }
-            (pending,) = self._database.query(
-                "SELECT count(*) AS n FROM attempts WHERE fate IS NULL"
+        with connections.decoding(self.path), self._snapshot():
+            return rows.counts_value(
+                dict(self._read(rows.tally_row, "SELECT * FROM tallies")),
+                pending=self._ids("SELECT count(*) AS id FROM attempts WHERE fate IS NULL")[0],
+                islands=[self._island(island) for island in range(self.settings.islands)],
+                best=self._best(),
             )
-            islands = [self._island(island) for island in range(self.settings.islands)]
-            best = [
-                (row["id"], row["fitness"])
-                for row in self._database.query(
-                    "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL"
-                    " ORDER BY rung DESC, fitness DESC, id LIMIT 1"
-                )
-            ]
-        return rows.counts_value(
-            tallies, pending=pending["n"], islands=islands, best=best[0] if best else None
+
+    def _best(self) -> tuple[int, float] | None:
+        found: list[tuple[int, float]] = self._read(
+            lambda row: (row["id"], row["fitness"]),
+            "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL"
+            " ORDER BY rung DESC, fitness DESC, id LIMIT 1",
         )
+        return found[0] if found else None
 
     def _island(self, island: int) -> IslandCounts:
-        sizes = self._all(
-            "SELECT (SELECT count(*) FROM members WHERE island = ?1) AS size,"
-            " (SELECT count(*) FROM elites WHERE island = ?1) AS elites",
+        return self._read(
+            rows.island_value,
+            "WITH leader AS (SELECT p.id, p.rung, p.fitness FROM members m"
+            " JOIN programs p ON p.id = m.program WHERE m.island = ?1"
+            " ORDER BY p.rung DESC, p.fitness DESC, p.id LIMIT 1)"
+            " SELECT (SELECT count(*) FROM members WHERE island = ?1) AS size,"
+            " (SELECT count(*) FROM elites WHERE island = ?1) AS elites,"
+            " (SELECT id FROM leader) AS best, (SELECT rung FROM leader) AS best_rung,"
+            " (SELECT fitness FROM leader) AS best_fitness",
             island,
         )[0]
-        best = self._all(
-            "SELECT p.id, p.rung, p.fitness FROM members m JOIN programs p ON p.id = m.program"
-            " WHERE m.island = ? ORDER BY p.rung DESC, p.fitness DESC, p.id LIMIT 1",
-            island,
-        )
-        found = best[0] if best else {"id": None, "rung": None, "fitness": None}
-        return IslandCounts(
-            size=sizes["size"],
-            elites=sizes["elites"],
-            best=found["id"],
-            best_rung=found["rung"] or 0,
-            best_fitness=found["fitness"],
-        )
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -291,14 +264,17 @@ class Reader:
             self._database.conn.execute("COMMIT")
 
     def _programs(self, query: str, *values: object) -> list[StoredProgram]:
-        return [
-            rows.program_value(row, self.verdicts(int(str(row["id"]))))
-            for row in self._all(query, *values)
-        ]
+        return self._read(
+            lambda row: rows.program_value(row, self.verdicts(row["id"])), query, *values
+        )
 
-    def _all(self, query: str, *values: object) -> list[dict[str, Any]]:
-        with connections.faults(self.path):
-            return list(self._database.query(query, values))
+    def _ids(self, query: str, *values: object) -> list[int]:
+        found: list[int] = self._read(lambda row: row["id"], query, *values)
+        return found
+
+    def _read(self, convert: Callable[[dict[str, Any]], T], query: str, *values: object) -> list[T]:
+        with connections.decoding(self.path):
+            return [convert(row) for row in self._database.query(query, values)]
 
 
 _SHORTEST_PREFIX = 4

@@ -227,9 +227,37 @@ def proposal_value(row: Row) -> StoredProposal:
 
 def event_value(row: Row) -> StoredEvent:
     data = json_value(str(row["data"]))
-    assert isinstance(data, Mapping)
+    if not isinstance(data, Mapping):
+        raise ValueError(f"event {row['id']} holds {data!r}")
     return StoredEvent(
         id=_int(row["id"]), kind=str(row["kind"]), data=data, created=date(row["created"])
+    )
+
+
+def settings_row(row: Row) -> Settings:
+    return settings_value(str(row["value"]))
+
+
+def meta_row(row: Row) -> tuple[str, JSON]:
+    return str(row["key"]), json_value(str(row["value"]))
+
+
+def tally_row(row: Row) -> tuple[tuple[str, Fate], Tally]:
+    tally = Tally(
+        attempts=_int(row["attempts"]),
+        programs=_int(row["programs"]),
+        cost_usd=_float(row["cost_usd"]),
+    )
+    return (str(row["proposer"]), Fate(str(row["fate"]))), tally
+
+
+def island_value(row: Row) -> IslandCounts:
+    return IslandCounts(
+        size=_int(row["size"]),
+        elites=_int(row["elites"]),
+        best=_optional(_int, row["best"]),
+        best_rung=_optional(_int, row["best_rung"]) or 0,
+        best_fitness=_optional(_float, row["best_fitness"]),
     )
 
 
@@ -267,12 +295,14 @@ def date(seconds: object) -> str:
 
 
 def _int(value: object) -> int:
-    assert isinstance(value, int)
+    if not isinstance(value, int):
+        raise ValueError(f"{value!r} is not an integer")
     return value
 
 
 def _float(value: object) -> float:
-    assert isinstance(value, float | int)
+    if not isinstance(value, float | int):
+        raise ValueError(f"{value!r} is not a number")
     return float(value)
 
 

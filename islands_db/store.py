@@ -91,7 +91,7 @@ class Store:
     def _opened(cls, path: Path, lock: connections.WriterLock) -> Store:
         connection: sqlite3.Connection | None = None
         try:
-            with connections.faults(path):
+            with connections.decoding(path):
                 connection = connections.connect_writer(path)
                 connections.require_ours(connection, path)
                 connections.require_sound(connection, path)
@@ -202,7 +202,7 @@ class Store:
 
     def held(self) -> dict[int, bytes]:
         """The results that wait for their turn, by attempt."""
-        with connections.faults(self.path):
+        with connections.decoding(self.path):
             return dict(
                 self._connection.execute("SELECT attempt, payload FROM held ORDER BY attempt")
             )
@@ -370,7 +370,7 @@ class Store:
         Raises:
             ValueError: there is no such program.
         """
-        with connections.faults(self.path):
+        with connections.decoding(self.path):
             files = self._texts.files(program)
         if not files:
             raise ValueError(f"no program {program}")
