@@ -21,9 +21,11 @@ from islands_db import migrations
 from islands_db.records import StoreError
 
 CHECKED_BYTES = 64 * 2**20
-"""Files up to this size are checked page by page whenever a writer opens them (about 0.1 s)."""
+"""Files up to this size are checked page by page whenever a writer opens them (about 0.2 s)."""
 
 CHECKPOINT_ROUNDS = 6
+LOG_PAGES = 16_384
+"""A log beyond this (64 MiB) is worth holding the writer back for."""
 
 _RESTORE = "restore the file from a copy"
 
@@ -123,9 +125,9 @@ def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
 
     The log starts over only if a write finds it copied to the end, and while one round copies,
     further writes come in. So rounds follow each other, each with less to copy than the one
-    before, until one finds nothing new; should none do so, the last holds the writer back through
-    `writing`. Under 300 commits a second one round a second let the log grow without end; with
-    this it stayed at one second's writes.
+    before, until one finds nothing new; should none do so and the log be large, a last one holds
+    the writer back through `writing`. Under 300 commits a second one round a second let the log
+    grow without end; with this it stayed at one second's writes.
     """
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -135,6 +137,8 @@ def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
             if logged == copied and logged in (0, before):
                 return True
             before = logged
+        if before <= LOG_PAGES:
+            return False
         with writing:
             logged, copied = _round(connection)
         return logged == copied
