@@ -18,7 +18,6 @@ from sandbox.attacks import ATTACKS, KIT, Attack
 from sandbox.box import Sandbox
 from sandbox.records import CandidateFailure, SandboxError
 
-_KEY_NAME = "SANDBOX_CONFORMANCE_SECRET"
 _SHORT = (
     "a file by its path",
     "a key in the environment",
@@ -87,11 +86,12 @@ def world(folders: Sequence[str], modules: Sequence[str]) -> Iterator[dict[str, 
         abstract = secrets.token_hex(8)
         unix.bind(f"\0{abstract}")
         unix.listen()
-        os.environ[_KEY_NAME] = secrets.token_hex(16)
+        name = f"SECRET_{secrets.token_hex(4)}"
+        os.environ[name] = secrets.token_hex(16)
         try:
             yield {
                 "secret_file": str(secret),
-                "secret_name": _KEY_NAME,
+                "secret_name": name,
                 "folders": [folder, str(Path(__file__).parent), *folders],
                 "modules": list(modules),
                 "port": tcp.getsockname()[1],
@@ -101,7 +101,7 @@ def world(folders: Sequence[str], modules: Sequence[str]) -> Iterator[dict[str, 
                 "hostname": socket.gethostname(),
             }
         finally:
-            del os.environ[_KEY_NAME]
+            del os.environ[name]
 
 
 def outcome(sandbox: Sandbox, attack: Attack, around: dict[str, object]) -> Outcome:

@@ -21,7 +21,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from typing import NoReturn
 
 from sandbox.inside import candidate, kernel, landlock, root, seccomp
@@ -63,23 +63,32 @@ class _Child:
 class _AllowedPackages:
     """Imports allow-listed packages where the folder they lie in may not be listed (tier B)."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths = paths
+    def __init__(self, roots: Sequence[str], packages: Sequence[str]) -> None:
+        self.roots = roots
+        self.packages = frozenset(packages)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: object = None
     ) -> ModuleSpec | None:
-        if path is not None:
-            return None
-        for where in self.paths:
-            base = os.path.basename(where)
-            if base == name and os.path.isfile(f"{where}/__init__.py"):
+        last = name.rpartition(".")[2]
+        for folder in self.roots if path is None else path:
+            where = f"{folder}/{last}"
+            if self._allowed(f"{where}/__init__.py"):
                 return importlib.util.spec_from_file_location(
                     name, f"{where}/__init__.py", submodule_search_locations=[where]
                 )
-            if base == f"{name}.py" or (base.startswith(f"{name}.") and base.endswith(".so")):
-                return importlib.util.spec_from_file_location(name, where)
+            for suffix in (".py", *EXTENSION_SUFFIXES):
+                if self._allowed(where + suffix):
+                    return importlib.util.spec_from_file_location(name, where + suffix)
         return None
+
+    def _allowed(self, path: str) -> bool:
+        above = path
+        while len(above) > 1:
+            if above in self.packages:
+                return os.path.isfile(path)
+            above = os.path.dirname(above)
+        return False
 
 
 class _Server:
@@ -287,7 +296,7 @@ def _enter(config: Mapping[str, object]) -> None:
         )
         sys.path += roots
     else:
-        sys.meta_path.append(_AllowedPackages(packages))
+        sys.meta_path.append(_AllowedPackages(roots, packages))
 
 
 def main(descriptor: int, parent: int) -> NoReturn:

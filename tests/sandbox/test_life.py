@@ -1,0 +1,269 @@
+"""Processes begin and end as they should: nothing outlives its owner, nothing is lost."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import CandidateFailure, FailureKind, Limits, Sandbox, SandboxError, Tier
+
+HANG = {"program.py": "def f():\n    while True: pass\n"}
+QUICK = {"program.py": "def f(x=1):\n    return x\n"}
+
+
+@pytest.fixture(params=[Tier.A, Tier.B])
+def own(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A sandbox that the test may break."""
+    try:
+        made = Sandbox(tier=request.param)
+    except SandboxError as error:
+        pytest.skip(f"no tier {request.param} here: {error}")
+    with made:
+        yield made
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def tree(pid: int) -> list[int]:
+    below = [pid]
+    for child in children(pid):
+        below += tree(child)
+    return below
+
+
+def launchers() -> list[int]:
+    return [pid for pid in children(os.getpid()) if b"sandbox" in command(pid)]
+
+
+def command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def all_gone(pids: list[int], seconds: float = 5.0) -> bool:
+    """Waits until none of these processes lives."""
+    end = time.monotonic() + seconds
+    for pid in pids:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            left = max(0.0, end - time.monotonic())
+            if not select.select([descriptor], [], [], left)[0] and alive(pid):
+                return False
+        finally:
+            os.close(descriptor)
+    return True
+
+
+_WORKER = """
+import sys
+from sandbox import Limits, Sandbox, Tier
+sandbox = Sandbox(tier=Tier(sys.argv[1]))
+candidate = sandbox.open(
+    {"program.py": "def f():\\n  while True: pass\\ndef g(): pass"}, entry="program.py",
+    limits=Limits(wall_s=60),
+)
+candidate.call("g")
+print("ready", flush=True)
+if sys.argv[2] == "busy":
+    candidate.call("f")
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("tier", [Tier.A, Tier.B, Tier.NONE])
+@pytest.mark.parametrize("state", ["busy", "idle"])
+def test_kill_9_of_the_worker_ends_everything_at_once(tier: Tier, state: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _WORKER, tier, state], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"ready\n"
+        pids = tree(worker.pid)[1:]
+        assert len(pids) >= 3
+        worker.kill()
+        worker.wait()
+        assert all_gone(pids, 1.0)
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["launcher", "server"])
+def test_a_killed_launcher_or_server_takes_all_candidates_along(
+    own: Sandbox, position: int
+) -> None:
+    with own.open(QUICK, entry="program.py") as candidate:
+        candidate.call("f")
+        pids = tree(launchers()[-1])
+        os.kill(pids[position], signal.SIGKILL)
+        assert all_gone(pids[1:], 2.0)
+
+
+def test_closing_leaves_no_process_and_no_descriptor() -> None:
+    gc.collect()
+    before = os.listdir("/proc/self/fd"), children(os.getpid())
+    with Sandbox() as sandbox:
+        for _ in range(3):
+            with sandbox.open(QUICK, entry="program.py") as candidate:
+                candidate.call("f")
+            candidate = sandbox.open(HANG, entry="program.py", limits=Limits(wall_s=0.1))
+            with candidate, pytest.raises(CandidateFailure):
+                candidate.call("f")
+        pids = tree(launchers()[-1])
+    assert not any(alive(pid) for pid in pids)
+    assert (os.listdir("/proc/self/fd"), children(os.getpid())) == before
+
+
+def test_many_evaluations_leave_nothing_in_the_server(own: Sandbox) -> None:
+    server = tree(launchers()[-1])[1]
+
+    def held() -> tuple[int, int]:
+        return len(os.listdir(f"/proc/{server}/fd")), len(children(server))
+
+    def evaluate() -> None:
+        with own.open(QUICK, entry="program.py") as candidate:
+            candidate.call("f")
+
+    for _ in range(5):
+        evaluate()
+    before = held()
+    for _ in range(60):
+        evaluate()
+    assert held() == before
+
+
+def test_a_dead_server_is_replaced_without_losing_the_evaluation(own: Sandbox) -> None:
+    os.kill(tree(launchers()[-1])[1], signal.SIGKILL)
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert candidate.call("f", 5) == 5
+
+
+def test_a_server_that_dies_during_the_first_call_is_replaced(own: Sandbox) -> None:
+    source = {"program.py": "import time\ndef f():\n    time.sleep(0.3)\n    return 7\n"}
+    server = tree(launchers()[-1])[1]
+    killer = threading.Timer(0.1, os.kill, (server, signal.SIGKILL))
+    killer.start()
+    with own.open(source, entry="program.py") as candidate:
+        assert candidate.call("f") == 7
+    killer.join()
+    assert not alive(server)
+
+
+def test_a_wedged_server_is_replaced(own: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.fork_server._ANSWER_S", 0.5)
+    with own.open(QUICK, entry="program.py") as candidate:
+        candidate.call("f")
+    own._restart()  # one that waits as short as that
+    server = tree(launchers()[-1])[1]
+    os.kill(server, signal.SIGSTOP)
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert candidate.call("f", 5) == 5
+    assert not alive(server)
+
+
+def test_a_server_lost_between_two_calls_is_the_sandboxs_fault(own: Sandbox) -> None:
+    with own.open(QUICK, entry="program.py") as candidate:
+        candidate.call("f")
+        pids = tree(launchers()[-1])[1:]
+        os.kill(pids[0], signal.SIGKILL)
+        assert all_gone(pids)
+        with pytest.raises(SandboxError, match="lost between two calls"):
+            candidate.call("f")
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert candidate.call("f", 5) == 5
+
+
+def test_an_interrupted_wait_does_not_mix_up_answers(own: Sandbox) -> None:
+    class Alarm(BaseException):
+        pass
+
+    def ring(number: int, frame: object) -> None:
+        raise Alarm
+
+    old = signal.signal(signal.SIGALRM, ring)
+    try:
+        for delay in (0.001, 0.002, 0.003, 0.005, 0.008, 0.02):
+            candidate = own.open(HANG, entry="program.py")
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            with pytest.raises(Alarm):
+                candidate.call("f")
+            candidate.close()
+            with own.open(QUICK, entry="program.py") as honest:
+                assert honest.call("f", 5) == 5
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_several_candidates_of_one_sandbox_live_side_by_side(own: Sandbox) -> None:
+    opened = [own.open(QUICK, entry="program.py") for _ in range(4)]
+    assert [candidate.call("f", k) for k, candidate in enumerate(opened)] == [0, 1, 2, 3]
+    for candidate in opened[::-1]:
+        candidate.close()
+
+
+def test_time_between_two_calls_counts(own: Sandbox) -> None:
+    with own.open(QUICK, entry="program.py", limits=Limits(wall_s=0.2)) as candidate:
+        candidate.call("f")
+        time.sleep(0.3)
+        with pytest.raises(CandidateFailure) as caught:
+            candidate.call("f")
+        assert caught.value.kind is FailureKind.TIMEOUT
+
+
+def test_thousands_of_calls_to_one_candidate(own: Sandbox) -> None:
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert sum(candidate.call("f", k) for k in range(2000)) == 1999000  # type: ignore[misc]
+
+
+def test_the_wall_limit_is_met_closely(own: Sandbox) -> None:
+    over = []
+    for _ in range(5):
+        with own.open(HANG, entry="program.py", limits=Limits(wall_s=0.1)) as candidate:
+            start = time.perf_counter()
+            with pytest.raises(CandidateFailure):
+                candidate.call("f")
+            over.append(time.perf_counter() - start - 0.1)
+    assert sorted(over)[2] < 0.05
+
+
+def test_a_preload_that_fails_is_named() -> None:
+    with pytest.raises(SandboxError, match="preload 'nowhere': ModuleNotFoundError"):
+        Sandbox(preload=["nowhere"])
+
+
+def test_a_preload_that_is_not_allowed_is_named() -> None:
+    with pytest.raises(SandboxError, match="preload 'hypothesis'"):
+        Sandbox(preload=["hypothesis"])
+
+
+def test_a_closed_sandbox_says_so() -> None:
+    sandbox = Sandbox()
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(SandboxError, match="closed"):
+        sandbox.open(QUICK, entry="program.py").call("f")
