@@ -1,4 +1,4 @@
-"""How the database is opened: pragmas, the writer's lock, and faults as one line.
+"""How the database is opened, kept to one writer, checked, and its log folded in.
 
 Guards against: a file that is missing, of another program, cut short or damaged, from a newer
 version, or in use by another writer. Not against: damage in a page that opening does not read when
@@ -10,14 +10,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import msgspec
-
 from islands_db import migrations
+from islands_db.faults import RESTORE, one_line
 from islands_db.records import StoreError
 
 CHECKED_BYTES = 64 * 2**20
@@ -26,52 +24,6 @@ CHECKED_BYTES = 64 * 2**20
 CHECKPOINT_ROUNDS = 6
 LOG_PAGES = 16_384
 """A log beyond this (64 MiB) is worth holding the writer back for."""
-
-_RESTORE = "restore the file from a copy"
-
-
-@contextmanager
-def faults(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into a `StoreError` that names the file."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise StoreError(f"{path}: refused as inconsistent: {_line(error)}") from error
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {_line(error)}; {_advice(error)}") from error
-
-
-@contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """`faults` for reading only: what cannot be decoded is damage too."""
-    with faults(path):
-        try:
-            yield
-        except (ValueError, LookupError, OverflowError, zlib.error, msgspec.MsgspecError) as error:
-            raise StoreError(
-                f"{path}: a stored value is damaged: {_line(error)}; {_RESTORE}"
-            ) from error
-
-
-def _line(message: object) -> str:
-    """The message as one line of bounded length."""
-    text = " ".join(str(message).split())
-    return text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
-
-
-def _advice(error: sqlite3.Error) -> str:
-    text = str(error)
-    if "not a database" in text:
-        return "expected the database of a run"
-    if "malformed" in text or "corrupt" in text:
-        return _RESTORE
-    if "full" in text:
-        return "free some disk space and resume: what was committed is safe"
-    if "readonly" in text or "unable to open" in text:
-        return "check the permissions of the file and its folder"
-    if "locked" in text:
-        return "another program is writing to it; close that and try again"
-    return "what was committed is safe; resume to go on"
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -161,7 +113,7 @@ def require(path: Path) -> None:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     if len(head) < 100 and head.startswith(b"SQLite format 3"[: len(head)]):
-        raise StoreError(f"{path}: cut short; {_RESTORE}")
+        raise StoreError(f"{path}: cut short; {RESTORE}")
     if not head.startswith(b"SQLite format 3\0"):
         raise StoreError(f"{path}: not a database; expected the database of a run")
 
@@ -178,13 +130,13 @@ def require_sound(connection: sqlite3.Connection, path: Path) -> None:
     """Refuses a damaged file, as far as a check in reasonable time can tell."""
     if path.stat().st_size <= CHECKED_BYTES:
         for fault in damage(connection)[:1]:
-            raise StoreError(f"{path}: damaged ({fault}); {_RESTORE}")
+            raise StoreError(f"{path}: damaged ({fault}); {RESTORE}")
 
 
 def damage(connection: sqlite3.Connection) -> list[str]:
     """What a full check of the file finds wrong, one line each; it reads every page."""
     rows = connection.execute("PRAGMA quick_check(20)").fetchall()
-    found = [_line(row[0]) for row in rows if row[0] != "ok"]
+    found = [one_line(row[0]) for row in rows if row[0] != "ok"]
     for table, _, target, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
         found.append(f"a row of {table} refers to a missing row of {target}")
     return found

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from islands_db import connections
+from islands_db.faults import faults
 
 MEASURED: Mapping[str, tuple[str, ...]] = {
     "attempts": ("propose_s", "created", "settled"),
@@ -41,7 +42,7 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     connections.require(path)
     total = sha256()
-    with connections.faults(path):
+    with faults(path):
         connection = connections.connect_reader(path)
         try:
             connections.require_ours(connection, path)

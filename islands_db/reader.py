@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from islands_db import connections, rows
+from islands_db.faults import decoding
 from islands_db.records import (
     JSON,
     Counts,
@@ -40,7 +41,7 @@ class Reader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         connections.require(self.path)
-        with connections.decoding(self.path):
+        with decoding(self.path):
             connection = connections.connect_reader(self.path)
             try:
                 connections.require_ours(connection, self.path)
@@ -85,7 +86,7 @@ class Reader:
         Raises:
             StoreError: there is no such program.
         """
-        with connections.decoding(self.path):
+        with decoding(self.path):
             files = self._texts.files(program)
         if not files:
             raise StoreError(f"{self.path}: no program {program}")
@@ -226,7 +227,7 @@ class Reader:
 
     def counts(self) -> Counts:
         """The run's figures from its running totals, in one consistent state."""
-        with connections.decoding(self.path), self._snapshot():
+        with decoding(self.path), self._snapshot():
             return rows.counts_value(
                 dict(self._read(rows.tally_row, "SELECT * FROM tallies")),
                 pending=self._ids("SELECT count(*) AS id FROM attempts WHERE fate IS NULL")[0],
@@ -273,7 +274,7 @@ class Reader:
         return found
 
     def _read(self, convert: Callable[[dict[str, Any]], T], query: str, *values: object) -> list[T]:
-        with connections.decoding(self.path):
+        with decoding(self.path):
             return [convert(row) for row in self._database.query(query, values)]
 
 

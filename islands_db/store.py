@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from islands_db import connections, islands, migrations, rows, state, writing
+from islands_db.faults import decoding, faults
 from islands_db.grid import cell
 from islands_db.pool import NO_CELL, Entrant
 from islands_db.records import (
@@ -66,7 +67,7 @@ class Store:
         try:
             if path.exists():
                 raise StoreError(f"{path}: exists already; choose another name or remove it")
-            with connections.faults(path), connections.draft(path) as connection:
+            with faults(path), connections.draft(path) as connection:
                 migrations.migrate(connection, name=str(path))
                 writing.put_settings(connection, settings)
                 for key, value in meta.items():
@@ -91,7 +92,7 @@ class Store:
     def _opened(cls, path: Path, lock: connections.WriterLock) -> Store:
         connection: sqlite3.Connection | None = None
         try:
-            with connections.decoding(path):
+            with decoding(path):
                 connection = connections.connect_writer(path)
                 connections.require_ours(connection, path)
                 connections.require_sound(connection, path)
@@ -107,7 +108,7 @@ class Store:
         """Ends writing; folds the log into the database file unless readers are still there."""
         if self._transactions.open:
             raise ValueError("close() inside atomic()")
-        with connections.faults(self.path):
+        with faults(self.path):
             self._connection.close()
         self._lock.release()
 
@@ -148,7 +149,7 @@ class Store:
         inside `atomic`. True when the whole log was copied, so that it starts over; False where a
         reader is in the middle of it or writes came too fast, which the next call makes good.
         """
-        with connections.faults(self.path):
+        with faults(self.path):
             return connections.checkpoint(self.path, self._transactions.writing)
 
     # Attempts
@@ -174,7 +175,7 @@ class Store:
             raise ValueError(f"attempt {sample.attempt}: no island {sample.island}")
         for program in (sample.parent, *sample.inspirations):
             self._require_program(program)
-        with connections.faults(self.path):
+        with faults(self.path):
             begun = self._connection.execute(
                 "SELECT 1 FROM attempts WHERE attempt = ?", (sample.attempt,)
             ).fetchone()
@@ -203,7 +204,7 @@ class Store:
 
     def held(self) -> dict[int, bytes]:
         """The results that wait for their turn, by attempt."""
-        with connections.decoding(self.path):
+        with decoding(self.path):
             return dict(
                 self._connection.execute("SELECT attempt, payload FROM held ORDER BY attempt")
             )
@@ -318,7 +319,7 @@ class Store:
         added = tuple(verdicts)
         _check_verdicts(added)
         self._require_program(program)
-        with connections.faults(self.path):
+        with faults(self.path):
             there = {
                 (stage, split, int(seed))
                 for stage, split, seed in self._connection.execute(
@@ -351,7 +352,7 @@ class Store:
         same = self._known_by_hash(hash)
         if same is not None:
             return same
-        with connections.faults(self.path):
+        with faults(self.path):
             (first,) = self._connection.execute(
                 "SELECT min(id) FROM programs WHERE syntax_hash = ? AND rung IS NOT NULL",
                 (syntax_hash,),
@@ -359,7 +360,7 @@ class Store:
         return None if first is None else int(first)
 
     def _known_by_hash(self, hash: str) -> int | None:
-        with connections.faults(self.path):
+        with faults(self.path):
             row = self._connection.execute(
                 "SELECT id FROM programs WHERE hash = ? AND rung IS NOT NULL", (hash,)
             ).fetchone()
@@ -371,7 +372,7 @@ class Store:
         Raises:
             ValueError: there is no such program.
         """
-        with connections.decoding(self.path):
+        with decoding(self.path):
             files = self._texts.files(program)
         if not files:
             raise ValueError(f"no program {program}")

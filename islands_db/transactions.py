@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from islands_db import connections
+from islands_db.faults import faults
 from islands_db.records import StoreError
 
 
@@ -61,7 +61,7 @@ class Transactions:
 
     @contextmanager
     def _outermost(self, *, durable: bool) -> Iterator[None]:
-        with self.writing, connections.faults(self._path):
+        with self.writing, faults(self._path):
             # The commit's fsync also secures every commit before it: they share one log.
             if durable:
                 self._connection.execute("PRAGMA synchronous = FULL")

@@ -1,0 +1,59 @@
+"""What SQLite and the decoders complain of, as a `StoreError` of one line that names the file."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from islands_db.records import StoreError
+
+RESTORE = "restore the file from a copy"
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into a `StoreError` that names the file."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise StoreError(f"{path}: refused as inconsistent: {one_line(error)}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {one_line(error)}; {_advice(error)}") from error
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """`faults` for reading only: what cannot be decoded is damage too."""
+    with faults(path):
+        try:
+            yield
+        except (ValueError, LookupError, OverflowError, zlib.error, msgspec.MsgspecError) as error:
+            raise StoreError(
+                f"{path}: a stored value is damaged: {one_line(error)}; {RESTORE}"
+            ) from error
+
+
+def one_line(message: object) -> str:
+    """The message as one line of bounded length."""
+    text = " ".join(str(message).split())
+    return text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
+
+
+def _advice(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "not a database" in text:
+        return "expected the database of a run"
+    if "malformed" in text or "corrupt" in text:
+        return RESTORE
+    if "full" in text:
+        return "free some disk space and resume: what was committed is safe"
+    if "readonly" in text or "unable to open" in text:
+        return "check the permissions of the file and its folder"
+    if "locked" in text:
+        return "another program is writing to it; close that and try again"
+    return "what was committed is safe; resume to go on"
