@@ -4,7 +4,7 @@ Only the text of the changed nodes is written anew: comments and layout elsewher
 diffs read like a person's. Everything here is a pure function of its arguments.
 """
 
+from evolve.tree.places import TreeError
 from evolve.tree.propose import MAX_LENGTH, OPERATORS, WEIGHTS, Mutation, propose
-from evolve.tree.source import TreeError
 
 __all__ = ["MAX_LENGTH", "OPERATORS", "WEIGHTS", "Mutation", "TreeError", "propose"]

@@ -188,7 +188,8 @@ def silly(node: ast.AST, old: ast.expr, new: ast.expr) -> bool:
 
     match node:
         case ast.BinOp(left=left, op=op, right=right):
-            return binary(now(left), op, now(right)) is None
+            made = binary(now(left), op, now(right))
+            return made is None or value_of(made) is not None
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             return compare(now(left), op, now(right)) is None
         case ast.IfExp(test=test, body=body, orelse=orelse):

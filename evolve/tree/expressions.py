@@ -6,7 +6,7 @@ import ast
 
 from evolve.tree import build
 from evolve.tree.kinds import KNOWN, Kind, dotted
-from evolve.tree.source import Site
+from evolve.tree.places import Site
 from evolve.tree.text import Splice
 from evolve.tree.work import Work
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from evolve.tree import build
 from evolve.tree.kinds import Kind, Primitive, primitive
-from evolve.tree.source import Scope
+from evolve.tree.places import Scope
 
 _ALWAYS = ("abs", "min", "max")
 _TRIES = 8

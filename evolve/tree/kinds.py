@@ -174,3 +174,35 @@ def _returned(
     if name in ("sorted", "list", "tuple") and kinds == [Kind.NUMBERS]:
         return Kind.NUMBERS
     return Kind.OTHER
+
+
+def returned_kind(function: ast.FunctionDef) -> Kind:
+    """What a function returns, by its annotation or else by what stands behind `return`."""
+    if function.returns is not None:
+        return annotated(function.returns)
+    parameters = {argument.arg: annotated(argument.annotation) for argument in function.args.args}
+    kinds = {
+        kind_of(node.value, parameters, {})
+        for node in ast.walk(function)
+        if isinstance(node, ast.Return) and node.value is not None
+    }
+    return kinds.pop() if len(kinds) == 1 else Kind.OTHER
+
+
+def used_as_number(function: ast.FunctionDef, name: str) -> bool:
+    """Whether a parameter without a known type stands in arithmetic or is compared in size."""
+    argument = next((a for a in function.args.args if a.arg == name), None)
+    if argument is None or argument.annotation is not None:
+        return False
+    for node in ast.walk(function):
+        sides: tuple[ast.expr, ...]
+        match node:
+            case ast.BinOp(left=left, op=ast.Sub() | ast.Mult() | ast.Div(), right=right):
+                sides = (left, right)
+            case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()]):
+                sides = (left, *node.comparators)
+            case _:
+                continue
+        if any(isinstance(side, ast.Name) and side.id == name for side in sides):
+            return True
+    return False

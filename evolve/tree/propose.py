@@ -12,7 +12,8 @@ from evolve import program as programs
 from evolve.program import Program, syntax_hash
 from evolve.tree import expressions, statements, transplant
 from evolve.tree.grow import Grower
-from evolve.tree.source import Source, TreeError, source
+from evolve.tree.places import Source, TreeError
+from evolve.tree.source import source
 from evolve.tree.text import Splice, spliced
 from evolve.tree.work import Operator, Work
 

@@ -1,4 +1,4 @@
-"""A program as mutation sees it: the places inside its EVOLVE-BLOCKs, and what is known there."""
+"""Reads a program: finds the places in its EVOLVE-BLOCKs and follows what has a value there."""
 
 from __future__ import annotations
 
@@ -6,98 +6,22 @@ import ast
 import builtins
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from evolve import syntax
 from evolve.program import Block, Program, blocks
-from evolve.tree.kinds import Kind, Primitive, annotated, dotted, kind_of
+from evolve.tree.kinds import (
+    Kind,
+    Primitive,
+    annotated,
+    dotted,
+    returned_kind,
+    used_as_number,
+)
+from evolve.tree.places import Scope, Site, Slot, Source, TreeError
 from evolve.tree.text import Lines
 
 _NAME = re.compile(r"[^\W\d]\w*")
-
-
-class TreeError(ValueError):
-    """A program that tree mutation can do nothing with; one line says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What may be used at one place.
-
-    Attributes:
-        names: Kinds of the names that have a value there.
-        assignable: Those among them that a statement there may set.
-        functions: Kinds that functions of the program return.
-        helpers: Functions of the program, defined before, from numbers to a number.
-        modules: Names bound by imports.
-        definitions: Expressions of locals that are assigned only once.
-    """
-
-    names: Mapping[str, Kind]
-    assignable: frozenset[str]
-    functions: Mapping[str, Kind]
-    helpers: tuple[Primitive, ...]
-    modules: frozenset[str]
-    definitions: Mapping[str, ast.expr]
-
-    def of_kind(self, kind: Kind) -> list[str]:
-        return [name for name, its in self.names.items() if its is kind]
-
-    def assignable_numbers(self) -> list[str]:
-        return [name for name in self.of_kind(Kind.NUMBER) if name in self.assignable]
-
-    def kind_of(self, node: ast.expr) -> Kind:
-        return kind_of(node, self.names, self.functions)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """An expression that may be replaced by another one of its kind."""
-
-    file: str
-    node: ast.expr
-    parent: ast.AST
-    field: str
-    kind: Kind
-    scope: Scope
-    held: bool
-    """Not any number will do: an index, a bound of a range, an exponent or what it stands on."""
-    depth: int
-    """Expressions around it within its statement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A statement of a block, and what is known just before it."""
-
-    file: str
-    statement: ast.stmt
-    body: list[ast.stmt]
-    index: int
-    scope: Scope
-    returns: Kind
-    """What the function around it returns; OTHER outside of functions."""
-    function: str
-    """The function around it, or ""."""
-    outermost: bool
-    """It is not inside another statement of that function."""
-
-
-@dataclass(slots=True)
-class Source:
-    """All places of one program."""
-
-    program: Program
-    lines: dict[str, Lines] = field(default_factory=dict)
-    sites: list[Site] = field(default_factory=list)
-    slots: list[Slot] = field(default_factory=list)
-    constants: list[float] = field(default_factory=list)
-    """The values of all number literals."""
-    names: frozenset[str] = frozenset()
-    """Every word of the text that could be a name."""
-    doubtful: set[str] = field(default_factory=set)
-    """Names that are read where they may have no value, as far as can be seen."""
 
 
 @lru_cache(maxsize=1024)
@@ -150,7 +74,7 @@ class _Reader:
     def module(self, tree: ast.Module) -> None:
         for statement in tree.body:
             if isinstance(statement, ast.FunctionDef):
-                self.functions[statement.name] = _returned_kind(statement)
+                self.functions[statement.name] = returned_kind(statement)
         self.body(tree.body, {})
 
     def inside(self, node: ast.expr | ast.stmt) -> bool:
@@ -281,12 +205,12 @@ class _Reader:
         self.definitions, self.name = {}, function.name
         # setting a name from around the function would make another, local one
         self.outer = frozenset(names)
-        self.returns = _returned_kind(function)
+        self.returns = returned_kind(function)
         parameters = dict.fromkeys(syntax.parameters(function.args), Kind.OTHER)
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         parameters |= {argument.arg: annotated(argument.annotation) for argument in arguments}
         for name, kind in parameters.items():
-            if kind is Kind.OTHER and _used_as_number(function, name):
+            if kind is Kind.OTHER and used_as_number(function, name):
                 parameters[name] = Kind.NUMBER
         self.outer -= parameters.keys()
         self.body(function.body, {**names, **parameters}, outermost=True)
@@ -405,34 +329,3 @@ def _met(a: dict[str, Kind] | None, b: dict[str, Kind] | None) -> dict[str, Kind
     if a is None or b is None:
         return b if a is None else a
     return {name: kind if b[name] is kind else Kind.OTHER for name, kind in a.items() if name in b}
-
-
-def _returned_kind(function: ast.FunctionDef) -> Kind:
-    if function.returns is not None:
-        return annotated(function.returns)
-    parameters = {argument.arg: annotated(argument.annotation) for argument in function.args.args}
-    kinds = {
-        kind_of(node.value, parameters, {})
-        for node in ast.walk(function)
-        if isinstance(node, ast.Return) and node.value is not None
-    }
-    return kinds.pop() if len(kinds) == 1 else Kind.OTHER
-
-
-def _used_as_number(function: ast.FunctionDef, name: str) -> bool:
-    """Whether a parameter without a known type stands in arithmetic or is compared in size."""
-    argument = next((a for a in function.args.args if a.arg == name), None)
-    if argument is None or argument.annotation is not None:
-        return False
-    for node in ast.walk(function):
-        sides: tuple[ast.expr, ...]
-        match node:
-            case ast.BinOp(left=left, op=ast.Sub() | ast.Mult() | ast.Div(), right=right):
-                sides = (left, right)
-            case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()]):
-                sides = (left, *node.comparators)
-            case _:
-                continue
-        if any(isinstance(side, ast.Name) and side.id == name for side in sides):
-            return True
-    return False

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from evolve.tree import build
 from evolve.tree.kinds import Kind
-from evolve.tree.source import Scope, Slot
+from evolve.tree.places import Scope, Slot
 from evolve.tree.text import Lines, Splice, statement_text
 from evolve.tree.work import Work
 
@@ -34,7 +34,8 @@ def guard(work: Work) -> list[Splice] | None:
         if slot.returns is Kind.NUMBER:
             value = grow.arithmetic(value, slot.scope, rng.choice((1, 1, 2)))
     value = value or grow.of_kind(slot.returns, slot.scope, rng.choice((0, 0, 1, 2)))
-    if value is None:
+    after = slot.statement.value if isinstance(slot.statement, ast.Return) else None
+    if value is None or (after is not None and build.same(value, after)):
         return None
     test = grow.boolean(slot.scope, 2)
     return line_before(work, slot, ast.If(test=test, body=[ast.Return(value=value)], orelse=[]))
@@ -110,6 +111,8 @@ def _update(work: Work, name: str, scope: Scope) -> ast.stmt | None:
     target = ast.Name(id=name, ctx=ast.Store())
     choice = rng.random()
     value = grow.number(scope, rng.choice((0, 1, 1, 2)))
+    if isinstance(value, ast.Name) and value.id == name:
+        return None
     if choice < 0.6:
         if build.value_of(value) == 0:
             return None
@@ -118,8 +121,6 @@ def _update(work: Work, name: str, scope: Scope) -> ast.stmt | None:
         if build.value_of(value) in (0, 1):
             return None
         return ast.AugAssign(target=target, op=ast.Mult(), value=value)
-    if isinstance(value, ast.Name) and value.id == name:
-        return None
     return ast.Assign(targets=[target], value=value, lineno=0)
 
 

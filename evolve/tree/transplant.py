@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from evolve.tree import build
 from evolve.tree.kinds import Kind
-from evolve.tree.source import Scope, Site, Slot, Source
+from evolve.tree.places import Scope, Site, Slot, Source
 from evolve.tree.statements import line_before, takes_a_line_before
 from evolve.tree.text import Splice, statement_text
 from evolve.tree.work import Work
@@ -82,7 +82,7 @@ def recombine(work: Work) -> list[Splice] | None:
         return None
     mine, other = heads[name := rng.choice(shared)], tails[name]
     keep = rng.randint(0, len(mine) - 1)
-    take = rng.randint(0, len(other) - 1)
+    take = rng.randint(0 if keep else min(1, len(other) - 1), len(other) - 1)
     first = mine[keep]
     if not takes_a_line_before(work, first):
         return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from evolve.tree import build
 from evolve.tree.grow import Grower
 from evolve.tree.kinds import Kind
-from evolve.tree.source import Site, Slot, Source
+from evolve.tree.places import Site, Slot, Source
 from evolve.tree.text import Lines, Splice, replacement
 
 

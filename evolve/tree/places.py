@@ -1,0 +1,94 @@
+"""What mutation knows of a program: places in its EVOLVE-BLOCKs and what may be used there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evolve.program import Program
+from evolve.tree.kinds import Kind, Primitive, kind_of
+from evolve.tree.text import Lines
+
+
+class TreeError(ValueError):
+    """A program that tree mutation can do nothing with; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What may be used at one place.
+
+    Attributes:
+        names: Kinds of the names that have a value there.
+        assignable: Those among them that a statement there may set.
+        functions: Kinds that functions of the program return.
+        helpers: Functions of the program, defined before, from numbers to a number.
+        modules: Names bound by imports.
+        definitions: Expressions of locals that are assigned only once.
+    """
+
+    names: Mapping[str, Kind]
+    assignable: frozenset[str]
+    functions: Mapping[str, Kind]
+    helpers: tuple[Primitive, ...]
+    modules: frozenset[str]
+    definitions: Mapping[str, ast.expr]
+
+    def of_kind(self, kind: Kind) -> list[str]:
+        return [name for name, its in self.names.items() if its is kind]
+
+    def assignable_numbers(self) -> list[str]:
+        return [name for name in self.of_kind(Kind.NUMBER) if name in self.assignable]
+
+    def kind_of(self, node: ast.expr) -> Kind:
+        return kind_of(node, self.names, self.functions)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An expression that may be replaced by another one of its kind."""
+
+    file: str
+    node: ast.expr
+    parent: ast.AST
+    field: str
+    kind: Kind
+    scope: Scope
+    held: bool
+    """Not any number will do: an index, a bound of a range, an exponent or what it stands on."""
+    depth: int
+    """Expressions around it within its statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A statement of a block, and what is known just before it."""
+
+    file: str
+    statement: ast.stmt
+    body: list[ast.stmt]
+    index: int
+    scope: Scope
+    returns: Kind
+    """What the function around it returns; OTHER outside of functions."""
+    function: str
+    """The function around it, or ""."""
+    outermost: bool
+    """It is not inside another statement of that function."""
+
+
+@dataclass(slots=True)
+class Source:
+    """All places of one program."""
+
+    program: Program
+    lines: dict[str, Lines] = field(default_factory=dict)
+    sites: list[Site] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    constants: list[float] = field(default_factory=list)
+    """The values of all number literals."""
+    names: frozenset[str] = frozenset()
+    """Every word of the text that could be a name."""
+    doubtful: set[str] = field(default_factory=set)
+    """Names that are read where they may have no value, as far as can be seen."""
