@@ -11,6 +11,7 @@ driver, so what a driver returns is as untrusted as everything else.
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
 import secrets
 import select
@@ -43,6 +44,10 @@ _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 
 
+Start = tuple[dict[str, str], str, str | None, int, int | None, int]
+"""Files, entry, driver, memory and CPU limits, bytes of an answer."""
+
+
 class _ServerGone(Exception):
     """The candidate went because its server went."""
 
@@ -57,7 +62,7 @@ class Candidate:
     def __init__(
         self,
         *,
-        start: tuple[object, ...],
+        start: Start,
         limits: Limits,
         server: Callable[[], ForkServer],
         replace: Callable[[], ForkServer],
@@ -137,7 +142,7 @@ class Candidate:
     def _attempt(self, request: bytes) -> object:
         if self._process is None:
             self._take_process()
-            start = encode(self._start, _REQUEST_LIMITS)
+            start = marshal.dumps(self._start)
             opening = _HEAD.pack(0, len(start)) + start
             self._started = time.monotonic()
             self._deadline = self._started + self._limits.wall_s

@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import json
 import os
+import random
 import resource
 import select
 import signal
@@ -173,7 +174,7 @@ class _Server:
         if self.tier == "A":
             kernel.unshare(kernel.CLONE_NEWPID)
         try:
-            pid = os.fork()
+            pid = kernel.fork()
             if pid == 0:
                 self._become_candidate(theirs.detach(), printed, tmp_bytes)
         finally:
@@ -264,8 +265,9 @@ def _preload(modules: Sequence[str]) -> None:
             importlib.import_module(name)
         except BaseException as error:
             raise ImportError(f"preload {name!r}: {type(error).__name__}: {error}") from error
+    # unseeded numbers are the same in every evaluation
+    random.seed(0)
     if "numpy" in sys.modules:
-        # unseeded numbers are the same in every evaluation
         importlib.import_module("numpy.random").seed(0)
     numba = sys.modules.get("numba")
     if numba is not None:
