@@ -7,8 +7,10 @@ from types import TracebackType
 
 from sandbox.candidate import Candidate, check_files
 from sandbox.fork_server import ForkServer, refuse_other_machines
-from sandbox.records import Limits, SandboxError, Tier
+from sandbox.records import CandidateFailure, Limits, SandboxError, Tier
 from sandbox.view import plan
+
+_TRIAL = {"trial.py": "def answer():\n    return 42\n"}
 
 
 class Sandbox:
@@ -35,18 +37,26 @@ class Sandbox:
         self._preload = tuple(preload)
         self._server: ForkServer | None = None
         if tier is not None:
-            self.tier = tier
-            self._server = self._start()
+            self._enter(tier)
             return
-        self.tier = Tier.A
         try:
-            self._server = self._start()
+            self._enter(Tier.A)
         except SandboxError as first:
-            self.tier = Tier.B
             try:
-                self._server = self._start()
+                self._enter(Tier.B)
             except SandboxError as second:
                 raise SandboxError(f"{second} (tier A: {first}); see `evolve doctor`") from None
+
+    def _enter(self, tier: Tier) -> None:
+        """Starts the server and sees one candidate through: some layers can only fail there."""
+        self.tier = tier
+        self._server = self._start()
+        try:
+            with self.open(_TRIAL, entry="trial.py") as candidate:
+                candidate.call("answer")
+        except (SandboxError, CandidateFailure) as error:
+            self.close()
+            raise SandboxError(str(error)) from None
 
     def open(
         self,

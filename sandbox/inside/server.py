@@ -124,6 +124,8 @@ class _Server:
             readable = [("/", landlock.READ), (os.path.dirname(root.SCRATCH), landlock.WRITE)]
         else:
             readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
+        if self.tier == "B" and not landlock.abi():
+            raise OSError("tier B stands on Landlock, which this kernel does not have")
         if self.tier != "none" and landlock.abi():
             self.rules = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
         os.close(process)

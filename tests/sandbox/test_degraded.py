@@ -1,0 +1,107 @@
+"""Machines that give less: the tier falls, or the refusal is one line that says why.
+
+Such a machine is made by a filter on system calls, as containers have one, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from unittest.mock import patch
+
+import pytest
+
+from sandbox import Sandbox, SandboxError, Tier, probe
+
+_LESS = """
+import ctypes, json, struct, sys
+
+def refuse(numbers):
+    '''Answers EPERM to these system calls, for this process and all it starts.'''
+    program = [(0x20, 0, 0, 0)]
+    for number in numbers:
+        program += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050001)]
+    program.append((0x06, 0, 0, 0x7FFF0000))
+    code = b"".join(struct.pack("HBBI", *each) for each in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    header = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert libc.prctl(22, 2, header) == 0
+
+refuse(json.loads(sys.argv[1]))
+from sandbox import Sandbox, SandboxError, probe
+try:
+    with Sandbox() as sandbox:
+        candidate = sandbox.open({"p.py": "def f(): return 5"}, entry="p.py")
+        result = [sandbox.tier, candidate.call("f")]
+        candidate.close()
+except SandboxError as error:
+    result = ["refused", str(error)]
+found = probe()
+missing = {layer.name: layer.remedy for layer in found.layers if not layer.works}
+print(json.dumps([result, found.tier, found.refusal, missing]))
+"""
+
+UNSHARE, MOUNT, LANDLOCK, SECCOMP, PIDFD_OPEN, MOUNT_SETATTR = 272, 165, 444, 317, 434, 442
+
+
+def on_less(*refused: int) -> tuple[list[str], str, str, dict[str, str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", _LESS, json.dumps(refused)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result, tier, refusal, missing = json.loads(done.stdout)
+    return result, tier, refusal, missing
+
+
+def test_this_machine_gives_a_tier_and_every_layer_says_what_it_is_for() -> None:
+    found = probe()
+    assert found.tier in (Tier.A, Tier.B)
+    assert all(layer.without for layer in found.layers)
+    assert all(layer.works or layer.remedy for layer in found.layers)
+
+
+@pytest.mark.parametrize(
+    ("refused", "layer"), [(UNSHARE, "user namespace"), (MOUNT, ""), (MOUNT_SETATTR, "")]
+)
+def test_without_namespaces_or_mounts_it_is_tier_b(refused: int, layer: str) -> None:
+    result, tier, _, missing = on_less(refused)
+    assert result == ["B", 5]
+    assert tier == "B"
+    assert not layer or missing[layer]
+
+
+def test_without_landlock_tier_a_goes_on() -> None:
+    result, _, _, missing = on_less(LANDLOCK)
+    assert result[0] == "A"
+    assert "landlock" in missing
+
+
+def test_with_neither_it_refuses_in_one_line() -> None:
+    (word, reason), tier, refusal, missing = on_less(UNSHARE, LANDLOCK)
+    assert word == "refused"
+    assert "Landlock" in reason
+    assert "unshare" in reason
+    assert "\n" not in reason
+    assert tier == "none"
+    assert refusal == reason
+    assert {"user namespace", "landlock"} <= missing.keys()
+
+
+def test_without_seccomp_it_refuses() -> None:
+    (word, reason), _, _, missing = on_less(SECCOMP)
+    assert word == "refused"
+    assert "seccomp" in reason
+    assert missing["seccomp"]
+
+
+def test_another_machine_is_refused_in_one_line() -> None:
+    with (
+        patch.object(platform, "machine", return_value="riscv64"),
+        pytest.raises(SandboxError, match="on Linux on x86_64 only, this is linux on riscv64"),
+    ):
+        Sandbox()
