@@ -105,3 +105,24 @@ def test_another_machine_is_refused_in_one_line() -> None:
         pytest.raises(SandboxError, match="on Linux on x86_64 only, this is linux on riscv64"),
     ):
         Sandbox()
+
+
+_ATTACKS = """
+from sandbox import Sandbox, Tier
+from sandbox.attacks import ATTACKS
+from sandbox.conformance import run
+quick = [attack for attack in ATTACKS if attack.group in ("read", "escape", "persist")]
+make = lambda needs: Sandbox(requires=needs, preload=needs, tier=Tier.A)
+print(json.dumps([became.name for became in run(make, quick) if not became.held]))
+"""
+
+
+@pytest.mark.slow
+def test_in_tier_a_without_landlock_the_mounts_and_seccomp_hold_the_same_attacks() -> None:
+    code = _LESS.partition("from sandbox import")[0] + _ATTACKS
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps([LANDLOCK])],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
