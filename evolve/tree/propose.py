@@ -57,11 +57,13 @@ WEIGHTS: Mapping[str, float] = {
 }
 """How often each operator is tried; `weights` of a call replace single values."""
 
-MAX_LENGTH = 160
-"""Syntax-tree nodes inside the blocks: a longer child must at least be shorter than its parent."""
+MAX_LENGTH = 120
+"""Nodes inside the blocks that a child may have where the caller says nothing else."""
 _TRIES = 50
 _ERROR_OF_GROWTH = 10
 _NODE = re.compile(r"\w+|[-+*/%<>=]+")
+_CHANGES_NOTHING = frozenset({"hoist"})
+"""What the child does stays the same: always followed by a second mutation."""
 _TWO_STEPS = 0.2
 """Share of children that get a second mutation on top."""
 
@@ -81,6 +83,7 @@ def propose(
     *,
     primitives: Sequence[str] = (),
     weights: Mapping[str, float] | None = None,
+    max_length: int = MAX_LENGTH,
 ) -> Mutation:
     """A child of `parent` that parses and differs from it in its syntax tree.
 
@@ -90,6 +93,8 @@ def propose(
         inspirations: Programs that crossover takes from; those that do not parse are passed over.
         primitives: Functions that may be called, e.g. "abs", "math.sqrt".
         weights: How often an operator is tried, by name; others keep their usual weight.
+        max_length: Nodes inside the blocks that a child may have, or as many as its parent. A
+            search that starts from a large seed passes more, e.g. twice the seed's length.
 
     Raises:
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.
@@ -102,11 +107,11 @@ def propose(
     mine = source(parent)
     before = syntax_hash(parent)
     size = programs.length(parent)
-    longest = max(MAX_LENGTH, size - 1)
+    longest = max(max_length, size)
     room = longest - size + _ERROR_OF_GROWTH
     for _ in range(_TRIES):
         child, operator = _step(mine, others, rng, primitives, chances, room)
-        if child is not None and rng.random() < _TWO_STEPS:
+        if child is not None and (operator in _CHANGES_NOTHING or rng.random() < _TWO_STEPS):
             second, name = _step(child, others, rng, primitives, chances, room)
             if second is not None:
                 child, operator = second, f"{operator}+{name}"

@@ -82,7 +82,7 @@ def walk(start: Program, steps: int, seed: int, **options: object) -> list[Mutat
         mutation = propose(parent, others, rng, primitives=PRIMITIVES, **options)  # type: ignore[arg-type]
         assert outside_changed(parent, mutation.program) is None
         assert syntax_hash(mutation.program) != syntax_hash(parent)
-        assert length(mutation.program) <= max(MAX_LENGTH, length(parent) - 1)
+        assert length(mutation.program) <= max(MAX_LENGTH, length(parent))
         made.append(mutation)
         programs.append(mutation.program)
     return made
@@ -150,6 +150,15 @@ def test_each_operator_alone_finds_something_to_change(operator):
         assert set(mutation.operator.split("+")) == {operator}
         found += 1
     assert found >= 20
+
+
+@given(st.integers(0, 2**32))
+def test_a_child_is_not_longer_than_allowed_or_its_parent(seed):
+    rng = random.Random(seed)
+    small = propose(one(BEST_FIT), [], rng, max_length=length(one(BEST_FIT)) + 2)
+    assert length(small.program) <= length(one(BEST_FIT)) + 2
+    large = propose(one(RICH), [], rng, max_length=10)
+    assert length(large.program) <= length(one(RICH))
 
 
 def test_an_unknown_operator_is_named():
