@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from sandbox.candidate import Candidate, check_files
-from sandbox.fork_server import ForkServer, refuse_other_machines
+from sandbox.fork_server import ForkServer, PreloadFailed, refuse_other_machines
 from sandbox.records import CandidateFailure, Limits, SandboxError, Tier
 from sandbox.view import plan
 
@@ -41,6 +41,8 @@ class Sandbox:
             return
         try:
             self._enter(Tier.A)
+        except PreloadFailed:
+            raise
         except SandboxError as first:
             try:
                 self._enter(Tier.B)

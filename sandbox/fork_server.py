@@ -47,6 +47,10 @@ _ENVIRONMENT = {
 }
 
 
+class PreloadFailed(SandboxError):
+    """A module that was to be preloaded cannot be imported; no other tier would help."""
+
+
 class ServerLost(Exception):
     """The fork server died or does not answer; a new one may do better."""
 
@@ -126,7 +130,10 @@ class ForkServer:
             raise
         if "error" in answer:
             self.close()
-            raise SandboxError(f"the sandbox does not start: {one_line(str(answer['error']))}")
+            reason = one_line(str(answer["error"]))
+            if "preload" in answer:
+                raise PreloadFailed(reason)
+            raise SandboxError(f"the sandbox does not start: {reason}")
         ours.settimeout(_ANSWER_S)
 
     def spawn(self, tmp_bytes: int) -> Process:

@@ -29,7 +29,7 @@ _WITHOUT = {
     "pid namespace": "other processes can be seen by number: no tier A",
     "network namespace": "only seccomp keeps candidates off the network: no tier A",
     "ipc, uts and cgroup namespaces": "only seccomp keeps shared memory and queues away: no tier A",
-    "landlock": "in tier A the mounts alone guard files; no tier B, which has nothing else",
+    "landlock": "in tier A the mounts alone guard files; no tier B, which needs version 3",
     "seccomp": "no tier at all",
 }
 
@@ -117,7 +117,7 @@ def _layer(name: str, without: str) -> Layer:
 
 def _remedy(name: str) -> str:
     if name == "landlock":
-        return "a kernel of 5.13 or newer with CONFIG_SECURITY_LANDLOCK and lsm=...,landlock"
+        return "a kernel of 6.2 or newer with CONFIG_SECURITY_LANDLOCK and lsm=...,landlock"
     if name == "seccomp":
         return "a kernel with CONFIG_SECCOMP_FILTER; in a container, a profile that allows seccomp"
     for setting, wanted in (

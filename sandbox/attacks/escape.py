@@ -212,6 +212,38 @@ ATTACKS = (
     _call("accounting", "163, b'/x'"),
     _call("the limits of another process", "302, world['worker_pid'], 7, 0, bytes(16)"),
     _call("extended attributes", "188, b'.', b'user.x', b'y', 1, 0"),
+    _attack(
+        "changed rights of a file outside",
+        "    return worked(os.chmod, world['secret_file'], 0o777)\n",
+        harmless=True,
+    ),
+    _attack(
+        "changed times of a file outside",
+        "    return worked(os.utime, world['secret_file'], (1, 1))\n",
+        harmless=True,
+    ),
+    _attack(
+        "changed rights of a module",
+        """
+    with open(os.__file__) as file:
+        return worked(os.fchmod, file.fileno(), 0o777)
+""",
+    ),
+    _attack(
+        "an emptied file outside",
+        """
+    flags = os.O_RDONLY | os.O_TRUNC
+    path = world["secret_file"]
+    return worked(os.truncate, path, 0) or worked(os.open, path, flags)
+""",
+    ),
+    _attack(
+        "a moved file",
+        """
+    path = world["secret_file"]
+    return worked(os.rename, path, path + "2") or worked(os.unlink, path)
+""",
+    ),
     _call("a changed owner", "92, b'.', 0, 0"),
     _attack("another user", "    return worked(os.setuid, 0) or worked(os.setresuid, 0, 0, 0)\n"),
     _attack(

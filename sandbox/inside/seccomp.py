@@ -17,14 +17,15 @@ import struct
 from sandbox.inside.kernel import syscall
 
 _ALLOWED = {
+    # Landlock does not judge chmod, utime, xattr and, when old, truncate: they are left out
     "files: reading and writing what Landlock and the mounts leave": (
         "read:0 write:1 open:2 close:3 stat:4 fstat:5 lstat:6 lseek:8 pread64:17 pwrite64:18 "
-        "readv:19 writev:20 access:21 sendfile:40 flock:73 fsync:74 fdatasync:75 truncate:76 "
+        "readv:19 writev:20 access:21 sendfile:40 flock:73 fsync:74 fdatasync:75 "
         "ftruncate:77 getdents:78 getcwd:79 chdir:80 fchdir:81 rename:82 mkdir:83 rmdir:84 "
-        "creat:85 link:86 unlink:87 symlink:88 readlink:89 chmod:90 fchmod:91 umask:95 statfs:137 "
+        "creat:85 link:86 unlink:87 symlink:88 readlink:89 umask:95 statfs:137 "
         "fstatfs:138 getdents64:217 fadvise64:221 openat:257 mkdirat:258 newfstatat:262 "
-        "unlinkat:263 renameat:264 linkat:265 symlinkat:266 readlinkat:267 fchmodat:268 "
-        "faccessat:269 utimensat:280 fallocate:285 preadv:295 pwritev:296 renameat2:316 "
+        "unlinkat:263 renameat:264 linkat:265 symlinkat:266 readlinkat:267 "
+        "faccessat:269 fallocate:285 preadv:295 pwritev:296 renameat2:316 "
         "copy_file_range:326 preadv2:327 pwritev2:328 statx:332 faccessat2:439"
     ),
     "descriptors: duplicates, pipes to itself, waiting for them": (
@@ -33,11 +34,11 @@ _ALLOWED = {
         "close_range:436 epoll_pwait2:441"
     ),
     "memory: its own, bounded by RLIMIT_AS; executable pages are what a JIT compiler makes": (
-        "mmap:9 mprotect:10 munmap:11 brk:12 mremap:25 msync:26 mincore:27 madvise:28"
+        "mmap:9 mprotect:10 munmap:11 brk:12 mremap:25 msync:26 madvise:28"
     ),
     "threads: futexes and bookkeeping; clone itself is checked for CLONE_THREAD": (
         "sched_yield:24 gettid:186 futex:202 set_tid_address:218 set_robust_list:273 "
-        "get_robust_list:274 getcpu:309 membarrier:324 rseq:334 arch_prctl:158"
+        "getcpu:309 membarrier:324 rseq:334 arch_prctl:158"
     ),
     "signals: its own handlers; sending is checked to stay inside": (
         "rt_sigaction:13 rt_sigprocmask:14 rt_sigreturn:15 pause:34 getitimer:36 alarm:37 "

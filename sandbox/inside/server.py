@@ -29,6 +29,7 @@ from sandbox.inside import candidate, kernel, landlock, root, seccomp
 
 _CHANNEL = 3
 _REAP_MS = 5000
+_LANDLOCK_FOR_B = 3
 _INODES = 1024
 _OPEN_FILES = 64
 _THREADS = 64
@@ -109,6 +110,11 @@ class _Server:
     def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
         _preload(self.config["preload"])  # type: ignore[arg-type]
+        tasks = os.open("self/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
+        started = len(os.listdir(tasks)) - 1
+        os.close(tasks)
+        if started:
+            raise OSError(f"a preload started {started} threads; a server that forks has one")
         for name in [name for name in sys.modules if name.partition(".")[0] == "sandbox"]:
             del sys.modules[name]
         with open(
@@ -124,8 +130,9 @@ class _Server:
             readable = [("/", landlock.READ), (os.path.dirname(root.SCRATCH), landlock.WRITE)]
         else:
             readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
-        if self.tier == "B" and not landlock.abi():
-            raise OSError("tier B stands on Landlock, which this kernel does not have")
+        if self.tier == "B" and landlock.abi() < _LANDLOCK_FOR_B:
+            # older ones let a file be emptied that may not be written
+            raise OSError(f"tier B needs Landlock {_LANDLOCK_FOR_B} (Linux 6.2) or newer")
         if self.tier != "none" and landlock.abi():
             self.rules = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
         os.close(process)
@@ -338,7 +345,9 @@ def _serve(
         server.prepare([*config["readable"], *config["packages"]], process)  # type: ignore[misc]
         control.send(json.dumps({"ready": config["tier"]}).encode())
         server.run()
-    except (OSError, ImportError) as error:
+    except ImportError as error:
+        control.send(json.dumps({"error": str(error), "preload": True}).encode())
+    except OSError as error:
         control.send(json.dumps({"error": str(error)}).encode())
     finally:
         os._exit(1)
