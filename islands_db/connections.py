@@ -29,30 +29,40 @@ LOG_PAGES = 16_384
 def connect_writer(path: Path) -> sqlite3.Connection:
     """A connection without implicit transactions, in WAL mode, that never checkpoints by itself."""
     connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
-    connection.execute("PRAGMA cache_size = -65536")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA cache_size = -65536")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection; also to a run that is being written or whose writer was killed."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        return _reading(uri)
+    except sqlite3.OperationalError:
+        log = path.with_name(path.name + "-wal")
+        writable = os.access(path.parent, os.W_OK, effective_ids=True)
+        if writable or (log.exists() and log.stat().st_size):
+            raise
+        # No log, and none can come up in a folder that is read-only: the file is all there is.
+        return _reading(f"{uri}&immutable=1")
+
+
+def _reading(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
+    except BaseException:
         connection.close()
-        log = path.with_name(path.name + "-wal")
-        if os.access(path.parent, os.W_OK, effective_ids=True) or (
-            log.exists() and log.stat().st_size
-        ):
-            raise
-        # No log, and none can come up in a folder that is read-only: the file is all there is.
-        connection = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        raise
     return connection
 
 
@@ -60,15 +70,21 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 def draft(path: Path) -> Iterator[sqlite3.Connection]:
     """A new database that appears at `path` when the block ends well, and not at all otherwise."""
     unfinished = path.with_name(path.name + "-new")
-    for stale in (unfinished, path):
-        for suffix in ("", "-wal", "-shm", "-journal"):
+    unfinished.unlink(missing_ok=True)
+    for database in (unfinished, path):
+        for suffix in ("-wal", "-shm"):
             # A log left behind by a removed database would be read into the new one.
-            stale.with_name(stale.name + suffix).unlink(missing_ok=True)
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
     connection = sqlite3.connect(unfinished, isolation_level=None)
     try:
+        # Nothing of an unfinished draft is worth keeping: no journal, and one fsync at the end.
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA synchronous = OFF")
         yield connection
     finally:
         connection.close()
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
     unfinished.rename(path)
 
 

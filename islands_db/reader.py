@@ -221,7 +221,8 @@ class Reader:
         """What happened to the run, in order."""
         return self._read(
             rows.event_value,
-            "SELECT id, kind, data, created FROM events WHERE ?1 IS NULL OR kind = ?1 ORDER BY id",
+            "SELECT id, kind, data, created FROM events WHERE ? IS NULL OR kind = ? ORDER BY id",
+            kind,
             kind,
         )
 
@@ -246,13 +247,12 @@ class Reader:
     def _island(self, island: int) -> IslandCounts:
         return self._read(
             rows.island_value,
-            "WITH leader AS (SELECT p.id, p.rung, p.fitness FROM members m"
-            " JOIN programs p ON p.id = m.program WHERE m.island = ?1"
-            " ORDER BY p.rung DESC, p.fitness DESC, p.id LIMIT 1)"
-            " SELECT (SELECT count(*) FROM members WHERE island = ?1) AS size,"
-            " (SELECT count(*) FROM elites WHERE island = ?1) AS elites,"
-            " (SELECT id FROM leader) AS best, (SELECT rung FROM leader) AS best_rung,"
-            " (SELECT fitness FROM leader) AS best_fitness",
+            "SELECT (SELECT count(*) FROM members WHERE island = n) AS size,"
+            " (SELECT count(*) FROM elites WHERE island = n) AS elites,"
+            " p.id AS best, p.rung AS best_rung, p.fitness AS best_fitness"
+            " FROM (SELECT ? AS n) LEFT JOIN programs p ON p.id = ("
+            " SELECT m.program FROM members m JOIN programs q ON q.id = m.program"
+            " WHERE m.island = n ORDER BY q.rung DESC, q.fitness DESC, q.id LIMIT 1)",
             island,
         )[0]
 

@@ -28,7 +28,7 @@ def put_settings(connection: sqlite3.Connection, settings: Settings) -> None:
 def put_meta(connection: sqlite3.Connection, key: str, stored: str) -> None:
     connection.execute(
         "INSERT INTO meta (key, value) VALUES (?, ?)"
-        " ON CONFLICT DO UPDATE SET value = excluded.value",
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (key, stored),
     )
 
@@ -116,8 +116,9 @@ def add_verdicts(
 def put_tally(connection: sqlite3.Connection, proposer: str, fate: Fate, tally: Tally) -> None:
     connection.execute(
         "INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd)"
-        " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET attempts = excluded.attempts,"
-        " programs = excluded.programs, cost_usd = excluded.cost_usd",
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (proposer, fate)"
+        " DO UPDATE SET attempts = excluded.attempts, programs = excluded.programs,"
+        " cost_usd = excluded.cost_usd",
         (proposer, fate.value, tally.attempts, tally.programs, tally.cost_usd),
     )
 
@@ -126,7 +127,8 @@ def put_slots(connection: sqlite3.Connection, table: str, slots: Iterable[Slot])
     """Writes slots of the islands' populations ("members") or archives ("elites")."""
     connection.executemany(
         f"INSERT INTO {table} (island, slot, program, joined) VALUES (?, ?, ?, ?)"  # noqa: S608
-        " ON CONFLICT DO UPDATE SET program = excluded.program, joined = excluded.joined",
+        " ON CONFLICT (island, slot)"
+        " DO UPDATE SET program = excluded.program, joined = excluded.joined",
         [(slot.island, slot.number, slot.program, slot.joined) for slot in slots],
     )
 

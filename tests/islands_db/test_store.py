@@ -5,7 +5,6 @@ import random
 import sqlite3
 import threading
 from contextlib import suppress
-from itertools import pairwise
 
 import pytest
 
@@ -268,6 +267,18 @@ def test_a_durable_transaction_needs_a_durable_one_around_it(run):
         run.store.event("paid", {})
 
 
+def test_only_a_durable_transaction_waits_for_the_disk(run):
+    def synchronous():
+        return run.store._connection.execute("PRAGMA synchronous").fetchone()[0]
+
+    normal, full = 1, 2
+    with run.store.atomic():
+        assert synchronous() == normal
+    with run.store.atomic(durable=True):
+        assert synchronous() == full
+    assert synchronous() == normal
+
+
 def test_the_disk_filling_up_is_one_line_and_costs_only_the_open_transaction(run, make):
     run.add("a", 1.0, seed=True)
     pages = run.store._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -297,18 +308,24 @@ def test_a_checkpoint_from_another_thread_lets_the_log_start_over(run):
 
 def test_the_log_starts_over_even_while_writes_never_pause(run, monkeypatch):
     monkeypatch.setattr(connections, "LOG_PAGES", 100)
-    run.add("a", 1.0, seed=True)
     log = run.path.with_name(run.path.name + "-wal")
-    done, sizes = [], []
-    thread = threading.Thread(target=lambda: done.extend(run.store.checkpoint() for _ in range(60)))
+    enough = threading.Event()
+
+    def checkpoints():
+        while not enough.is_set():
+            run.store.checkpoint()
+
+    thread = threading.Thread(target=checkpoints)
     thread.start()
-    while thread.is_alive():
+    sizes = [0]
+    for _ in range(5000):
         run.settle(Outcome(fate=Fate.NO_ANSWER, reason="x" * 3000))
         sizes.append(log.stat().st_size)
+        if sizes[-1] == sizes[-2]:
+            break
+    enough.set()
     thread.join()
-    assert any(done)
-    started_over = [sooner for sooner, later in pairwise(sizes) if sooner == later]
-    assert started_over
+    assert sizes[-1] == sizes[-2]
 
 
 def test_files_keep_every_character_and_several_paths(run):
