@@ -26,7 +26,7 @@ def inspirations(
     archives: Sequence[Columns], island: int, parent: Entrant, rng: random.Random, *, count: int
 ) -> tuple[int, ...]:
     """Up to `count` distinct programs, none the parent; fewer where the archives lack more."""
-    programs = {parent.program}
+    # A program has one cell, the same on all islands, so other cells are other programs.
     cells = {parent.cell}
     chosen: list[int] = []
     for _ in range(count):
@@ -38,10 +38,9 @@ def inspirations(
             if not len(columns):
                 continue
             slot = tournament(columns, rng, entrants=2)
-            program, cell = int(columns.program[slot]), int(columns.cell[slot])
-            if program not in programs and cell not in cells:
-                programs.add(program)
+            cell = int(columns.cell[slot])
+            if cell not in cells:
                 cells.add(cell)
-                chosen.append(program)
+                chosen.append(int(columns.program[slot]))
                 break
     return tuple(chosen)

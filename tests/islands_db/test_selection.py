@@ -99,7 +99,7 @@ def test_the_best_migrate_first_and_of_equals_the_longest_there(make):
 def test_inspirations_differ_from_the_parent_and_from_each_other(make):
     archives = [
         make.columns([1.0, 2.0, 3.0], program=[1, 2, 3], cell=[0, 1, 2]),
-        make.columns([1.0, 2.0, 3.0], program=[1, 5, 6], cell=[0, 1, 3]),
+        make.columns([1.0, 2.0, 3.0], program=[1, 2, 6], cell=[0, 1, 3]),
     ]
     parent = archives[0].entrant(0)
     rng = random.Random(6)
@@ -108,9 +108,8 @@ def test_inspirations_differ_from_the_parent_and_from_each_other(make):
         shown = inspirations(archives, 0, parent, rng, count=2)
         assert 1 not in shown
         assert len(set(shown)) == len(shown)
-        assert shown not in ((2, 5), (5, 2))  # the same cell
         seen.update(shown)
-    assert set(seen) == {2, 3, 5, 6}
+    assert set(seen) == {2, 3, 6}
 
 
 def test_inspirations_come_from_other_islands_in_their_share(make):

@@ -267,6 +267,12 @@ def test_a_durable_transaction_needs_a_durable_one_around_it(run):
         run.store.event("paid", {})
 
 
+def test_a_row_that_others_refer_to_cannot_be_deleted(run):
+    run.add("a", 1.0)
+    with pytest.raises(sqlite3.IntegrityError):
+        run.store._connection.execute("DELETE FROM programs")
+
+
 def test_only_a_durable_transaction_waits_for_the_disk(run):
     def synchronous():
         return run.store._connection.execute("PRAGMA synchronous").fetchone()[0]
