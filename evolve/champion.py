@@ -1,7 +1,7 @@
-"""Picks champions on validation draws, and scores the last one once on a test draw.
+"""Picks champions on validation draws.
 
 Training values pick parents; they are never published. Validation values, on a draw that no
-proposal is made from, pick the champion. The test draw comes from a seed made at the end.
+proposal is made from, pick the champion.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from evolve.errors import FaultError
 from evolve.judging import Judge
 from evolve.loading import Task
-from evolve.messages import BaselineValue
 from evolve.problem import Objective, SplitKind
 from evolve.randomness import derive
 from islands_db import Reader, Status, Store, Verdict
@@ -30,17 +29,6 @@ class Standing:
 
     program: int
     value: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestResult:
-    """The only figures that are published, all on one draw."""
-
-    seed: int
-    champion: Verdict
-    seed_program: Verdict | None
-    baselines: tuple[BaselineValue, ...]
-    artifact: str
 
 
 class Champions:
@@ -89,34 +77,6 @@ class Champions:
         for program in dict.fromkeys([*led, *leaders]):
             await self.validate(program)
         return self.best
-
-    async def test(self, program: int, seed_program: int | None, *, seed: int) -> TestResult | None:
-        """Scores the champion, the seed program and the baselines on one draw that nothing knew.
-
-        None where the problem has no test.
-        """
-        if self._task.problem.test_stage is None:
-            return None
-        judged = await self._judge.judge(
-            self._store.files(program), split=SplitKind.TEST, seed=seed, artifact=True
-        )
-        verdicts = {program: judged.verdicts}
-        if seed_program is not None and seed_program != program:
-            alone = await self._judge.judge(
-                self._store.files(seed_program), split=SplitKind.TEST, seed=seed
-            )
-            verdicts[seed_program] = alone.verdicts
-        baselines = await self._judge.baselines(SplitKind.TEST, seed)
-        with self._store.atomic():
-            for scored, given in verdicts.items():
-                self._store.add_verdicts(scored, given)
-        return TestResult(
-            seed=seed,
-            champion=judged.verdicts[-1],
-            seed_program=verdicts[seed_program][-1] if seed_program is not None else None,
-            baselines=baselines,
-            artifact=judged.artifact,
-        )
 
     def _take(self, program: int, verdict: Verdict) -> bool:
         self._validated.add(program)

@@ -6,10 +6,9 @@ What decides is elsewhere (`loop`, `champion`, `islands_db`); this wires it toge
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
-import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,24 +16,26 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from evolve import certificate, messages
+from evolve import messages
 from evolve.budget import Budget
-from evolve.champion import Champions, Standing, TestResult
+from evolve.champion import Champions, Standing
+from evolve.closing import Closing, TestResult
 from evolve.config import Budget as Limits
 from evolve.config import RunFile
 from evolve.control import ControlServer
 from evolve.drafting import SEED, Drafter
 from evolve.errors import UsageError
 from evolve.judging import Judge
-from evolve.loading import ENTRY, Task, identity
+from evolve.loading import Task, identity
 from evolve.loop import Loop
 from evolve.messages import BaselineValue
+from evolve.monitor import Monitor
 from evolve.problem import SplitKind
 from evolve.program import Program, ProgramError
 from evolve.proposers import REGISTRY, Proposer
 from evolve.randomness import derive, unforeseen
 from evolve.runs import RunFolder
-from evolve.status import IslandStatus, Reference, Status
+from evolve.status import Reference, Status
 from islands_db import Axis, Outcome, Placement, Reader, Sample, Settings, Store
 from islands_db import Status as VerdictStatus
 
@@ -79,12 +80,8 @@ class Session:
     loop: Loop = field(init=False)
     budget: Budget = field(init=False)
     seeds: Mapping[str, Program] = field(init=False)
-    phase: str = "starting"
-    _last: str = ""
-    _order_lost: bool = False
-    _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
-    _longest_block_s: float = 0.0
-    _references: list[Reference] = field(default_factory=list)
+    monitor: Monitor = field(init=False)
+    closing: Closing = field(init=False)
 
     @property
     def seed(self) -> int:
@@ -117,7 +114,10 @@ class Session:
             await control.start()
             self._listen_to_signals()
             async with asyncio.TaskGroup() as group:
-                tickers = [group.create_task(self._tick()), group.create_task(self._heartbeat())]
+                tickers = [
+                    group.create_task(self._tick()),
+                    group.create_task(self.monitor.heartbeat()),
+                ]
                 try:
                     return await self._work()
                 finally:
@@ -125,20 +125,22 @@ class Session:
                         ticker.cancel()
 
     async def _work(self) -> Ended:
-        self._references = await self._compute_references()
-        self.phase = "searching"
-        self._refuse_a_second_test()
+        self.monitor.references = await self._compute_references()
+        self.monitor.phase = "searching"
         reason = await self.loop.run()
         self._remember_time()
-        self.phase = "validating"
+        self.monitor.phase = "validating"
         standing = await self.champions.settle()
         test = None
         if standing is not None:
-            self._write_champion(standing.program)
+            self.closing.write_program(standing.program)
             if reason != INTERRUPTED:
-                self.phase = "testing"
-                test = await self._test(standing)
-        self.phase = "ended"
+                self.monitor.phase = "testing"
+                # nothing in the loop reads either; the deterministic mode must end the same
+                fixed = derive(self.seed, SplitKind.TEST)
+                seed = fixed if self.config.deterministic else unforeseen()
+                test = await self.closing.test(standing, seed=seed)
+        self.monitor.phase = "ended"
         self.store.event("ended", {"reason": reason})
         self.watch(self.status())
         return Ended(
@@ -146,18 +148,8 @@ class Session:
             standing=standing,
             test=test,
             status=self.status(),
-            longest_block_ms=self._longest_block_s * 1000,
+            longest_block_ms=self.monitor.longest_block_s * 1000,
         )
-
-    def _refuse_a_second_test(self) -> None:
-        """A champion is tested once; a run whose budget is used up has nothing left to do."""
-        tested = [event.data.get("program") for event in self.reader.events("test")]
-        best = self.champions.best
-        if self.budget.spent() and best is not None and best.program in tested:
-            raise UsageError(
-                f"run {self.folder.name} has ended: {self.budget.spent()}; give it a larger total "
-                "with --evals, --minutes or --target"
-            )
 
     def _create(self) -> Store:
         axes = [Axis(name=n, low=lo, high=hi, cells=c) for n, lo, hi, c in [_LENGTH_AXIS]]
@@ -204,9 +196,26 @@ class Session:
         assert isinstance(elapsed, int | float)
         evaluated = self.store.counts().evaluated
         self.budget = Budget(self.limits, evaluated=evaluated, elapsed_s=float(elapsed))
-        self._order_lost = bool(self.reader.events("deterministic_mode_ended"))
         self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
         self._compare_with_target()
+        order_lost = bool(self.reader.events("deterministic_mode_ended"))
+        self.monitor = Monitor(
+            run=self.folder.name,
+            problem=self.task.reference,
+            tier=self.judge.tier,
+            store=self.store,
+            champions=self.champions,
+            budget=self.budget,
+            deterministic=self.config.deterministic and not order_lost,
+        )
+        self.closing = Closing(
+            folder=self.folder,
+            task=self.task,
+            store=self.store,
+            reader=self.reader,
+            judge=self.judge,
+            tell=self.tell,
+        )
         go = asyncio.Event()
         go.set()
         self.loop = Loop(
@@ -254,67 +263,6 @@ class Session:
                 )
         return references
 
-    async def _test(self, standing: Standing) -> TestResult | None:
-        seed_program = self.reader.lineage(standing.program)[0].id
-        # nothing in the loop reads either; the deterministic mode must end the same each time
-        fixed = derive(self.seed, SplitKind.TEST) if self.config.deterministic else None
-        seed = unforeseen() if fixed is None else fixed
-        test = await self.champions.test(standing.program, seed_program, seed=seed)
-        if test is None:
-            return None
-        if not test.champion.values:
-            self.tell(f"the champion fails on the test draw: {test.champion.reason}")
-            return test
-        self.store.event(
-            "test",
-            {
-                "program": standing.program,
-                "seed": test.seed,
-                "values": dict(test.champion.values),
-                "seed_program": dict(test.seed_program.values) if test.seed_program else {},
-                "baselines": {b.name: dict(b.values) for b in test.baselines},
-            },
-        )
-        self._certify(standing.program, test)
-        return test
-
-    def _certify(self, program: int, test: TestResult) -> None:
-        name = self.task.problem.verifier
-        if name is None or not test.artifact:
-            return
-        verifier = certificate.registered().get(name)
-        if verifier is None:
-            self.tell(f"no certificate: verifier {name!r} is not registered")
-            return
-        objective = self.champions.objective
-        lineage = self.reader.lineage(program)
-        certificate.write(
-            self.folder.certificate,
-            problem=self.task.problem.name,
-            parameters=self.task.parameters,
-            verifier=verifier,
-            claim=certificate.Claim(
-                objective=objective.name,
-                direction=objective.direction,
-                value=test.champion.exact[objective.name],
-            ),
-            artifact=test.artifact,
-            program=lineage[-1].hash,
-            lineage=[ancestor.hash for ancestor in lineage],
-            tier=self.judge.tier,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-
-    def _write_champion(self, program: int) -> None:
-        files = self.store.files(program)
-        if list(files) == [ENTRY]:
-            (self.folder.path / "best.py").write_text(files[ENTRY], encoding="utf-8")
-            return
-        for path, text in files.items():
-            file = self.folder.path / "best" / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-
     async def _on_best(self, program: int) -> None:
         if await self.champions.validate(program):
             self._compare_with_target()
@@ -324,15 +272,15 @@ class Session:
             self.budget.see(self.champions.objective, self.champions.best.value)
 
     def _on_settled(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
-        if self.config.deterministic and not self._order_lost:
+        if self.monitor.deterministic:
             late = [v for v in outcome.verdicts if v.status is VerdictStatus.TIMEOUT]
             if late:
                 self._end_deterministic_mode(sample, late[0].stage)
         if placement.best and sample.proposer != SEED:
-            self._last = f"{outcome.operator or sample.proposer} by {sample.proposer}"
+            self.monitor.last = f"{outcome.operator or sample.proposer} by {sample.proposer}"
 
     def _end_deterministic_mode(self, sample: Sample, stage: str) -> None:
-        self._order_lost = True
+        self.monitor.deterministic = False
         self.store.event("deterministic_mode_ended", {"attempt": sample.attempt, "stage": stage})
         self.tell(
             f"deterministic mode ends here: attempt {sample.attempt} met the wall-clock limit of "
@@ -377,7 +325,7 @@ class Session:
             Program.of(files)
         except (msgspec.ValidationError, ProgramError) as error:
             raise UsageError(f"inject: {error}") from None
-        if self.phase != "searching" or self.loop.stop_reason:
+        if self.monitor.phase != "searching" or self.loop.stop_reason:
             raise UsageError("inject: the search is not running now")
         return self.loop.hand_in(files)
 
@@ -394,71 +342,20 @@ class Session:
             loop.add_signal_handler(number, interrupt)
 
     async def _tick(self) -> None:
-        while True:
+        for count in itertools.count():
             await asyncio.sleep(_TICK_S)
-            self._recent.append((time.monotonic(), self.store.counts().evaluated))
+            self.monitor.note_rate()
             self.watch(self.status())
-            if len(self._recent) % 4 == 0:
+            if count % 4 == 0:
                 self._remember_time()
                 await asyncio.to_thread(self.store.checkpoint)
-
-    async def _heartbeat(self) -> None:
-        # how late the loop comes to a task that asked for 10 ms: its longest block
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(0.01)
-            if self.phase == "searching":
-                late = time.monotonic() - began - 0.01
-                self._longest_block_s = max(self._longest_block_s, late)
 
     def _remember_time(self) -> None:
         self.store.set_meta("elapsed_s", round(self.budget.elapsed_s, 3))
 
     def status(self) -> Status:
         """The run at this moment."""
-        counts = self.store.counts()
-        objective = self.champions.objective
-        sign = 1.0 if objective.direction == "max" else -1.0
-        best = self.store.best
-        standing = self.champions.best
-        limits = self.budget.limits
-        return Status(
-            run=self.folder.name,
-            problem=self.task.reference,
-            objective=objective.name,
-            direction=objective.direction,
-            phase=self.phase if self.loop.go.is_set() else "paused",
-            tier=self.judge.tier,
-            deterministic=self.config.deterministic and not self._order_lost,
-            elapsed_s=self.budget.elapsed_s,
-            budget={"evals": limits.evals, "minutes": limits.minutes, "target": limits.target},
-            attempts=counts.attempts,
-            evaluated=counts.evaluated,
-            programs=counts.programs,
-            rate=self._rate(),
-            best_training=None if best is None else sign * best[1],
-            best_training_program=None if best is None else best[0],
-            champion=None if standing is None else standing.program,
-            champion_validation=None if standing is None else standing.value,
-            islands=[
-                IslandStatus(
-                    size=i.size, best=None if i.best_fitness is None else sign * i.best_fitness
-                )
-                for i in counts.islands
-            ],
-            elites=counts.elites,
-            fates={fate.value: count for fate, count in counts.fates.items()},
-            references=self._references,
-            last=self._last,
-        )
-
-    def _rate(self) -> float:
-        now = time.monotonic()
-        window = [entry for entry in self._recent if now - entry[0] <= _RATE_WINDOW_S]
-        if len(window) < 2:
-            return 0.0
-        (began, first), (ended, last) = window[0], window[-1]
-        return (last - first) / (ended - began) if ended > began else 0.0
+        return self.monitor.status(paused=not self.loop.go.is_set())
 
 
 def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:

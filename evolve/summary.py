@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from evolve.champion import TestResult
+from evolve.closing import TestResult
 from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder

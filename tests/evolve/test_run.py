@@ -193,11 +193,24 @@ def test_no_key_reaches_a_helper_process(evolve: Evolve, toy: Path) -> None:
 
 
 def test_a_run_that_has_used_its_budget_is_not_tested_again(evolve: Evolve, toy: Path) -> None:
-    assert evolve("run", toy, "--evals", 20, "--name", "mine").code == 0
-    ended = evolve("resume", "mine")
-    assert (ended.code, "20 evaluations used" in ended.one_line) == (2, True)
+    first = evolve("run", toy, "--evals", 20, "--name", "mine", "--json")
+    again = evolve("resume", "mine", "--json")
+    assert (first.code, again.code) == (0, 0)
+    assert first.data["test"] == again.data["test"]
     with Reader(database(evolve)) as reader:
         assert len(reader.events("test")) == 1
+        assert reader.counts().evaluated == 20
+
+
+def test_files_lost_with_a_kill_behind_the_test_come_back(evolve: Evolve) -> None:
+    assert evolve("run", "bin_packing:or1", "--evals", 15, "--name", "mine").code == 0
+    certificate = database(evolve).with_name("certificate.json")
+    before = json.loads(certificate.read_text())
+    certificate.unlink()
+    assert evolve("resume", "mine").code == 0
+    after = json.loads(certificate.read_text())
+    assert after["artifact"] == before["artifact"]
+    assert evolve("verify", certificate).code == 0
 
 
 def test_the_stored_run_file_starts_the_same_run_again(evolve: Evolve, toy: Path) -> None:

@@ -1,0 +1,165 @@
+"""The end of a run: the test, made once on a draw that nothing knew, and the files it fills.
+
+Verdicts and event of a test are one transaction. A run that is cut off behind it has the files
+written on resume, from the same draw; a champion is never tested a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from evolve import certificate
+from evolve.champion import Standing
+from evolve.judging import Judge
+from evolve.loading import ENTRY, Task
+from evolve.messages import BaselineValue
+from evolve.problem import SplitKind
+from evolve.runs import RunFolder
+from islands_db import Reader, Store, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """The only figures that are published, all on one draw."""
+
+    seed: int
+    champion: Verdict
+    seed_program: Verdict | None
+    baselines: tuple[BaselineValue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What closes a run, on what it has to hand."""
+
+    folder: RunFolder
+    task: Task
+    store: Store
+    reader: Reader
+    judge: Judge
+    tell: Callable[[str], None]
+
+    def tested(self, program: int) -> bool:
+        """Whether the program has been tested in this run."""
+        return self._stored(program) is not None
+
+    async def test(self, standing: Standing, *, seed: int) -> TestResult | None:
+        """Tests the champion, or reads what its test gave; None where the problem has no test."""
+        program = standing.program
+        if self.task.problem.test_stage is None:
+            return None
+        result, artifact = self._stored(program), ""
+        if result is None:
+            result, artifact = await self._tested_now(program, seed)
+        if not result.champion.values:
+            self.tell(f"the champion fails on the test draw: {result.champion.reason}")
+        elif self.task.problem.verifier is not None and (artifact or not self._certified(program)):
+            if not artifact:
+                artifact = (await self._judged(program, result.seed))[1]
+            self._certify(program, result, artifact)
+        return result
+
+    def write_program(self, program: int) -> None:
+        """Puts the champion's files into the run's folder: best.py, or best/ for several."""
+        files = self.store.files(program)
+        if list(files) == [ENTRY]:
+            (self.folder.path / "best.py").write_text(files[ENTRY], encoding="utf-8")
+            return
+        for path, text in files.items():
+            file = self.folder.path / "best" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+
+    async def _tested_now(self, program: int, seed: int) -> tuple[TestResult, str]:
+        origin = self.reader.lineage(program)[0].id
+        verdicts, artifact = await self._judged(program, seed)
+        alone = verdicts if origin == program else (await self._judged(origin, seed))[0]
+        baselines = await self.judge.baselines(SplitKind.TEST, seed)
+        with self.store.atomic():
+            self.store.add_verdicts(program, verdicts)
+            if origin != program:
+                self.store.add_verdicts(origin, alone)
+            self.store.event(
+                "test",
+                {
+                    "program": program,
+                    "seed": seed,
+                    "seed_program": origin,
+                    "baselines": msgspec.to_builtins(baselines),
+                },
+            )
+        result = TestResult(
+            seed=seed, champion=verdicts[-1], seed_program=alone[-1], baselines=baselines
+        )
+        return result, artifact
+
+    async def _judged(self, program: int, seed: int) -> tuple[tuple[Verdict, ...], str]:
+        judged = await self.judge.judge(
+            self.store.files(program), split=SplitKind.TEST, seed=seed, artifact=True
+        )
+        return judged.verdicts, judged.artifact
+
+    def _stored(self, program: int) -> TestResult | None:
+        for event in reversed(self.reader.events("test")):
+            data = msgspec.convert(event.data, _TestEvent)
+            if data.program == program:
+                champion = self._verdict(program, data.seed)
+                if champion is not None:
+                    return TestResult(
+                        seed=data.seed,
+                        champion=champion,
+                        seed_program=self._verdict(data.seed_program, data.seed),
+                        baselines=data.baselines,
+                    )
+        return None
+
+    def _verdict(self, program: int, seed: int) -> Verdict | None:
+        found = [
+            verdict
+            for verdict in self.reader.verdicts(program)
+            if verdict.split == SplitKind.TEST and verdict.seed == seed
+        ]
+        return found[-1] if found else None
+
+    def _certified(self, program: int) -> bool:
+        if not self.folder.certificate.exists():
+            return False
+        held = certificate.read(self.folder.certificate)
+        return held.program == self.reader.program(program).hash
+
+    def _certify(self, program: int, test: TestResult, artifact: str) -> None:
+        name = self.task.problem.verifier
+        verifier = certificate.registered().get(name or "")
+        if verifier is None or not artifact:
+            missing = "the test handed out no artifact" if verifier else f"no verifier {name!r}"
+            self.tell(f"no certificate: {missing}")
+            return
+        objective = self.task.problem.objectives[0]
+        lineage = self.reader.lineage(program)
+        certificate.write(
+            self.folder.certificate,
+            problem=self.task.problem.name,
+            parameters=self.task.parameters,
+            verifier=verifier,
+            claim=certificate.Claim(
+                objective=objective.name,
+                direction=objective.direction,
+                value=test.champion.exact[objective.name],
+            ),
+            artifact=artifact,
+            program=lineage[-1].hash,
+            lineage=[ancestor.hash for ancestor in lineage],
+            tier=self.judge.tier,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+class _TestEvent(msgspec.Struct, frozen=True):
+    program: int
+    seed: int
+    seed_program: int
+    baselines: tuple[BaselineValue, ...]

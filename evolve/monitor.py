@@ -1,0 +1,95 @@
+"""Watches a run: its figures at a moment, its rate, and how long its loop was ever blocked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evolve.budget import Budget
+from evolve.champion import Champions
+from evolve.status import IslandStatus, Reference, Status
+from islands_db import Store
+
+_RATE_WINDOW_S = 5.0
+_BEAT_S = 0.01
+
+
+@dataclass(slots=True, kw_only=True)
+class Monitor:
+    """Figures of one run, read from those who keep them."""
+
+    run: str
+    problem: str
+    tier: str
+    store: Store
+    champions: Champions
+    budget: Budget
+    deterministic: bool
+    references: Sequence[Reference] = ()
+    phase: str = "starting"
+    last: str = ""
+    longest_block_s: float = 0.0
+    """How late the loop ever came to a task that asked for 10 ms, while searching."""
+    _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+
+    async def heartbeat(self) -> None:
+        """Measures the loop's blocks; runs until it is cancelled."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(_BEAT_S)
+            if self.phase == "searching":
+                late = time.monotonic() - began - _BEAT_S
+                self.longest_block_s = max(self.longest_block_s, late)
+
+    def note_rate(self) -> None:
+        """Takes one point of the evaluations' count over time."""
+        self._recent.append((time.monotonic(), self.store.counts().evaluated))
+
+    def status(self, *, paused: bool = False) -> Status:
+        """The run at this moment."""
+        counts = self.store.counts()
+        objective = self.champions.objective
+        sign = 1.0 if objective.direction == "max" else -1.0
+        best = self.store.best
+        standing = self.champions.best
+        limits = self.budget.limits
+        return Status(
+            run=self.run,
+            problem=self.problem,
+            objective=objective.name,
+            direction=objective.direction,
+            phase="paused" if paused else self.phase,
+            tier=self.tier,
+            deterministic=self.deterministic,
+            elapsed_s=self.budget.elapsed_s,
+            budget={"evals": limits.evals, "minutes": limits.minutes, "target": limits.target},
+            attempts=counts.attempts,
+            evaluated=counts.evaluated,
+            programs=counts.programs,
+            rate=self._rate(),
+            best_training=None if best is None else sign * best[1],
+            best_training_program=None if best is None else best[0],
+            champion=None if standing is None else standing.program,
+            champion_validation=None if standing is None else standing.value,
+            islands=[
+                IslandStatus(
+                    size=i.size, best=None if i.best_fitness is None else sign * i.best_fitness
+                )
+                for i in counts.islands
+            ],
+            elites=counts.elites,
+            fates={fate.value: count for fate, count in counts.fates.items()},
+            references=list(self.references),
+            last=self.last,
+        )
+
+    def _rate(self) -> float:
+        now = time.monotonic()
+        window = [entry for entry in self._recent if now - entry[0] <= _RATE_WINDOW_S]
+        if len(window) < 2:
+            return 0.0
+        (began, first), (ended, last) = window[0], window[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
