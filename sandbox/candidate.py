@@ -38,7 +38,7 @@ _NONCES = struct.Struct("<16Q")
 _READY = b"+"
 _RETURNED, _RAISED, _OUT_OF_MEMORY, _FORBIDDEN = b"REMF"
 _READY_S = 10.0
-_PIECE = 65536
+_PIECE = 1 << 18
 _ENDING_MS = 100
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
@@ -152,7 +152,10 @@ class Candidate:
         if not self._nonces:
             self._nonces = list(_NONCES.unpack(os.urandom(_NONCES.size)))
         nonce = self._nonces.pop()
-        answer = self._exchange(opening + _HEAD.pack(nonce, len(request)) + request, nonce)
+        opening += _HEAD.pack(nonce, len(request))
+        # what is long is not copied once more
+        parts = [opening, request] if len(request) > _PIECE else [opening + request]
+        answer = self._exchange(parts, nonce)
         self._answers += 1
         return self._judge(answer)
 
@@ -179,17 +182,17 @@ class Candidate:
         self._waiter.register(process.channel, select.POLLIN)
         self._waiter.register(process.output, select.POLLIN)
 
-    def _exchange(self, request: bytes, nonce: int) -> bytearray:
+    def _exchange(self, request: list[bytes], nonce: int) -> bytearray:
         """Sends one request and reads one answer, draining what is printed meanwhile."""
         assert self._process is not None
         channel, output = self._process.channel, self._process.output
-        unsent = memoryview(request)
+        unsent = [memoryview(part) for part in request]
         answer = bytearray()
         expected = -1
         waiting = False
         while True:
             if unsent:
-                unsent = unsent[self._send(unsent) :]
+                self._send(unsent)
                 if unsent or waiting:
                     waiting = bool(unsent)
                     events = select.POLLIN | (select.POLLOUT if waiting else 0)
@@ -202,13 +205,12 @@ class Candidate:
                 if descriptor == output:
                     self._drain(happened)
                 elif happened & ~select.POLLOUT:
-                    answer += self._receive(max(_PIECE, expected - len(answer)))
+                    answer += self._receive()
                     if expected < 0 and len(answer) >= _HEAD.size:
                         expected = self._expect(answer, nonce)
                     if 0 <= expected <= len(answer):
                         if len(answer) > expected or unsent:
                             self._fail(FailureKind.VIOLATION, "answered more than was asked")
-                        del answer[: _HEAD.size]
                         return answer
 
     def _expect(self, answer: bytearray, nonce: int) -> int:
@@ -222,19 +224,24 @@ class Candidate:
             )
         return _HEAD.size + int(length)
 
-    def _send(self, data: memoryview) -> int:
+    def _send(self, parts: list[memoryview]) -> None:
+        """Sends what the channel takes now and leaves the rest in the list."""
         assert self._process is not None
         try:
-            return self._process.channel.send(data)
+            while parts:
+                parts[0] = parts[0][self._process.channel.send(parts[0]) :]
+                if parts[0]:
+                    return
+                del parts[0]
         except BlockingIOError:
-            return 0
+            return
         except (BrokenPipeError, ConnectionResetError):
             self._died()
 
-    def _receive(self, size: int) -> bytes:
+    def _receive(self) -> bytes:
         assert self._process is not None
         try:
-            piece = self._process.channel.recv(size)
+            piece = self._process.channel.recv(_PIECE)
         except BlockingIOError:
             return b""
         except ConnectionResetError:
@@ -252,7 +259,7 @@ class Candidate:
             self._waiter.unregister(self._process.output)
 
     def _judge(self, answer: bytearray) -> object:
-        status, payload = answer[0], memoryview(answer)[1:]
+        status, payload = answer[_HEAD.size], memoryview(answer)[_HEAD.size + 1 :]
         if status == _RETURNED:
             try:
                 return decode(payload, self._answer_limits)

@@ -106,7 +106,7 @@ def encode(value: object, limits: CodecLimits = DEFAULT_LIMITS) -> bytes:
     Raises:
         CodecError: a type that may not cross, or a message beyond the limits.
     """
-    blobs: list[bytes] = []
+    blobs: list[bytes | memoryview] = []
     parts: list[str] = []
     _Writer(parts, blobs, limits).write(value, limits.depth)
     skeleton = "".join(parts).encode("ascii")
@@ -160,7 +160,9 @@ def _check_skeleton(skeleton: bytes, limits: CodecLimits) -> None:
 
 
 class _Writer:
-    def __init__(self, parts: list[str], blobs: list[bytes], limits: CodecLimits) -> None:
+    def __init__(
+        self, parts: list[str], blobs: list[bytes | memoryview], limits: CodecLimits
+    ) -> None:
         self.parts = parts
         self.blobs = blobs
         self.limits = limits
@@ -292,7 +294,8 @@ class _Writer:
             raise CodecError(f"{value.nbytes} bytes, at most {self.limits.total_bytes} may cross")
         shape = "".join(f",{length}" for length in value.shape)
         self.parts.append(f'[{_ARRAY},"{dtype.str}"{shape}]')
-        self.blobs.append(value.astype(dtype, copy=False).tobytes())
+        plain = value.astype(dtype, order="C", copy=False).reshape(-1)
+        self.blobs.append(memoryview(plain.view("u1")))  # type: ignore[arg-type]
 
 
 class _Reader:

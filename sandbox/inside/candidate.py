@@ -25,6 +25,7 @@ READY = b"+"
 _Start = tuple[dict[str, str], str, str | None, int, int | None, int]
 _TRUSTED = CodecLimits(total_bytes=1 << 30)
 _REASON_LENGTH = 2000
+_PIECE = 1 << 18
 
 
 class _Files:
@@ -130,22 +131,38 @@ class _Channel:
         self.descriptor = descriptor
         self.buffer = bytearray()
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int) -> bytes | bytearray:
+        if size > _PIECE:
+            return self._read_large(size)
         while len(self.buffer) < size:
-            piece = os.read(self.descriptor, max(65536, size - len(self.buffer)))
-            if not piece:
-                os._exit(0)
-            self.buffer += piece
+            self.buffer += self._more(_PIECE)
         taken = bytes(self.buffer[:size])
         del self.buffer[:size]
         return taken
+
+    def _read_large(self, size: int) -> bytearray:
+        taken, self.buffer = self.buffer, bytearray()
+        while len(taken) < size:
+            taken += self._more(min(_PIECE, size - len(taken)))
+        self.buffer = taken[size:]
+        del taken[size:]
+        return taken
+
+    def _more(self, size: int) -> bytes:
+        piece = os.read(self.descriptor, size)
+        if not piece:
+            os._exit(0)
+        return piece
 
     def request(self) -> tuple[int, object]:
         nonce, length = REQUEST.unpack(self.read(REQUEST.size))
         return nonce, decode(self.read(length), _TRUSTED)
 
     def answer(self, nonce: int, status: bytes, payload: bytes) -> None:
-        left = memoryview(REQUEST.pack(nonce, 1 + len(payload)) + status + payload)
+        head = REQUEST.pack(nonce, 1 + len(payload)) + status
+        left = memoryview(payload)[
+            max(0, os.writev(self.descriptor, (head, payload)) - len(head)) :
+        ]
         while left:
             left = left[os.write(self.descriptor, left) :]
 
