@@ -142,7 +142,10 @@ def _step(
     work = Work(mine, others, rng, Grower(rng, primitives, constants))
     names = [name for name in OPERATORS if chances[name] > 0]
     operator = rng.choices(names, [chances[name] for name in names])[0]
-    splices = OPERATORS[operator](work)
+    try:
+        splices = OPERATORS[operator](work)
+    except RecursionError:  # an expression too deep to be written out
+        return None, operator
     if not splices or _growth(mine, splices) > room:
         return None, operator
     return _made(mine, splices), operator

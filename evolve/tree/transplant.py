@@ -14,7 +14,11 @@ from evolve.tree.text import Splice, statement_text
 from evolve.tree.work import Work
 
 _DEPTH_OF_DEFINITIONS = 3
-_OPAQUE = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.Import, ast.ImportFrom, ast.Global)
+_ROOTED = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Import, ast.ImportFrom),
+    *(ast.Global, ast.Nonlocal, ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith),
+)
+"""What means something else, or nothing, in another place."""
 
 
 def crossover(work: Work) -> list[Splice] | None:
@@ -63,7 +67,9 @@ def graft(work: Work) -> list[Splice] | None:
     if not pieces:
         return None
     piece, slot = work.rng.choice(pieces), work.rng.choice(slots)
-    if piece.returns is not slot.returns:
+    if any(isinstance(part, ast.Return) for part in ast.walk(piece.statement)) and (
+        piece.returns is not slot.returns or slot.returns is Kind.OTHER
+    ):
         return None
     new = fitted_statement(work, piece.statement, piece.scope, slot.scope)
     return line_before(work, slot, new) if new is not None else None
@@ -170,8 +176,10 @@ def fitted_statement(work: Work, statement: ast.stmt, there: Scope, here: Scope)
 
     A local that it sets keeps its name where it is new there as well, or known here.
     """
-    if any(isinstance(part, _OPAQUE) for part in ast.walk(statement)):
-        return None
+    loop = isinstance(statement, ast.For | ast.While)
+    for part in ast.walk(statement):
+        if isinstance(part, _ROOTED) or (isinstance(part, ast.Break | ast.Continue) and not loop):
+            return None
     stored: dict[str, str] = {}
     for name in sorted(build.stored_in(statement)):
         if name in here.assignable and here.names[name] is there.names.get(name, Kind.NUMBER):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import asyncio.locks
+import bisect
+import calendar
+import colorsys
+import heapq
 import random
 import re
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -94,6 +101,7 @@ def test_a_child_parses_differs_and_leaves_the_outside_alone(seed, text):
         ast.parse(mutation.program.files["a.py"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [BEST_FIT, RICH])
 def test_a_child_uses_only_what_is_defined_and_fits(text):
     """Faults of arithmetic happen; a name without a value or a wrong type must not."""
@@ -190,6 +198,18 @@ def test_statements_come_and_go_without_touching_comments_elsewhere():
         text = propose(one(RICH), [], random.Random(seed), weights=weights).program.files["a.py"]
         rest = iter(text.split("\n"))
         assert all(line in rest for line in RICH.split("\n")), text
+
+
+@pytest.mark.parametrize(
+    "module", [bisect, calendar, colorsys, heapq, statistics, textwrap, asyncio.locks]
+)
+def test_any_python_gives_children_that_compile(module):
+    program = block(Path(module.__file__).read_text(encoding="utf-8"))
+    rng = random.Random(1)
+    for _ in range(6):
+        child = propose(program, [program], rng, max_length=10**6).program
+        assert outside_changed(program, child) is None
+        compile(child.files["a.py"], "a.py", "exec")
 
 
 def test_line_ends_indentation_and_letters_of_any_script_stay():
@@ -306,6 +326,20 @@ def test_blocks_without_anything_to_change_are_refused_in_one_line(text, path, r
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("depth", [50, 200, 400, 3000])
+def test_deep_nesting_gives_a_child_or_one_clear_line(depth):
+    program = block(f"x = {'-' * depth}7\ny = 5\n")
+    children = 0
+    for seed in range(10):
+        try:
+            child = propose(program, [program], random.Random(seed), max_length=10**6).program
+        except TreeError:
+            continue
+        compile(child.files["a.py"], "a.py", "exec")
+        children += child != program
+    assert children == 10 or depth > 200
+
+
 def test_inspirations_that_do_not_parse_are_passed_over():
     broken = block("def f(:\n")
     assert propose(one(BEST_FIT), [broken], random.Random(0)).program != one(BEST_FIT)
@@ -322,6 +356,7 @@ def test_a_proposal_costs_at_most_3_ms_of_cpu():
     assert statistics.median(costs) < 0.003
 
 
+@pytest.mark.slow
 def test_plain_hill_climbing_comes_close_to_a_small_function():
     """Quality of the operators as a whole: most of the way within a number of attempts."""
     points = [(x, y) for x in range(8) for y in range(8)]
