@@ -106,6 +106,7 @@ class _Server:
         self.rules = -1
         self.threads = _THREADS
         self.spare: _Child | None = None
+        self.limits: list[tuple[int, tuple[int, int]]] = []
 
     def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
@@ -124,7 +125,8 @@ class _Server:
         if self.tier == "B":
             if os.getuid() == 0:
                 # limits on threads do not hold for a real uid 0; files stay readable by the other
-                os.setresuid(root.NOBODY, 0, 0)
+                with contextlib.suppress(PermissionError):  # root of a container, without the right
+                    os.setresuid(root.NOBODY, 0, 0)
             self.threads += _tasks_of_user(os.getuid(), process)
         if self.tier == "A":
             readable = [("/", landlock.READ), (os.path.dirname(root.SCRATCH), landlock.WRITE)]
@@ -136,6 +138,11 @@ class _Server:
         if self.tier != "none" and landlock.abi():
             self.rules = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
         os.close(process)
+        limits = dict(_FIXED_LIMITS)
+        if self.tier != "none":
+            limits[resource.RLIMIT_NPROC] = self.threads
+        self.limits = [(which, _lowered(which, value)) for which, value in limits.items()]
+        os.dup(self.null)  # takes the lowest free number: none of a child's ends can be _CHANNEL
         # a candidate that is killed has its last lines outside already
         sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
         kernel.set_no_new_privileges()
@@ -231,8 +238,8 @@ class _Server:
             os._exit(70)
 
     def _isolate(self, channel: int, printed: int, tmp_bytes: int) -> None:
-        kernel.die_with_parent(signal.SIGKILL)
         if self.tier == "A":
+            # no need to ask for the parent's death: with the server its pid namespace ends
             kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
             kernel.mount(
                 "tmpfs",
@@ -242,30 +249,30 @@ class _Server:
                 f"size={max(tmp_bytes, 4096)},nr_inodes={_INODES},mode=700",
             )
             os.chdir(root.SCRATCH)
-        for which, value in _FIXED_LIMITS:
-            _lower(which, value)
-        _lower(resource.RLIMIT_FSIZE, max(tmp_bytes, 4096))
-        if self.tier != "none":
-            _lower(resource.RLIMIT_NPROC, self.threads)
+        else:
+            kernel.die_with_parent(signal.SIGKILL)
+        for which, pair in self.limits:
+            resource.setrlimit(which, pair)
+        size = max(tmp_bytes, 4096)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         kernel.drop_capabilities()
         if self.rules >= 0:
             landlock.restrict(self.rules)
-        # above every descriptor the three ends are moved to
-        kept = os.dup(channel), os.dup(self.null), os.dup(printed)
-        for source, target in zip(
-            (kept[1], kept[2], kept[2], kept[0]), (0, 1, 2, _CHANNEL), strict=True
-        ):
-            os.dup2(source, target)
+        # `prepare` saw to it that no end of a child has one of these numbers
+        os.dup2(self.null, 0)
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        os.dup2(channel, _CHANNEL)
         kernel.close_from(_CHANNEL + 1)
         if self.tier != "none":
             self.filter.install()
         gc.enable()
 
 
-def _lower(which: int, value: int) -> None:
+def _lowered(which: int, value: int) -> tuple[int, int]:
     hard = resource.getrlimit(which)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (value, value))
+    return value, value
 
 
 def _preload(modules: Sequence[str]) -> None:
