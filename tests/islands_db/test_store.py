@@ -127,6 +127,14 @@ def test_counts_name_every_fate_and_proposer(run):
     assert run.store.counts() == counts
 
 
+def test_the_total_cost_is_the_same_to_the_last_bit_after_reopening(run):
+    for proposer, cost in (("c", 0.1), ("a", 0.2), ("b", 0.3)):
+        run.settle(Outcome(fate=Fate.NO_ANSWER, cost_usd=cost), proposer=proposer)
+    before = run.store.counts().cost_usd
+    run.reopen()
+    assert run.store.counts().cost_usd == before
+
+
 def test_verdicts_come_back_as_they_were_given(run, make):
     given = make.verdict(
         status=Status.INVALID,
@@ -332,6 +340,21 @@ def test_the_log_starts_over_even_while_writes_never_pause(run, monkeypatch):
     enough.set()
     thread.join()
     assert sizes[-1] == sizes[-2]
+
+
+def test_the_last_round_of_a_checkpoint_waits_for_the_writer(run, monkeypatch):
+    monkeypatch.setattr(connections, "CHECKPOINT_ROUNDS", 0)
+    monkeypatch.setattr(connections, "LOG_PAGES", -2)
+    run.add("a", 1.0, seed=True)
+    done = []
+    thread = threading.Thread(target=lambda: done.append(run.store.checkpoint()))
+    with run.store.atomic():
+        thread.start()
+        thread.join(timeout=0.1)
+        assert thread.is_alive()
+        run.add("b", 2.0)
+    thread.join()
+    assert done == [True]
 
 
 def test_files_keep_every_character_and_several_paths(run):
