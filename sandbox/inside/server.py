@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
-import importlib.util
 import json
 import os
-import random
 import resource
 import select
 import signal
@@ -22,10 +19,10 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from typing import NoReturn
 
 from sandbox.inside import candidate, kernel, landlock, root, seccomp
+from sandbox.inside.imports import AllowedPackages, preload
 
 _CHANNEL = 3
 _REAP_MS = 5000
@@ -62,37 +59,6 @@ class _Child:
         os.close(self.output)
 
 
-class _AllowedPackages:
-    """Imports allow-listed packages where the folder they lie in may not be listed (tier B)."""
-
-    def __init__(self, roots: Sequence[str], packages: Sequence[str]) -> None:
-        self.roots = roots
-        self.packages = frozenset(packages)
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: object = None
-    ) -> ModuleSpec | None:
-        last = name.rpartition(".")[2]
-        for folder in self.roots if path is None else path:
-            where = f"{folder}/{last}"
-            if self._allowed(f"{where}/__init__.py"):
-                return importlib.util.spec_from_file_location(
-                    name, f"{where}/__init__.py", submodule_search_locations=[where]
-                )
-            for suffix in (".py", *EXTENSION_SUFFIXES):
-                if self._allowed(where + suffix):
-                    return importlib.util.spec_from_file_location(name, where + suffix)
-        return None
-
-    def _allowed(self, path: str) -> bool:
-        above = path
-        while len(above) > 1:
-            if above in self.packages:
-                return os.path.isfile(path)
-            above = os.path.dirname(above)
-        return False
-
-
 class _Server:
     def __init__(self, control: socket.socket, tier: str, config: Mapping[str, object]) -> None:
         self.control = control
@@ -110,7 +76,7 @@ class _Server:
 
     def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
-        _preload(self.config["preload"])  # type: ignore[arg-type]
+        preload(self.config["preload"])  # type: ignore[arg-type]
         tasks = os.open("self/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
         started = len(os.listdir(tasks)) - 1
         os.close(tasks)
@@ -275,22 +241,6 @@ def _lowered(which: int, value: int) -> tuple[int, int]:
     return value, value
 
 
-def _preload(modules: Sequence[str]) -> None:
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except BaseException as error:
-            raise ImportError(f"preload {name!r}: {type(error).__name__}: {error}") from error
-    # unseeded numbers are the same in every evaluation
-    random.seed(0)
-    if "numpy" in sys.modules:
-        importlib.import_module("numpy.random").seed(0)
-    numba = sys.modules.get("numba")
-    if numba is not None:
-        # starts LLVM, which costs a candidate half a second otherwise
-        numba.njit(lambda x: x + 1)(1)
-
-
 def _tasks_of_user(uid: int, process: int) -> int:
     """Threads of this user on the whole machine: without a namespace the limit counts them all."""
     tasks = 0
@@ -314,7 +264,7 @@ def _enter(config: Mapping[str, object]) -> None:
         )
         sys.path += roots
     else:
-        sys.meta_path.append(_AllowedPackages(roots, packages))
+        sys.meta_path.append(AllowedPackages(roots, packages))
 
 
 def main(descriptor: int, parent: int) -> NoReturn:

@@ -1,0 +1,201 @@
+"""From hostile bytes to plain data: every length is checked before it is believed."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from json.decoder import JSONDecoder
+from math import prod
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sandbox.wire import (
+    ARRAY,
+    BIG,
+    BYTES,
+    COMPLEX,
+    DEFAULT_LIMITS,
+    DICT,
+    DOUBLE,
+    DTYPES,
+    FLOAT,
+    FLOATS,
+    FRACTION,
+    HEAD,
+    INTS,
+    LIST,
+    PAIR,
+    TEXT,
+    TUPLE,
+    CodecError,
+    CodecLimits,
+    check_skeleton,
+)
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+_LEAVES = frozenset((type(None), bool, int, float))
+_KEYS = frozenset((type(None), bool, int, float, complex, str, bytes, tuple, Fraction))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise CodecError(f"{name} in the skeleton")
+
+
+_scan = JSONDecoder(parse_constant=_refuse_constant).scan_once  # type: ignore[attr-defined]
+
+
+def decode(data: bytes | bytearray | memoryview, limits: CodecLimits = DEFAULT_LIMITS) -> object:
+    """The value behind hostile bytes.
+
+    Raises:
+        CodecError: the bytes are not what `encode` could have written within the limits.
+    """
+    view = memoryview(data)
+    if len(view) > limits.total_bytes:
+        raise CodecError(f"{len(view)} bytes, at most {limits.total_bytes} may cross")
+    if len(view) < HEAD.size:
+        raise CodecError("shorter than its header")
+    end = HEAD.size + HEAD.unpack_from(view)[0]
+    if end > len(view):
+        raise CodecError("the skeleton claims more bytes than there are")
+    skeleton = bytes(view[HEAD.size : end])
+    check_skeleton(skeleton, limits)
+    try:
+        text = skeleton.decode("ascii")
+        node, stop = _scan(text, 0)
+    except (ValueError, RecursionError, StopIteration) as error:
+        raise CodecError(f"broken skeleton: {type(error).__name__}") from None
+    if stop != len(text):
+        raise CodecError("bytes behind the skeleton's value")
+    reader = _Reader(view, end, limits)
+    value = reader.read(node, limits.depth)
+    if reader.position != len(view):
+        raise CodecError("bytes behind the last blob")
+    return value
+
+
+class _Reader:
+    def __init__(self, data: memoryview, position: int, limits: CodecLimits) -> None:
+        self.data = data
+        self.position = position
+        self.limits = limits
+        self.fractions_left = limits.fractions_bytes
+
+    def read(self, node: object, depth: int) -> object:
+        """The value of one node of the skeleton."""
+        if type(node) is not list:
+            return self._leaf(node)
+        if not node or type(node[0]) is not int:
+            raise CodecError("an array of the skeleton without a tag")
+        tag = node[0]
+        if tag in (LIST, TUPLE, DICT):
+            if depth == 0:
+                raise CodecError(f"nested deeper than {self.limits.depth}")
+            items = node[1:]
+            if not _LEAVES.issuperset(map(type, items)):
+                items = [self.read(item, depth - 1) for item in items]
+            if tag == LIST:
+                return items
+            return tuple(items) if tag == TUPLE else self._dict(items)
+        match node:
+            case [_, int(size)] if tag in _BLOBS:
+                return _BLOBS[tag](self, size)
+            case [_, int(numerator), int(denominator)] if tag == FRACTION:
+                return self._fraction(numerator, denominator)
+            case [_, str(dtype), *shape] if tag == ARRAY:
+                return self._array(dtype, shape)
+        raise CodecError("an unknown tag, or one with the wrong fields")
+
+    def _leaf(self, node: object) -> object:
+        if type(node) is str and not node.isascii():
+            raise CodecError("a text that belongs into a blob")
+        if type(node) is dict:
+            raise CodecError("a JSON object in the skeleton")
+        return node
+
+    def _take(self, size: int) -> memoryview:
+        if type(size) is not int or not 0 <= size <= len(self.data) - self.position:
+            raise CodecError("a blob claims more bytes than there are")
+        start, self.position = self.position, self.position + size
+        return self.data[start : self.position]
+
+    def _exactly(self, size: int, expected: int) -> memoryview:
+        if size != expected:
+            raise CodecError("a number of the wrong size")
+        return self._take(size)
+
+    def _run(self, kind: str, size: int) -> list[Any]:
+        if size % 8:
+            raise CodecError("a run of numbers with a broken end")
+        numbers = array(kind)
+        numbers.frombytes(self._take(size))
+        return numbers.tolist()
+
+    def _text(self, size: int) -> str:
+        try:
+            return str(self._take(size), "utf-8")
+        except UnicodeDecodeError:
+            raise CodecError("a text that is not utf-8") from None
+
+    def _big(self, size: int) -> int:
+        if size > self.limits.integer_bytes:
+            raise CodecError(f"an integer of {size} bytes, at most {self.limits.integer_bytes}")
+        return int.from_bytes(self._take(size), "little", signed=True)
+
+    def _fraction(self, numerator: int, denominator: int) -> Fraction:
+        self.fractions_left -= numerator + denominator
+        if max(numerator, denominator) > self.limits.fraction_bytes or self.fractions_left < 0:
+            raise CodecError("fractions beyond the limit")
+        above, below = self._big(numerator), self._big(denominator)
+        if below <= 0:
+            raise CodecError("a fraction whose denominator is not positive")
+        return Fraction(above, below)
+
+    def _dict(self, items: list[object]) -> dict[object, object]:
+        keys, values = items[::2], items[1::2]
+        if len(keys) != len(values):
+            raise CodecError("a dict whose last key has no value")
+        if not _KEYS.issuperset(map(type, keys)):
+            raise CodecError("a dict with a key that is not plain")
+        try:
+            hashes: Iterable[int] = map(hash, keys)
+            if len(keys) > self.limits.equal_hashes:
+                most = max(Counter(hashes).values())
+                if most > self.limits.equal_hashes:
+                    raise CodecError(f"{most} keys of a dict share a hash")
+            made = dict(zip(keys, values, strict=True))
+        except TypeError:
+            raise CodecError("a dict with an unhashable key") from None
+        if len(made) != len(keys):
+            raise CodecError("a dict with a duplicate key")
+        return made
+
+    def _array(self, dtype: str, shape: list[object]) -> NDArray[numpy.generic]:
+        lengths = [length for length in shape if type(length) is int and length >= 0]
+        if dtype not in DTYPES or len(lengths) != len(shape) or len(shape) > 32:
+            raise CodecError("an array of a dtype or shape that may not cross")
+        import numpy  # only where an array arrives
+
+        plain = numpy.dtype(dtype)
+        data = self._take(prod(lengths) * plain.itemsize)
+        if plain.kind == "b" and data.nbytes and numpy.frombuffer(data, numpy.uint8).max() > 1:
+            raise CodecError("an array of booleans other than 0 and 1")
+        try:
+            return numpy.frombuffer(bytearray(data), plain).reshape(lengths)
+        except (ValueError, OverflowError):
+            raise CodecError("an array of a shape that no array has") from None
+
+
+_BLOBS: dict[int, Callable[[_Reader, int], object]] = {
+    INTS: lambda reader, size: reader._run("q", size),
+    FLOATS: lambda reader, size: reader._run("d", size),
+    TEXT: _Reader._text,
+    BYTES: lambda reader, size: bytes(reader._take(size)),
+    BIG: _Reader._big,
+    FLOAT: lambda reader, size: DOUBLE.unpack(reader._exactly(size, 8))[0],
+    COMPLEX: lambda reader, size: complex(*PAIR.unpack(reader._exactly(size, 16))),
+}
