@@ -45,7 +45,7 @@ def parse(text: str) -> ast.Module | None:
         return None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def normal_form(text: str) -> NormalForm | None:
     """The normal form, or None for text that does not parse as Python."""
     tree = parse(text)

@@ -222,11 +222,15 @@ class _Reader:
 
     def check_names(self, node: ast.expr, scope: Scope) -> None:
         """Notes a name, or that of a function called, that may have no value."""
-        called = node.func if isinstance(node, ast.Call) else node
-        root = (dotted(called) or "").split(".")[0]
-        known = scope.names.keys() | scope.functions.keys() | scope.modules
-        if root and root not in known and not hasattr(builtins, root):
-            self.found.doubtful.add(root)
+        while isinstance(node, ast.Call | ast.Attribute):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        if isinstance(node, ast.Name) and not (
+            node.id in scope.names
+            or node.id in scope.functions
+            or node.id in scope.modules
+            or hasattr(builtins, node.id)
+        ):
+            self.found.doubtful.add(node.id)
 
     def expression(
         self,
