@@ -5,7 +5,7 @@ them; they are shipped so that any backend, and any machine, can be put to the s
 """
 
 from sandbox.attacks import escape, forge, persist, read, starve
-from sandbox.attacks.attack import KIT, Attack
+from sandbox.attacks.attack import KIT, Attack, Group
 
 ATTACKS: tuple[Attack, ...] = (
     *read.ATTACKS,
@@ -15,4 +15,4 @@ ATTACKS: tuple[Attack, ...] = (
     *persist.ATTACKS,
 )
 
-__all__ = ["ATTACKS", "KIT", "Attack"]
+__all__ = ["ATTACKS", "KIT", "Attack", "Group"]

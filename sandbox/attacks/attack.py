@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sandbox.records import FailureKind, Limits, Tier
 
-QUICK = Limits(wall_s=0.4, memory_bytes=256 << 20)
+QUICK = Limits(wall_s=0.3, memory_bytes=256 << 20)
 
 
 class Group(StrEnum):
