@@ -45,7 +45,7 @@ def killed_run(scratch: Path, *, seed: int, workers: int, kills: int, evals: int
     before: set[tuple[object, ...]] = set()
     while True:
         process = subprocess.Popen(
-            _resume(scratch, evals) if _begun(database) else _start(scratch, seed, workers, evals),
+            _resume(scratch, evals) if _begun(database) else start(scratch, seed, workers, evals),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
@@ -75,7 +75,8 @@ def killed_run(scratch: Path, *, seed: int, workers: int, kills: int, evals: int
     )
 
 
-def _start(scratch: Path, seed: int, workers: int, evals: int) -> list[str]:
+def start(scratch: Path, seed: int, workers: int, evals: int) -> list[str]:
+    """The command of a deterministic run."""
     return [
         *EVOLVE, "run", "bin_packing:or1", "--deterministic", "--json", "--seed", str(seed),
         "--workers", str(workers), "--evals", str(evals), "--name", "killed", "--replace",
@@ -122,7 +123,7 @@ def _campaign(plan: Plan) -> list[tuple[Report, str]]:
         with tempfile.TemporaryDirectory(prefix="evolve-kill-") as name:
             scratch = Path(name)
             subprocess.run(
-                _start(scratch, plan.seed, 3 - workers, evals), check=True, capture_output=True
+                start(scratch, plan.seed, 3 - workers, evals), check=True, capture_output=True
             )
             straight = fingerprint(scratch / "killed" / "run.db")
             report = killed_run(

@@ -96,8 +96,8 @@ def measure(suite: str, row: Row, plan: Plan) -> Result:
 def kept(suite: str, plan: Plan) -> Iterator[Result]:
     """Full results of this commit and seed that are on file already."""
     file = RESULTS / f"{suite}.jsonl"
-    if not file.exists():
-        return
+    if not file.exists() or commit().endswith("+"):
+        return  # one changed tree looks like another
     for line in file.read_text(encoding="utf-8").splitlines():
         result = Result(**json.loads(line))
         if result.commit == commit() and result.seed == plan.seed and result.full:
@@ -115,11 +115,8 @@ def commit() -> str:
     """The commit measured, with a mark when the tree differs from it."""
     root = Path(__file__).parent.parent
     try:
-        name = subprocess.check_output(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, text=True
-        )
-        command = ["git", "status", "--porcelain", "--", ":!benchmarks/results"]
-        changed = subprocess.check_output(command, cwd=root, text=True)
+        name = _git(root, "rev-parse", "--short=12", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--", ":!benchmarks/results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return name.strip() + ("+" if changed.strip() else "")

@@ -17,7 +17,7 @@ from evolve.randomness import derive
 from islands_db import Reader, Status, Store, Verdict
 
 FINALISTS = 12
-"""So many of the best in training are validated at the end, beside every one that ever led."""
+"""So many of the best in training are validated at the end, beside those validated on the way."""
 
 
 _ALL = 1 << 30
@@ -42,8 +42,10 @@ class Champions:
         self._seed = derive(seed, SplitKind.VALIDATION)
         self.best: Standing | None = None
         self._validated: set[int] = set()
-        for program in reader.top(_ALL, SplitKind.VALIDATION):
-            self._take(program.id, _of_split(program.verdicts, SplitKind.VALIDATION)[-1])
+        validates = task.problem.validation_stage is not None
+        split = SplitKind.VALIDATION if validates else SplitKind.TRAINING
+        for program in reader.top(_ALL if validates else 1, split):
+            self._take(program.id, _of_split(program.verdicts, split)[-1])
 
     @property
     def objective(self) -> Objective:
@@ -70,9 +72,14 @@ class Champions:
             self._store.add_verdicts(program, judged.verdicts)
             return self._take(program, verdict)
 
-    async def settle(self) -> Standing | None:
-        """Validates what is still due, and says who is champion."""
-        led = [int(str(event.data["program"])) for event in self._reader.events("best")]
+    async def settle(self, *, every_leader: bool) -> Standing | None:
+        """Validates what is still due, and says who is champion.
+
+        The best in training are due; with `every_leader` so is each that ever led, validated
+        while it did or not.
+        """
+        events = self._reader.events("best") if every_leader else []
+        led = [int(str(event.data["program"])) for event in events]
         leaders = [program.id for program in self._reader.top(FINALISTS)]
         for program in dict.fromkeys([*led, *leaders]):
             await self.validate(program)

@@ -14,10 +14,12 @@ import msgspec
 
 from evolve import certificate
 from evolve.champion import Standing
+from evolve.drafting import SEED
 from evolve.judging import Judge
 from evolve.loading import ENTRY, Task
 from evolve.messages import BaselineValue
 from evolve.problem import SplitKind
+from evolve.randomness import derive
 from evolve.runs import RunFolder
 from islands_db import Reader, Store, Verdict
 
@@ -47,6 +49,10 @@ class Closing:
         """Whether the program has been tested in this run."""
         return self._stored(program) is not None
 
+    def next_draw(self, seed: int) -> int:
+        """The test draw of a deterministic run: another one for each champion it tests."""
+        return derive(seed, SplitKind.TEST, len(self.reader.events("test")))
+
     async def test(self, standing: Standing, *, seed: int) -> TestResult | None:
         """Tests the champion, or reads what its test gave; None where the problem has no test."""
         program = standing.program
@@ -75,7 +81,7 @@ class Closing:
             file.write_text(text, encoding="utf-8")
 
     async def _tested_now(self, program: int, seed: int) -> tuple[TestResult, str]:
-        origin = self.reader.lineage(program)[0].id
+        origin = self._seed_program(program)
         verdicts, artifact = await self._judged(program, seed)
         alone = verdicts if origin == program else (await self._judged(origin, seed))[0]
         baselines = await self.judge.baselines(SplitKind.TEST, seed)
@@ -96,6 +102,11 @@ class Closing:
             seed=seed, champion=verdicts[-1], seed_program=alone[-1], baselines=baselines
         )
         return result, artifact
+
+    def _seed_program(self, program: int) -> int:
+        """The seed that the lineage began with, or the first seed if a person's program did."""
+        first = self.reader.lineage(program)[0]
+        return first.id if first.proposer == SEED else self.reader.program(1).id
 
     async def _judged(self, program: int, seed: int) -> tuple[tuple[Verdict, ...], str]:
         judged = await self.judge.judge(

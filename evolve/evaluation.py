@@ -148,7 +148,7 @@ def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[Basel
             else:
                 fault = score.reason if isinstance(score, Invalid) else f"returned {score!r:.80}"
                 found.append(BaselineValue(name=baseline.name, fault=fault))
-        except (Exception, StageHung) as error:  # noqa: BLE001  a user's function may raise anything
+        except (Exception, StageHung) as error:  # noqa: BLE001  may raise anything
             fault = located(error, task.problem.folder)
             found.append(BaselineValue(name=baseline.name, fault=fault))
     return tuple(found)
@@ -174,9 +174,11 @@ def _run(
             case Invalid(reason=text):
                 status, reason = Status.INVALID, text
             case Score() as given:
-                missing = _missing(task, given)
+                missing, beyond = _missing(task, given), _beyond(given)
                 if missing:
                     status, reason = Status.EVALUATOR_ERROR, f"stage {stage.name!r}: {missing}"
+                elif beyond:
+                    status, reason = Status.INVALID, beyond
                 else:
                     status, score, feedback = Status.OK, given, given.feedback
             case other:
@@ -207,8 +209,8 @@ def _run(
         status=status,
         reason=reason[:_REASON_CHARS],
         fitness=_fitness(task, score),
-        values={k: float(v) for k, v in score.values.items()} if score else {},
-        exact={k: _text(v) for k, v in score.values.items()} if score else {},
+        values={k: float(v) for k, v in _ordered(task, score)},
+        exact={k: _text(v) for k, v in _ordered(task, score)},
         features=score.features if score else {},
         feedback=feedback[:_FEEDBACK_CHARS],
         stderr=candidate.stderr[-_FEEDBACK_CHARS:],
@@ -236,6 +238,25 @@ def _missing(task: Task, score: Score) -> str:
             given = ", ".join(score.values) or "nothing"
             return f"its Score has no {objective.name!r} (it has {given})"
     return ""
+
+
+def _beyond(score: Score) -> str:
+    """A value no float can hold or whose digits fill pages: a candidate may drive it there."""
+    for name, value in score.values.items():
+        try:
+            float(value)
+            _text(value)
+        except (OverflowError, ValueError):
+            return f"its {name} is a number too large or too long to keep"
+    return ""
+
+
+def _ordered(task: Task, score: Score | None) -> list[tuple[str, Number]]:
+    """Values with the objectives first."""
+    if score is None:
+        return []
+    names = [objective.name for objective in task.problem.objectives]
+    return [(n, score.values[n]) for n in dict.fromkeys([*names, *score.values])]
 
 
 def _fitness(task: Task, score: Score | None) -> float | None:

@@ -107,9 +107,7 @@ class Judge:
 def _legs(stages: Sequence[Stage]) -> list[tuple[tuple[int, bool], int, int, float]]:
     """Runs of stages with the same (cores, exclusive): needs, first, last + 1, limit in seconds."""
     legs = []
-    for needs, group in groupby(
-        enumerate(stages), key=lambda pair: (pair[1].cores, pair[1].exclusive)
-    ):
+    for needs, group in groupby(enumerate(stages), key=_needs):
         members = list(group)
         limit_s = _ANSWER_GRACE_S + sum(2 * s.timeout_s + STAGE_GRACE_S for _, s in members)
         legs.append((needs, members[0][0], members[-1][0] + 1, limit_s))

@@ -53,10 +53,10 @@ class Lines:
 
     def watch(self, status: Status) -> None:
         now = time.monotonic()
-        if status.champion_validation == self._champion and now < self._next:
+        if status.champion_value == self._champion and now < self._next:
             return
         self._next = now + _PLAIN_EVERY_S
-        self._champion = status.champion_validation
+        self._champion = status.champion_value
         print(one_line(status), flush=True)
 
     def tell(self, line: str) -> None:
@@ -89,11 +89,10 @@ def one_line(status: Status) -> str:
     wasted = sum(status.fates.get(fate, 0) for fate in _WASTE)
     left = _left(status)
     return (
-        f"{duration(status.elapsed_s):>9}  {status.phase:<10} "
-        f"evaluated {status.evaluated} ({status.rate:.0f}/s)  "
-        f"training {number(status.best_training)}  "
-        f"validation {number(status.champion_validation)}  "
-        f"waste {wasted}{'  left ' + left if left else ''}"
+        f"{duration(status.elapsed_s):>8} {status.phase:<10} "
+        f"{status.evaluated} at {status.rate:.0f}/s  training {number(status.best_training)}  "
+        f"{status.champion_split} {number(status.champion_value)}  waste {wasted}"
+        f"{'  left ' + left if left else ''}"
     )
 
 
@@ -117,8 +116,8 @@ def panel(status: Status) -> Group:
     grid.add_column(justify="left")
     goal = "lower" if status.direction == "min" else "higher"
     grid.add_row(
-        Text(f"champion, validation {inert(status.objective)}", style="bold green"),
-        Text(number(status.champion_validation), style="bold green"),
+        Text(f"champion, {status.champion_split} {inert(status.objective)}", style="bold green"),
+        Text(number(status.champion_value), style="bold green"),
         Text(f"program {status.champion}" if status.champion else f"{goal} is better", style="dim"),
     )
     grid.add_row(

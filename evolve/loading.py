@@ -178,12 +178,18 @@ def identity(task: Task) -> dict[str, str]:
     hashes = {}
     folder = task.problem.folder
     statement = folder / task.problem.statement
-    for path in sorted({*folder.rglob("*.py"), statement}):
+    fixtures = set(task.problem.known_bad_files())
+    for path in sorted({*folder.rglob("*.py"), statement} - fixtures):
         hashes[f"{folder.name}/{path.relative_to(folder)}"] = _digest(path)
     for path in sorted(_EVALUATORS.glob("*.py")):
         hashes[f"evaluators/{path.name}"] = _digest(path)
     stages = [*task.problem.stages, task.problem.validation_stage, task.problem.test_stage]
-    limits = repr([s and (s.name, s.timeout_s, s.memory_mb, s.pass_mark) for s in stages])
+    limits = repr(
+        [
+            s and (s.name, s.timeout_s, s.memory_mb, s.pass_mark, s.cores, s.exclusive)
+            for s in stages
+        ]
+    )
     text = repr(sorted(task.parameters.items())) + limits
     hashes["parameters and limits"] = hashlib.sha256(text.encode()).hexdigest()
     return hashes

@@ -27,6 +27,8 @@ class Monitor:
     store: Store
     champions: Champions
     budget: Budget
+    split: str
+    """Where champions are compared: validation, or training where there is none."""
     deterministic: bool
     references: Sequence[Reference] = ()
     phase: str = "starting"
@@ -73,7 +75,8 @@ class Monitor:
             best_training=None if best is None else sign * best[1],
             best_training_program=None if best is None else best[0],
             champion=None if standing is None else standing.program,
-            champion_validation=None if standing is None else standing.value,
+            champion_value=None if standing is None else standing.value,
+            champion_split=self.split,
             islands=[
                 IslandStatus(
                     size=i.size, best=None if i.best_fitness is None else sign * i.best_fitness

@@ -82,6 +82,8 @@ class Session:
     seeds: Mapping[str, Program] = field(init=False)
     monitor: Monitor = field(init=False)
     closing: Closing = field(init=False)
+    _newest_best: int = 0
+    _validating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def seed(self) -> int:
@@ -130,14 +132,14 @@ class Session:
         reason = await self.loop.run()
         self._remember_time()
         self.monitor.phase = "validating"
-        standing = await self.champions.settle()
+        standing = await self.champions.settle(every_leader=self.config.deterministic)
         test = None
         if standing is not None:
             self.closing.write_program(standing.program)
             if reason != INTERRUPTED:
                 self.monitor.phase = "testing"
                 # nothing in the loop reads either; the deterministic mode must end the same
-                fixed = derive(self.seed, SplitKind.TEST)
+                fixed = self.closing.next_draw(self.seed)
                 seed = fixed if self.config.deterministic else unforeseen()
                 test = await self.closing.test(standing, seed=seed)
         self.monitor.phase = "ended"
@@ -197,6 +199,7 @@ class Session:
         evaluated = self.store.counts().evaluated
         self.budget = Budget(self.limits, evaluated=evaluated, elapsed_s=float(elapsed))
         self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
+        self._keep_budget()
         self._compare_with_target()
         order_lost = bool(self.reader.events("deterministic_mode_ended"))
         self.monitor = Monitor(
@@ -206,6 +209,9 @@ class Session:
             store=self.store,
             champions=self.champions,
             budget=self.budget,
+            split=SplitKind.VALIDATION
+            if self.task.problem.validation_stage
+            else SplitKind.TRAINING,
             deterministic=self.config.deterministic and not order_lost,
         )
         self.closing = Closing(
@@ -264,8 +270,15 @@ class Session:
         return references
 
     async def _on_best(self, program: int) -> None:
-        if await self.champions.validate(program):
-            self._compare_with_target()
+        self._newest_best = program
+        async with self._validating:
+            # in deterministic mode which programs are validated may not depend on timing
+            ending = bool(self.loop.stop_reason or self.budget.over())
+            overtaken = ending or program != self._newest_best
+            if overtaken and not self.config.deterministic:
+                return
+            if await self.champions.validate(program):
+                self._compare_with_target()
 
     def _compare_with_target(self) -> None:
         if self.champions.best is not None:
@@ -317,7 +330,11 @@ class Session:
             self.budget.change(msgspec.convert(merged, Limits))
         except msgspec.ValidationError as error:
             raise UsageError(f"budget: {error}") from None
+        self._keep_budget()
         self._compare_with_target()
+
+    def _keep_budget(self) -> None:
+        self.store.set_meta("budget", msgspec.to_builtins(self.budget.limits))
 
     def _inject(self, message: Mapping[str, object]) -> int:
         try:

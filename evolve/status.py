@@ -43,7 +43,8 @@ class Status:
     best_training: float | None
     best_training_program: int | None
     champion: int | None
-    champion_validation: float | None
+    champion_value: float | None
+    champion_split: str
     islands: list[IslandStatus]
     elites: int
     fates: dict[str, int]

@@ -34,7 +34,8 @@ def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
         "path": str(folder.path),
         "ended": ended.reason,
         "champion": None if ended.standing is None else ended.standing.program,
-        "champion_validation": None if ended.standing is None else ended.standing.value,
+        "champion_value": None if ended.standing is None else ended.standing.value,
+        "champion_split": ended.status.champion_split,
         "test": test,
         "certificate": str(folder.certificate) if folder.certificate.exists() else None,
         "longest_block_ms": round(ended.longest_block_ms, 2),
@@ -62,10 +63,9 @@ def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> No
     if ended.test is not None and ended.test.champion.values:
         _print_test(task, ended.test, objective)
     else:
-        split = "validation" if task.problem.validation_stage else "training"
         click.echo(
             f"  champion: program {ended.standing.program}, "
-            f"{objective.name} {number(ended.standing.value)} in {split}"
+            f"{objective.name} {number(ended.standing.value)} in {status.champion_split}"
         )
     click.echo("")
     click.echo(f"  its code          evolve best {folder.name}{at}")
@@ -83,9 +83,9 @@ def standing_of(objective: Objective, value: float, known: Sequence[tuple[str, f
         if objective.better(other, best):
             who, best = name, other
     if value == best:
-        return f"equal to the best of these, {number(best)} ({inert(who)})"
+        return f"equal to the best of these, {clipped(inert(who), 34)}"
     word = "better than" if objective.better(value, best) else "behind"
-    return f"{word} the best of these, {number(best)} ({inert(who)})"
+    return f"{word} the best of these, {clipped(inert(who), 34)}"
 
 
 def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
@@ -93,25 +93,25 @@ def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
     value = test.champion.values[name]
     goal = "lower" if objective.direction == "min" else "higher"
     click.echo("")
-    click.echo(f"  {name} ({goal} is better) on a test draw made after the search ended")
+    click.echo(f"  {name} ({goal} is better) in the test, made once after the search")
     rows: list[tuple[str, float, str]] = [("champion", value, "this run")]
     seed_value = _value(test, name)
     if seed_value is not None:
-        rows.append(("the seed program it came from", seed_value, "same draw"))
-    rows += [(b.name, b.values[name], "same draw") for b in test.baselines if name in b.values]
+        rows.append(("the seed program", seed_value, "same test"))
+    rows += [(b.name, b.values[name], "same test") for b in test.baselines if name in b.values]
     for label, figure, note in rows:
         click.echo(f"    {inert(label):<34} {number(figure):>10}  {note}")
     records = [
         r for r in task.problem.known_records(task.parameters) if r.objective in (None, name)
     ]
     if records:
-        click.echo("  published values, measured on other instances")
+        click.echo("  published values, as their sources measured them")
         for record in records:
             label = clipped(inert(record.who), 34)
             click.echo(f"    {label:<34} {number(float(record.value)):>10}")
             click.echo(f"      {clipped(inert(record.source), 72)}")
         known = [(r.who, float(r.value)) for r in records]
-        click.echo(f"  so the champion is {standing_of(objective, value, known)}")
+        click.echo(f"  the champion is {standing_of(objective, value, known)}")
 
 
 def _value(test: TestResult, name: str) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 
@@ -56,6 +58,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = 
         ]
         lines.append("  ".join(parts).rstrip())
     return lines
+
+
+def wrapped(text: str, *, indent: int = 0) -> str:
+    """Text in lines as wide as the terminal (80 in a pipe), later lines indented."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    return "\n".join(textwrap.wrap(text, width, subsequent_indent=" " * indent))
 
 
 def clipped(text: str, width: int) -> str:

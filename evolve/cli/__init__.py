@@ -99,6 +99,7 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     from evolve.terminal import inert
 
+    # one line, however long: scripts and logs read it too
     print(f"evolve: {inert(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 

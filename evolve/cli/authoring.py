@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from evolve.cli.options import json_option, print_json, set_option, settings_of, unsafe_option
-from evolve.terminal import inert, table
+from evolve.terminal import inert, table, wrapped
 
 
 @click.command()
@@ -37,12 +37,12 @@ def problems(as_json: bool) -> None:
                 "shorthand": problem.shorthand,
             }
         )
-        chosen = " ".join(f"{k}={'|'.join(map(str, v))}" for k, v in parameters.items())
-        rows.append([name, f"{objective.direction} {objective.name}", chosen])
+        rows.append([name, f"{objective.direction} {objective.name}", ""])
+        rows += [["", f"  {k}", " | ".join(map(str, v))] for k, v in parameters.items()]
     if as_json:
         print_json(data)
         return
-    click.echo("\n".join(table(["problem", "objective", "parameters"], rows)))
+    click.echo("\n".join(table(["problem", "objective, parameters", "values"], rows)))
     click.echo("\nYour own: `evolve new NAME` writes a folder, `evolve run ./NAME` runs it.")
 
 
@@ -58,10 +58,10 @@ def new(name: str, into: Path, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(folder), "files": sorted(p.name for p in folder.iterdir())})
         return
-    shown = folder if folder.is_absolute() else Path(".") / folder
-    click.echo(f"wrote {shown}/: " + ", ".join(sorted(p.name for p in folder.iterdir())))
-    click.echo(f"  evolve check ./{shown}            is it sound?")
-    click.echo(f"  evolve run ./{shown} --minutes 1  evolve it")
+    shown = folder if folder.is_absolute() else f"./{folder}"
+    click.echo(f"wrote {shown}: " + ", ".join(sorted(p.name for p in folder.iterdir())))
+    click.echo(f"  evolve check {shown}            is it sound?")
+    click.echo(f"  evolve run {shown} --minutes 1  evolve it")
 
 
 @click.command()
@@ -72,7 +72,7 @@ def new(name: str, into: Path, as_json: bool) -> None:
 def check(problem: str, settings: tuple[str, ...], unsafe: bool, as_json: bool) -> int:
     """Say whether PROBLEM is sound, and what a run would cost. Exit code 1: it is not.
 
-    Runs each seed twice, feeds the stages the known-bad programs, and times a stage.
+    Runs each seed five times, feeds the stages the known-bad programs, and times a stage.
     """
     from evolve.authoring import check_problem
     from evolve.loading import load
@@ -92,6 +92,7 @@ def check(problem: str, settings: tuple[str, ...], unsafe: bool, as_json: bool) 
         return 0 if sound else 1
     marks = {True: "ok", False: "BAD", None: "note"}
     for finding in findings:
-        click.echo(f"{marks[finding.fine]:<5} {inert(finding.what)}: {inert(finding.detail)}")
+        line = f"{marks[finding.fine]:<5} {inert(finding.what)}: {inert(finding.detail)}"
+        click.echo(wrapped(line, indent=6))
     click.echo("sound" if sound else "not sound")
     return 0 if sound else 1

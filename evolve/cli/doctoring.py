@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from evolve.cli.options import json_option, print_json
-from evolve.terminal import inert, table
+from evolve.terminal import inert, table, wrapped
 
 
 @click.command()
@@ -64,7 +64,7 @@ def doctor(as_json: bool) -> int:
         if not layer.works:
             click.echo(f"\nwithout {layer.name}: {inert(layer.without)}\n  {inert(layer.remedy)}")
     click.echo("")
-    click.echo(", ".join(f"{name} {version}" for name, version in versions.items()))
+    click.echo(wrapped(", ".join(f"{name} {version}" for name, version in versions.items())))
     click.echo(f"{os.cpu_count()} cores, {free_bytes >> 30} GiB free here")
     if sys.platform != "linux":
         click.echo("runs need Linux; reading commands and verify work here")

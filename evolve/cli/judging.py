@@ -43,8 +43,10 @@ def evaluate(
     task = load(problem, settings_of(settings))
     try:
         program = Program.of({ENTRY: file.read_text(encoding="utf-8")})
-    except (OSError, UnicodeDecodeError, ProgramError) as error:
-        raise UsageError(f"cannot use {file}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    except (UnicodeDecodeError, ProgramError) as error:
+        raise UsageError(f"{file} is no program: {error}") from None
     kind = SplitKind(split)
     if not stages_of(task, kind):
         raise UsageError(f"{task.problem.name} has no {split} evaluation")
@@ -116,7 +118,7 @@ def verify(file: Path, as_json: bool) -> int:
     )
     click.echo(f"  checked by {held.verifier} version {held.verifier_version}")
     steps = len(held.lineage) - 1
-    click.echo(f"  found by program {inert(held.program[:16])}, {steps} steps from its seed")
+    click.echo(f"  found by program {inert(held.program[:16])}, {steps} steps into its lineage")
     if held.tier == "none":
         click.echo("  the finder ran without a sandbox; the object above was checked all the same")
     if held.problem in available():

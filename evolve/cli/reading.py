@@ -11,6 +11,7 @@ import click
 
 from evolve import runs
 from evolve.cli.options import json_option, print_json, runs_option
+from evolve.errors import UsageError
 from evolve.problem import Objective
 from evolve.runs import RunFolder
 from evolve.terminal import clipped, inert, number, table
@@ -39,7 +40,7 @@ def ls(root: Path, as_json: bool) -> None:
         problem = str(meta.get("problem", "?"))
         data.append(
             {"run": folder.name, "problem": problem, "state": state,
-             "evaluated": counts.evaluated, "champion_validation": value}
+             "evaluated": counts.evaluated, "champion": value}
         )  # fmt: skip
         rows.append([folder.name, problem, state, str(counts.evaluated), number(value)])
     if as_json:
@@ -133,7 +134,9 @@ def lineage(target: str | None, with_diff: bool, root: Path, as_json: bool) -> N
         print_json({"run": folder.name, "lineage": steps})
         return
     goal = "lower" if objective.direction == "min" else "higher"
-    click.echo(f"{folder.name}: {len(path) - 1} steps; {objective.name}, {goal} is better")
+    click.echo(
+        f"{folder.name}: {len(path) - 1} steps; {objective.name} in training, {goal} is better"
+    )
     before: float | None = None
     for index, step in enumerate(path):
         value = _value(step.verdicts, "training", objective)
@@ -176,7 +179,10 @@ def _program(
     if name.isdigit() and not id and not (root / name).exists():
         name, id = "", name  # a bare number means a program of the latest run
     with _run(name, root) as (folder, reader, objective):
-        program = reader.find(id) if id else _champion(reader)
+        try:
+            program = reader.find(id) if id else _champion(reader)
+        except StoreError as error:
+            raise UsageError(str(error)) from None
         yield folder, reader, objective, reader.program(program)
 
 
@@ -214,7 +220,7 @@ def _coloured(line: str) -> str:
 
 def _verdict_row(verdict: Verdict) -> list[str]:
     values = ", ".join(
-        f"{name} {number(value)}" for name, value in list(verdict.values.items())[:3]
+        f"{name} {number(value)}" for name, value in list(verdict.values.items())[:2]
     )
     return [verdict.split, verdict.stage, verdict.status.value, values, verdict.tier]
 

@@ -164,7 +164,8 @@ def resume(
         known = meta["identity"]
         assert isinstance(known, dict)
         check_identity(known, identity(task))
-        budget = _budget(config.budget, evals, minutes, target)
+        last = msgspec.convert(meta.get("budget", {}), Budget)
+        budget = _budget(last, evals, minutes, target)
         ended = _execute(folder, task, config, budget, bool(meta["unsafe"]), as_json, new=False)
     return _report(folder, task, ended, as_json, root)
 

@@ -202,6 +202,49 @@ def test_a_run_that_has_used_its_budget_is_not_tested_again(evolve: Evolve, toy:
         assert reader.counts().evaluated == 20
 
 
+def test_a_champion_found_later_is_tested_on_a_draw_of_its_own(evolve: Evolve, toy: Path) -> None:
+    options = ("--deterministic", "--seed", 5, "--name", "mine")
+    assert evolve("run", toy, "--evals", 5, *options).code == 0
+    ended = evolve("resume", "mine", "--evals", 200)
+    assert ended.code == 0, ended.err
+    with Reader(database(evolve)) as reader:
+        seeds = [event.data["seed"] for event in reader.events("test")]
+    assert len(seeds) == len(set(seeds)) == 2
+
+
+def test_a_larger_budget_is_kept_for_the_next_resume(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 10, "--name", "mine").code == 0
+    assert evolve("resume", "mine", "--evals", 25).code == 0
+    assert evolve("resume", "mine").code == 0
+    with Reader(database(evolve)) as reader:
+        assert reader.counts().evaluated == 25
+
+
+def test_without_validation_draws_the_target_still_holds_on_resume(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    folder = variant("toy", ("@problem.validation(timeout_s=2.0, memory_mb=256)\n", ""))
+    ended = evolve("run", f"{folder}:22", "--target", 1, "--evals", 400, "--name", "mine", "--json")
+    assert ended.data["ended"] == "target 1 reached"
+    assert ended.data["champion_split"] == "training"
+    again = evolve("resume", "mine", "--json")
+    assert again.data["ended"] == "target 1 reached"
+    assert again.data["status"]["evaluated"] == ended.data["status"]["evaluated"]  # type: ignore[index]
+
+
+def test_a_number_too_large_is_the_programs_fault(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    folder = variant("toy", (" or abs(found) > 1e12", ""))
+    huge = evolve.folder / "huge.py"
+    huge.write_text("def answer():\n    return -(10 ** 400)\n")
+    ended = evolve("evaluate", folder, huge, "--json")
+    assert ended.code == 1
+    verdict = ended.data["verdicts"][0]  # type: ignore[index]
+    assert verdict["status"] == "invalid"
+    assert "distance" in verdict["reason"]
+
+
 def test_files_lost_with_a_kill_behind_the_test_come_back(evolve: Evolve) -> None:
     assert evolve("run", "bin_packing:or1", "--evals", 15, "--name", "mine").code == 0
     certificate = database(evolve).with_name("certificate.json")
