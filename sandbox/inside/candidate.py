@@ -17,12 +17,15 @@ from types import ModuleType, TracebackType
 from typing import cast
 
 from sandbox.codec import CodecError, CodecLimits, decode, encode
+from sandbox.wire import DEFAULT_LIMITS
 
 REQUEST = struct.Struct("<QI")
 """Nonce and length, before each request and each answer; an answer's first byte is its status."""
 RETURNED, RAISED, OUT_OF_MEMORY, FORBIDDEN = b"R", b"E", b"M", b"F"
 READY = b"+"
+MARSHALLED = b"M"
 _Start = tuple[dict[str, str], str, str | None, int, int | None, int]
+_Request = tuple[bool, str, tuple[object, ...]]
 _TRUSTED = CodecLimits(total_bytes=1 << 30)
 _REASON_LENGTH = 2000
 _PIECE = 1 << 18
@@ -101,7 +104,8 @@ def _function(module: ModuleType, name: str, where: str) -> Callable[..., object
     found = getattr(module, name, None)
     if not callable(found):
         raise AttributeError(f"{where} defines no function {name!r}")
-    return cast("Callable[..., object]", found)
+    made: Callable[..., object] = found
+    return made
 
 
 def _where(error: BaseException, files: Mapping[str, str]) -> str:
@@ -154,9 +158,12 @@ class _Channel:
             os._exit(0)
         return piece
 
-    def request(self) -> tuple[int, object]:
+    def request(self) -> tuple[int, _Request]:
         nonce, length = REQUEST.unpack(self.read(REQUEST.size))
-        return nonce, decode(self.read(length), _TRUSTED)
+        kind, content = self.read(1), self.read(length - 1)
+        if kind == MARSHALLED:
+            return nonce, marshal.loads(content)  # noqa: S302  the worker wrote it
+        return nonce, cast("_Request", decode(content, _TRUSTED))
 
     def answer(self, nonce: int, status: bytes, payload: bytes) -> None:
         head = REQUEST.pack(nonce, 1 + len(payload)) + status
@@ -182,12 +189,14 @@ def serve(descriptor: int, base_memory_bytes: int) -> None:
     # marshal reads only what the worker wrote, and wakes less of the interpreter than the codec
     start: _Start = marshal.loads(channel.read(length))  # noqa: S302
     files, entry, driver, memory_bytes, cpu_s, output_bytes = start
-    limits = CodecLimits(total_bytes=output_bytes)
+    limits = DEFAULT_LIMITS
+    if output_bytes != limits.total_bytes:
+        limits = CodecLimits(total_bytes=output_bytes)
     program = _Program(files, entry, driver)
     _limit(base_memory_bytes + memory_bytes, cpu_s)
     while True:
         nonce, request = channel.request()
-        driven, name, arguments = cast("tuple[bool, str, tuple[object, ...]]", request)
+        driven, name, arguments = request
         try:
             value = (program.drive if driven else program.call)(name, arguments)
             status, payload = RETURNED, encode(value, limits)

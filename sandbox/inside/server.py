@@ -116,6 +116,7 @@ class _Server:
         kernel.set_dumpable(False)
         gc.collect()
         gc.freeze()
+        gc.disable()  # until a candidate enables it for itself
 
     def run(self) -> NoReturn:
         """Answers the worker until it is gone."""
