@@ -81,6 +81,16 @@ def contents(*paths):
             pass
     return found
 
+def strangers(*folders):
+    """Names in these folders that do not lead to the interpreter or a package."""
+    ways = [path + "/" for path in (os.path.dirname(os.__file__), *sys.path)]
+    return [
+        name
+        for folder in folders
+        for name in contents(folder)
+        if not any(way.startswith(os.path.join(folder, str(name)) + "/") for way in ways)
+    ]
+
 def worked(function, *arguments):
     """Whether a call ended without an exception of the system."""
     try:

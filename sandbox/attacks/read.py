@@ -59,12 +59,8 @@ ATTACKS = (
     _attack(
         "home folders",
         """
-    found = []
-    for home in ("/root", "/home", os.path.expanduser("~root"), *world["homes"]):
-        # an interpreter may live in a home: the folders on the way to it are there, empty
-        names = contents(home)
-        found += [n for n in names if not os.__file__.startswith(os.path.join(home, n) + "/")]
-    return found
+    # an interpreter may live in a home: the folders on the way to it are there, empty
+    return strangers("/root", "/home", os.path.expanduser("~root"), *world["homes"])
 """,
     ),
     _attack("accounts", "    return contents('/etc/passwd', '/etc/shadow', '/etc/hostname')\n"),
@@ -194,7 +190,7 @@ ATTACKS = (
     _attack(
         "/sys, /run, /var and /boot", "    return contents('/sys', '/run', '/var/log', '/boot')\n"
     ),
-    _attack("temporary files of others", "    return contents('/tmp', '/var/tmp', '/dev/shm')\n"),
+    _attack("temporary files of others", "    return strangers('/tmp', '/var/tmp', '/dev/shm')\n"),
     _attack(
         "the machine's name",
         "    return os.uname().nodename == world['hostname'] != 'sandbox'\n",
