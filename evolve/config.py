@@ -29,7 +29,7 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 class Islands(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4
-    population: Annotated[int, msgspec.Meta(ge=2)] = 200
+    population: Annotated[int, msgspec.Meta(ge=2)] = 50
     inspirations: Annotated[int, msgspec.Meta(ge=0, le=16)] = 2
     migration_every: Annotated[int, msgspec.Meta(ge=0)] = 400
 

@@ -9,7 +9,8 @@ k - lag, however many workers there are and however often the run was killed and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -21,7 +22,7 @@ from evolve.judging import Judge
 from evolve.problem import SplitKind
 from evolve.randomness import derive, generator
 from evolve.turns import Stopped, Turns
-from islands_db import Fate, Outcome, Placement, ProgramText, Sample, Status, Store
+from islands_db import Fate, Outcome, Placement, ProgramText, Sample, Status, Store, Verdict
 
 FAULTS_IN_A_ROW = 10
 """So many evaluator faults without one verdict between them, and the run stops."""
@@ -172,6 +173,7 @@ class Loop:
             verdicts=judged.verdicts,
             rung=judged.rung,
             fitness=judged.fitness,
+            signature=_signature(judged.verdicts),
             features={**judged.features, "length": float(draft.text.length)},
             propose_s=draft.propose_s,
             cost_usd=draft.cost_usd,
@@ -262,6 +264,18 @@ class Loop:
                 )
         elif outcome.verdicts:
             self._faults = 0
+
+
+def _signature(verdicts: Sequence[Verdict]) -> int | None:
+    """A number for all that the stages measured of a program but time; twins share it.
+
+    None where a stage reports its score alone: equal scores are then no sign of a twin.
+    """
+    figures = [(v.stage, *sorted(v.exact.items()), *sorted(v.features.items())) for v in verdicts]
+    if any(v.status is not Status.OK for v in verdicts) or max(map(len, figures)) <= 2:
+        return None
+    digest = hashlib.blake2b(repr(figures).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True) or 1
 
 
 def _seed_fault(sample: Sample, outcome: Outcome) -> str:

@@ -83,6 +83,7 @@ class Mutate(msgspec.Struct, frozen=True, kw_only=True):
     inspirations: tuple[dict[str, str], ...]
     seed: int
     primitives: tuple[str, ...] = ()
+    max_length: int = 0
 
 
 class Mutated(msgspec.Struct, frozen=True, kw_only=True):

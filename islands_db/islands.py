@@ -14,7 +14,7 @@ from islands_db.pool import NO_CELL, Entrant, Pool
 from islands_db.records import Fate, IslandCounts, Settings
 from islands_db.selection import migration, mix
 from islands_db.selection.inspirations import inspirations
-from islands_db.selection.replacement import best, leaver
+from islands_db.selection.replacement import best, leaver, twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,18 @@ class Island:
         return columns.entrant(best(columns))
 
     def join(self, entrant: Entrant, now: int) -> Slot | None:
-        """Takes the program into the population, unless it is there or too bad for it."""
+        """Takes the program into the population, unless it is there or too bad for it.
+
+        Of programs with one signature a population holds one: the shorter, or the newcomer among
+        equally long ones, so that copies of the best in other words do not crowd out the rest.
+        """
         if entrant.program in self._slot_of_program:
             return None
         population = self.population
         slot: int | None = population.size
-        if population.size >= self._capacity:
+        if (alike := twin(population.columns, entrant)) is not None:
+            slot = alike if entrant.length <= population.columns.length[alike] else None
+        elif population.size >= self._capacity:
             slot = leaver(population.columns, rung=entrant.rung, fitness=entrant.fitness)
         if slot is None:
             return None

@@ -17,17 +17,23 @@ Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 NO_CELL = -1
+NO_SIGNATURE = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A judged program that may enter a pool; `cell` is `NO_CELL` where it lacks a feature."""
+    """A judged program that may enter a pool.
+
+    `cell` is `NO_CELL` where it lacks a feature, `signature` `NO_SIGNATURE` where its behaviour is
+    not known well enough to call another program its twin.
+    """
 
     program: int
     rung: int
     fitness: float
     length: int
     cell: int
+    signature: int = NO_SIGNATURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Columns:
     fitness: Floats
     length: Integers
     cell: Integers
+    signature: Integers
     joined: Integers
     elite: Flags
 
@@ -56,6 +63,7 @@ class Columns:
             fitness=float(self.fitness[slot]),
             length=int(self.length[slot]),
             cell=int(self.cell[slot]),
+            signature=int(self.signature[slot]),
         )
 
 
@@ -69,6 +77,7 @@ class Pool:
         self._fitness = np.zeros(16, np.float64)
         self._length = np.zeros(16, np.int64)
         self._cell = np.zeros(16, np.int64)
+        self._signature = np.zeros(16, np.int64)
         self._joined = np.zeros(16, np.int64)
         self._elite = np.zeros(16, np.bool_)
         self._columns = self._view()
@@ -87,6 +96,7 @@ class Pool:
         self._fitness[slot] = entrant.fitness
         self._length[slot] = entrant.length
         self._cell[slot] = entrant.cell
+        self._signature[slot] = entrant.signature
         self._joined[slot] = joined
         self._elite[slot] = elite
         if slot == self.size:
@@ -104,12 +114,15 @@ class Pool:
             fitness=self._fitness[:size],
             length=self._length[:size],
             cell=self._cell[:size],
+            signature=self._signature[:size],
             joined=self._joined[:size],
             elite=self._elite[:size],
         )
 
     def _grow(self) -> None:
-        for name in ("program", "rung", "fitness", "length", "cell", "joined", "elite"):
+        for name in (
+            "program", "rung", "fitness", "length", "cell", "signature", "joined", "elite"
+        ):  # fmt: skip
             column = getattr(self, f"_{name}")
             setattr(self, f"_{name}", np.concatenate([column, np.zeros_like(column)]))
         self._columns = self._view()

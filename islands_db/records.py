@@ -56,7 +56,7 @@ class Settings:
 
     islands: int = 4
     axes: tuple[Axis, ...] = ()
-    population: int = 200
+    population: int = 50
     inspirations: int = 2
     migration_every: int = 400
     """Attempts between two migrations around the ring; 0 switches them off."""
@@ -127,6 +127,8 @@ class Outcome:
     rung: int = 0
     fitness: float | None = None
     features: Mapping[str, float] = field(default_factory=dict)
+    signature: int | None = None
+    """Equal for programs that the stages could not tell apart; a signed 64-bit number, not 0."""
     propose_s: float = 0.0
     cost_usd: float = 0.0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from islands_db import rows
 from islands_db.islands import Islands, Slot
-from islands_db.pool import NO_CELL, Entrant
+from islands_db.pool import NO_CELL, NO_SIGNATURE, Entrant
 from islands_db.records import JSON, Fate, Outcome, Sample, Settings, Tally
 
 NOTHING = Tally(attempts=0, programs=0, cost_usd=0.0)
@@ -101,8 +101,16 @@ def _slots(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Slot, E
         yield Slot(island, number, entrant.program, joined), entrant
 
 
-_ENTRANT = "p.id, p.rung, p.fitness, p.length, p.cell"
+_ENTRANT = "p.id, p.rung, p.fitness, p.length, p.cell, p.signature"
 
 
-def _entrant(program: int, rung: int, fitness: float, length: int, cell: int | None) -> Entrant:
-    return Entrant(program, rung, fitness, length, NO_CELL if cell is None else cell)
+def _entrant(
+    program: int,
+    rung: int,
+    fitness: float,
+    length: int,
+    cell: int | None,
+    signature: int | None,
+) -> Entrant:
+    place = NO_CELL if cell is None else cell
+    return Entrant(program, rung, fitness, length, place, signature or NO_SIGNATURE)

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from islands_db import connections, islands, migrations, rows, state, writing
 from islands_db.faults import decoding, faults
 from islands_db.grid import cell
-from islands_db.pool import NO_CELL, Entrant
+from islands_db.pool import NO_CELL, NO_SIGNATURE, Entrant
 from islands_db.records import (
     JSON,
     Counts,
@@ -270,6 +270,7 @@ class Store:
             cell=cell(outcome.features, program.length, self.settings.axes),
             rung=outcome.rung if outcome.fate in _JUDGED else None,
             fitness=rows.finite(outcome.fitness),
+            signature=outcome.signature,
         )
         self._texts.add(number, program.files, parent=sample.parent)
         writing.add_verdicts(self._connection, number, outcome.verdicts, position=0)
@@ -287,9 +288,9 @@ class Store:
             return Placement(program=program)
         length = outcome.program.length
         place = cell(outcome.features, length, self.settings.axes)
-        entrant = Entrant(
-            program, outcome.rung, fitness, length, NO_CELL if place is None else place
-        )
+        place = NO_CELL if place is None else place
+        signature = outcome.signature or NO_SIGNATURE
+        entrant = Entrant(program, outcome.rung, fitness, length, place, signature)
         taken = self._state.islands.enter(
             entrant, island=sample.island, fate=outcome.fate, now=self._state.settled
         )

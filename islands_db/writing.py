@@ -79,12 +79,13 @@ def add_program(
     cell: int | None,
     rung: int | None,
     fitness: float | None,
+    signature: int | None,
 ) -> None:
     """Stores a program one generation after its attempt's parent; its texts and verdicts apart."""
     connection.execute(
         "INSERT INTO programs (id, attempt, generation, hash, syntax_hash, length, cell, rung,"
-        " fitness) VALUES (?, ?, ifnull((SELECT generation + 1 FROM programs WHERE id = ?), 0),"
-        " ?, ?, ?, ?, ?, ?)",
+        " fitness, signature) VALUES (?, ?,"
+        " ifnull((SELECT generation + 1 FROM programs WHERE id = ?), 0), ?, ?, ?, ?, ?, ?, ?)",
         (
             number,
             sample.attempt,
@@ -95,6 +96,7 @@ def add_program(
             cell,
             rung,
             fitness,
+            signature,
         ),
     )
 

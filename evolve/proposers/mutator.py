@@ -32,6 +32,7 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
             [Program.of(files) for files in request.inspirations],
             random.Random(request.seed),
             primitives=request.primitives,
+            max_length=max(tree.MAX_LENGTH, request.max_length),
         )
     except tree.TreeError as error:
         return messages.Mutated(reason=str(error))

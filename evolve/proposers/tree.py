@@ -5,6 +5,7 @@ from __future__ import annotations
 from evolve.loading import Task
 from evolve.messages import Mutate, Mutated
 from evolve.processes import HelperDied, Pool
+from evolve.program import length
 from evolve.proposers.base import Answer, NoAnswer, Request
 
 _LIMIT_S = 30.0
@@ -17,6 +18,8 @@ class TreeProposer:
 
     def __init__(self, task: Task) -> None:
         self._primitives = tuple(task.problem.primitives)
+        # a seed above the usual limit must be able to grow
+        self._max_length = 2 * max(length(seed) for seed in task.seeds().values())
         self._pool = Pool("evolve.proposers.mutator", 1)
 
     async def start(self) -> None:
@@ -28,6 +31,7 @@ class TreeProposer:
             inspirations=tuple(dict(p.files) for p in request.inspirations),
             seed=request.seed,
             primitives=self._primitives,
+            max_length=self._max_length,
         )
         try:
             child = await self._pool.ask(question, Mutated, limit_s=_LIMIT_S)

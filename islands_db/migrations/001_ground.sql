@@ -54,7 +54,8 @@ CREATE TABLE programs (
     length INTEGER NOT NULL,
     cell INTEGER,
     rung INTEGER,
-    fitness REAL
+    fitness REAL,
+    signature INTEGER
 );
 CREATE UNIQUE INDEX programs_by_hash ON programs (hash) WHERE rung IS NOT NULL;
 CREATE INDEX programs_by_syntax ON programs (syntax_hash) WHERE rung IS NOT NULL;

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from islands_db.pool import Columns
+from islands_db.pool import NO_SIGNATURE, Columns, Entrant
 
 
 def leaver(columns: Columns, *, rung: int, fitness: float) -> int | None:
@@ -29,6 +29,21 @@ def leaver(columns: Columns, *, rung: int, fitness: float) -> int | None:
     if (columns.rung[worst], columns.fitness[worst]) > (rung, fitness):
         return None
     return worst
+
+
+def twin(columns: Columns, entrant: Entrant) -> int | None:
+    """The slot of a member that behaves as the newcomer does, as far as the stages could tell.
+
+    FunSearch clusters an island's programs by the signature of their scores and prefers short ones
+    in a cluster; here a cluster is its shortest program (Romera-Paredes et al., Nature 625 (2024),
+    Methods, "Programs database").
+    """
+    if entrant.signature == NO_SIGNATURE:
+        return None
+    alike = np.flatnonzero(
+        (columns.signature == entrant.signature) & (columns.rung == entrant.rung)
+    )
+    return int(alike[0]) if len(alike) else None
 
 
 def best(columns: Columns) -> int:

@@ -100,6 +100,7 @@ def columns(
     joined: list[int] | None = None,
     elite: list[bool] | None = None,
     program: list[int] | None = None,
+    signature: list[int] | None = None,
 ) -> Columns:
     size = len(fitness)
     return Columns(
@@ -108,6 +109,7 @@ def columns(
         fitness=np.array(fitness, np.float64),
         length=np.full(size, 5, np.int64),
         cell=np.array(cell or range(size), np.int64),
+        signature=np.array(signature or [0] * size, np.int64),
         joined=np.array(joined or range(size), np.int64),
         elite=np.array(elite or [False] * size, np.bool_),
     )

@@ -100,6 +100,15 @@ class Model:
         if number in [member for member, _ in population]:
             return False
         now = len(self.ended)
+        mine = self.programs[number][0]
+        for place, (member, _) in enumerate(population):
+            other = self.programs[member][0]
+            alike = mine.signature is not None and mine.signature == other.signature
+            if alike and mine.rung == other.rung:
+                if mine.program.length > other.program.length:
+                    return False
+                population[place] = [number, now]
+                return True
         if len(population) < SETTINGS.population:
             population.append([number, now])
             return True
@@ -223,8 +232,9 @@ class StoreAgrees(RuleBasedStateMachine):
         rung=st.integers(0, 2),
         x=st.none() | st.sampled_from([0.5, 1.5, 9.0]),
         seed=st.booleans(),
+        signature=st.sampled_from([None, None, 7, -(1 << 63)]),
     )
-    def settle_judged(self, data, number, fitness, rung, x, seed):
+    def settle_judged(self, data, number, fitness, rung, x, seed, signature):
         attempt = self.choose(data, self.model.pending)
         program = text_of(number)
         known = self.model.known(program.hash, program.syntax_hash)
@@ -237,6 +247,7 @@ class StoreAgrees(RuleBasedStateMachine):
             fitness=fitness,
             rung=rung,
             features={} if x is None else {"x": x},
+            signature=signature,
             verdicts=(verdict,),
         )
         if known is not None and self.model.programs[known][0].program.hash == program.hash:

@@ -52,6 +52,27 @@ def test_sampling_changes_nothing(run):
     assert fingerprint(run.path) == before
 
 
+def test_of_programs_that_behave_alike_a_population_holds_the_shortest(new_run):
+    run = new_run(islands=1)
+    run.add("first", 1.0, length=9, signature=5)
+    assert run.add("longer", 1.0, length=10, signature=5).joined is False
+    assert run.add("shorter", 1.0, length=4, signature=5).joined is True
+    assert members(run, 0) == [3]
+    assert run.add("as short", 1.0, length=4, signature=5).joined is True
+    assert members(run, 0) == [4]
+    assert run.add("other rung", 1.0, length=9, rung=2, signature=5).joined is True
+    assert run.add("unknown", 1.0, length=9).joined is True
+    assert run.add("unknown too", 1.0, length=9).joined is True
+    assert members(run, 0) == [4, 5, 6, 7]
+
+
+def test_who_behaves_alike_is_known_after_reopening(new_run):
+    run = new_run(islands=1)
+    run.add("first", 1.0, length=4, signature=-5)
+    run.reopen()
+    assert run.add("longer", 1.0, length=10, signature=-5).joined is False
+
+
 def test_a_population_stays_within_its_bound_and_keeps_the_best(new_run):
     run = new_run(islands=1, population=5, axes=X)
     rng = random.Random(1)
