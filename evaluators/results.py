@@ -33,7 +33,7 @@ class Invalid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
-    """A verifier that certificates may name, registered in the entry-point group `evolve.verifiers`.
+    """A verifier that certificates may name: entry-point group `evolve.verifiers`.
 
     `check` takes the artifact as plain JSON data (hostile: anything may be in it), returns
     `Valid` or `Invalid`, and raises nothing. `version` changes whenever the same artifact could
