@@ -8,12 +8,17 @@ import platform
 import shutil
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evolve.cli.options import json_option, print_json
 from evolve.terminal import inert, table, wrapped
+
+if TYPE_CHECKING:
+    from sandbox.conformance import Outcome
 
 
 @click.command()
@@ -21,12 +26,14 @@ from evolve.terminal import inert, table, wrapped
 def doctor(as_json: bool) -> int:
     """Say which sandbox tier this machine gives, what is missing, and what to do about it.
 
-    Exit code 3: no sandbox can be had here, so `evolve run` would refuse.
+    Exit code 3: no sandbox can be had here, or it did not hold a dozen attacks tried on it.
     """
     from sandbox import Tier, probe
 
     found = probe()
     usable = found.tier is not Tier.NONE
+    attacks = list(_try_attacks()) if usable else []
+    held = sum(attack.held for attack in attacks)
     versions = {
         "python": platform.python_version(),
         "kernel": platform.release(),
@@ -48,13 +55,14 @@ def doctor(as_json: bool) -> int:
                     }
                     for layer in found.layers
                 ],
+                "attacks": {attack.name: attack.held for attack in attacks},
                 "versions": versions,
                 "cores": os.cpu_count(),
                 "disk_free_bytes": free_bytes,
                 "root": os.geteuid() == 0,
             }
         )
-        return 0 if usable else 3
+        return 0 if usable and held == len(attacks) else 3
     click.echo(f"sandbox tier {found.tier.value}")
     rows = [
         [layer.name, "works" if layer.works else "MISSING", layer.detail] for layer in found.layers
@@ -63,6 +71,11 @@ def doctor(as_json: bool) -> int:
     for layer in found.layers:
         if not layer.works:
             click.echo(f"\nwithout {layer.name}: {inert(layer.without)}\n  {inert(layer.remedy)}")
+    if attacks:
+        click.echo(f"\n{held} of {len(attacks)} attacks tried here were held")
+    for attack in attacks:
+        if not attack.held:
+            click.echo(wrapped(f"NOT HELD: {attack.name}: {inert(attack.detail)}", indent=2))
     click.echo("")
     click.echo(wrapped(", ".join(f"{name} {version}" for name, version in versions.items())))
     click.echo(f"{os.cpu_count()} cores, {free_bytes >> 30} GiB free here")
@@ -70,4 +83,17 @@ def doctor(as_json: bool) -> int:
         click.echo("runs need Linux; reading commands and verify work here")
     if not usable:
         click.echo("no run possible here; see the lines above, or --unsafe-no-sandbox")
-    return 0 if usable else 3
+    return 0 if usable and held == len(attacks) else 3
+
+
+def _try_attacks() -> Iterator[Outcome]:
+    """The short form of the sandbox's conformance suite, on this machine."""
+    from sandbox import Sandbox, conformance
+
+    project = Path(__file__).resolve().parents[2]
+    yield from conformance.run(
+        lambda needs: Sandbox(requires=needs, preload=needs),
+        conformance.short(),
+        folders=[str(project / "problems"), str(project / "evaluators")],
+        modules=["evolve", "evaluators", "sandbox", "islands_db", "problems"],
+    )
