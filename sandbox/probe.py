@@ -68,7 +68,6 @@ def probe() -> Probe:
     except SandboxError as error:
         return Probe(layers=(), tier=Tier.NONE, refusal=str(error))
     layers = [_layer(name, without) for name, without in _WITHOUT.items()]
-    layers += [_cgroup()]
     try:
         with (
             Sandbox() as sandbox,
@@ -131,18 +130,3 @@ def _remedy(name: str) -> str:
     if maximum.exists() and maximum.read_text(encoding="ascii").strip() == "0":
         return "sysctl user.max_user_namespaces=10000"
     return "in a container: a seccomp profile that allows unshare and mount"
-
-
-def _cgroup() -> Layer:
-    writable = [
-        path
-        for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
-        if Path(path, "cgroup.procs").exists() and os.access(path, os.W_OK)
-    ]
-    return Layer(
-        name="cgroup",
-        works=bool(writable),
-        detail=", ".join(writable) if writable else "none that may be written",
-        without="memory is bounded by address space only",
-        remedy="" if writable else "run inside `systemd-run --user --scope -p Delegate=yes`",
-    )
