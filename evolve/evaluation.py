@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from types import FrameType
 
@@ -109,7 +110,15 @@ def judge(
         value = score.values[objective.name]
         fitness = verdict.fitness
         if artifact and score.artifact is not None:
-            kept = json.dumps(score.artifact, default=_json_default)
+            try:
+                kept = json.dumps(score.artifact, default=_json_default)
+            except (TypeError, ValueError, RecursionError) as error:
+                fault = f"stage {stage.name!r} gave an artifact that is not plain data: {error}"
+                verdicts[-1] = replace(
+                    verdict, status=Status.EVALUATOR_ERROR, reason=_plain(fault, _REASON_CHARS)
+                )
+                fitness, stopped = None, True
+                break
         if stage.pass_mark is not None and not objective.reaches(value, stage.pass_mark):
             stopped = True
             break
@@ -207,13 +216,13 @@ def _run(
         stage=stage.name,
         split=split.value,
         status=status,
-        reason=reason[:_REASON_CHARS],
+        reason=_plain(reason, _REASON_CHARS),
         fitness=_fitness(task, score),
         values={k: float(v) for k, v in _ordered(task, score)},
         exact={k: _text(v) for k, v in _ordered(task, score)},
         features=score.features if score else {},
-        feedback=feedback[:_FEEDBACK_CHARS],
-        stderr=candidate.stderr[-_FEEDBACK_CHARS:],
+        feedback=_plain(feedback, _FEEDBACK_CHARS),
+        stderr=_plain(candidate.stderr[-_FEEDBACK_CHARS:], _FEEDBACK_CHARS),
         tier=sandbox.tier.value,
         seed=seed,
         wall_s=time.monotonic() - began,
@@ -262,6 +271,11 @@ def _ordered(task: Task, score: Score | None) -> list[tuple[str, Number]]:
 def _fitness(task: Task, score: Score | None) -> float | None:
     objective = task.problem.objectives[0]
     return None if score is None else objective.fitness(score.values[objective.name])
+
+
+def _plain(text: object, length: int) -> str:
+    """Text that any file can hold; a stage may have built it from what a candidate said."""
+    return str(text)[:length].encode(errors="backslashreplace").decode()
 
 
 def _text(value: Number) -> str:

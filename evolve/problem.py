@@ -90,6 +90,8 @@ class Score:
         metrics: Mapping[str, Number] | None = None,
         **values: Number,
     ) -> None:
+        if not isinstance(feedback, str):
+            raise ValueError(f"feedback is {type(feedback).__name__}, expected text")
         self.artifact = artifact
         self.feedback = feedback
         self.features = {k: float(_finite(k, v)) for k, v in (features or {}).items()}

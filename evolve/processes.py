@@ -27,6 +27,7 @@ KEPT_ENVIRONMENT = (
 
 START_LIMIT_S = 120.0
 _KILL_WAIT_S = 5.0
+_LEAVE_WAIT_S = 2.0
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -68,7 +69,7 @@ class Helper:
             async with asyncio.timeout(START_LIMIT_S):
                 ready = await self._exchange(self._setup, messages.Ready)
         except (HelperDied, TimeoutError) as error:
-            await self.stop()
+            await self.kill()
             raise MachineError(f"{self._module} did not start: {error or 'no answer'}") from None
         if ready.fault:
             await self.stop()
@@ -98,7 +99,7 @@ class Helper:
                 raise HelperDied(f"no answer within {limit_s:.0f} s; it was ended") from None
             finally:
                 if not answered:
-                    await self.stop()
+                    await self.kill()
 
     async def _exchange(self, request: msgspec.Struct, kind: type[T]) -> T:
         assert self._reader is not None
@@ -122,6 +123,17 @@ class Helper:
         return f"it was ended by signal {-code}" if code < 0 else f"it ended with code {code}"
 
     async def stop(self) -> None:
+        """Lets the process leave by itself, which it does when its socket closes; else kills it."""
+        if self._process is not None and self._writer is not None:
+            self._writer.close()
+            try:
+                async with asyncio.timeout(_LEAVE_WAIT_S):
+                    await self._process.wait()
+            except TimeoutError:
+                pass
+        await self.kill()
+
+    async def kill(self) -> None:
         """Kills the process, with a bounded wait; the kernel takes its children along."""
         process, self._process = self._process, None
         if self._writer is not None:
@@ -189,8 +201,9 @@ class Pool:
                 self._free.append(helper)
 
     async def stop(self) -> None:
-        for helper in self._helpers:
-            await helper.stop()
+        async with asyncio.TaskGroup() as group:
+            for helper in self._helpers:
+                group.create_task(helper.stop())
         if self._log is not None:
             self._log.close()
 

@@ -55,11 +55,11 @@ _UNSAFE = (
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Worker processes; one per core by default."
 )
-@click.option("--islands", type=click.IntRange(min=1), help="Number of islands.")
+@click.option("--islands", type=click.IntRange(1, 1024), help="Number of islands.")
 @click.option(
     "--deterministic", is_flag=True, help="Same seed, same database, for any number of workers."
 )
-@click.option("--lag", type=click.IntRange(min=1), help="Attempts under way at once.")
+@click.option("--lag", type=click.IntRange(1, 4096), help="Attempts under way at once.")
 @click.option("--name", help="Name of the run; a nickname by default.")
 @click.option("--replace", is_flag=True, help="Delete a run of that name first.")
 @runs_option
@@ -128,7 +128,7 @@ def run(
     "--minutes", type=click.FloatRange(min=0, min_open=True), help="New total of minutes."
 )
 @click.option("--target", type=float, help="New target.")
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Worker processes.")
 @runs_option
 @json_option
 def resume(

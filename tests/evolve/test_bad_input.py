@@ -83,6 +83,7 @@ def test_a_seed_that_fails_leaves_no_run_behind(evolve: Evolve, variant: Write) 
         ('return Score(distance=float("nan"))', "expected a finite number"),
         ("return Score(other=1)", "has no 'distance'"),
         ('return Score(distance="low")', "expected int, float or Fraction"),
+        ('return Score(distance=1, feedback=b"x")', "feedback is bytes, expected text"),
     ],
 )
 def test_a_stage_that_is_wrong_is_not_the_programs_fault(
@@ -107,6 +108,40 @@ def test_a_stage_that_hangs_is_ended_and_named(evolve: Evolve, variant: Write) -
     ended = evolve("run", folder, "--evals", 1)
     assert ended.code == 5
     assert "stage 'close' did not end" in ended.one_line
+
+
+@pytest.mark.parametrize("text", ["chr(0xd800)", "chr(27) + '[31m'", "chr(0) + chr(0x202e)"])
+def test_text_from_a_candidate_reaches_the_terminal_inert(
+    evolve: Evolve, variant: Write, text: str
+) -> None:
+    folder = variant("toy", ("answer() gave {found!r:.40}", "answer() gave {found}"))
+    program = evolve.folder / "program.py"
+    program.write_text(f"def answer():\n    return {text}\n")
+    ended = evolve("evaluate", folder, program)
+    assert ended.code == 1
+    assert not {"\x1b", "\x00", "\u202e", "\ud800"} & set(ended.out + ended.err)
+
+
+def test_an_artifact_that_is_not_plain_data(evolve: Evolve, variant: Write) -> None:
+    folder = variant(
+        "toy",
+        (
+            "    return close(candidate, goal=goal)\n\n\n@problem.baseline",
+            "    return Score(distance=1, artifact=object())\n\n\n@problem.baseline",
+        ),
+    )
+    ended = evolve("check", folder)
+    assert ended.code == 1
+    assert "not plain data" in " ".join(ended.out.split())
+
+
+def test_a_seed_that_is_a_folder(evolve: Evolve, variant: Write) -> None:
+    folder = variant("toy", ('"seed.py"', '"start"'))
+    (folder / "start").mkdir()
+    (folder / "start" / "other.py").write_text("x = 1\n")
+    assert "program.py" in evolve("run", folder, "--evals", 3).one_line
+    (folder / "seed.py").rename(folder / "start" / "program.py")
+    assert evolve("run", folder, "--evals", 3).code == 0
 
 
 def test_an_unknown_key_of_the_run_file(evolve: Evolve, toy: Path) -> None:
