@@ -22,6 +22,10 @@ class Valid:
 
     value: Value
     metrics: Mapping[str, float | int | Fraction] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the object is, by the names of a problem's parameters; a claim may not differ."""
+    caveats: tuple[str, ...] = ()
+    """What the object does not show, and a comparison with published values would need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,11 @@ class Verifier:
 
     `check` takes the artifact as plain JSON data (hostile: anything may be in it), returns
     `Valid` or `Invalid`, and raises nothing. `version` changes whenever the same artifact could
-    get another answer. `unit` says what the value counts.
+    get another answer. `objective` and `direction` ("min" or "max") name the value.
     """
 
     name: str
     version: str
-    unit: str
+    objective: str
+    direction: str
     check: Callable[[object], Valid | Invalid]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +26,8 @@ FORMAT = "evolve-certificate/1"
 MAX_BYTES = 64 << 20
 _MEMORY_BYTES = 8 << 30
 _CPU_S = 120
+_DIGITS = 2000
+_EXACT = re.compile(r"-?[0-9]+(/[0-9]+)?")
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +63,8 @@ class Checked:
     reason: str
     certificate: Certificate
     value: Value | None = None
+    caveats: tuple[str, ...] = ()
+    """What the object does not show, though it holds."""
 
 
 def registered() -> dict[str, Verifier]:
@@ -110,9 +116,13 @@ def read(path: Path) -> Certificate:
         UsageError: it cannot be read, is too large, or is no certificate.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UsageError(f"{path}: {size} bytes, a certificate has at most {MAX_BYTES}")
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise UsageError(f"{path} is not a file")
+        if about.st_size > MAX_BYTES:
+            raise UsageError(
+                f"{path}: {about.st_size} bytes, at most {MAX_BYTES} are a certificate"
+            )
         text = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
@@ -141,11 +151,10 @@ def check(certificate: Certificate) -> Checked:
             f"made for {verifier.name} version {certificate.verifier_version[:20]!r}, "
             f"this is version {verifier.version!r}"
         )
-    try:
-        claimed = Fraction(certificate.claim.value[:10_000])
-    except (ValueError, ZeroDivisionError):
-        reason = f"the claimed value {certificate.claim.value[:40]!r} is no number"
-        return Checked(holds=False, reason=reason, certificate=certificate)
+    fault = _misclaimed(certificate, verifier)
+    if fault:
+        return Checked(holds=False, reason=fault, certificate=certificate)
+    claimed = Fraction(certificate.claim.value)
     try:
         artifact = msgspec.json.decode(certificate.artifact)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -159,10 +168,33 @@ def check(certificate: Certificate) -> Checked:
     if isinstance(result, Invalid):
         return Checked(holds=False, reason=result.reason, certificate=certificate)
     value = result.value
+    for name, fact in result.facts.items():
+        if certificate.parameters.get(name, fact) != fact:
+            given = str(certificate.parameters[name])[:40]
+            reason = f"the object is of {name} {fact}, and the certificate says {given}"
+            return Checked(holds=False, reason=reason, certificate=certificate, value=value)
     if Fraction(value) != claimed:
         reason = f"the object is valid, but its value is {value}, not {certificate.claim.value}"
         return Checked(holds=False, reason=reason, certificate=certificate, value=value)
-    return Checked(holds=True, reason="", certificate=certificate, value=value)
+    return Checked(
+        holds=True, reason="", certificate=certificate, value=value, caveats=result.caveats
+    )
+
+
+def _misclaimed(certificate: Certificate, verifier: Verifier) -> str:
+    """What is wrong with a claim before anything is computed."""
+    claim = certificate.claim
+    if (claim.objective, claim.direction) != (verifier.objective, verifier.direction):
+        claimed = f"{claim.direction[:8]} {claim.objective[:40]}"
+        return f"{verifier.name} gives {verifier.direction} {verifier.objective}, not {claimed}"
+    # plain digits only: an exponent would make a number that fills memory
+    if len(claim.value) > _DIGITS or not _EXACT.fullmatch(claim.value):
+        return f"the claimed value {claim.value[:40]!r} is no exact number such as 63/50"
+    try:
+        value = Fraction(claim.value)
+    except ZeroDivisionError:
+        return f"the claimed value {claim.value[:40]!r} divides by zero"
+    return "" if str(value) == claim.value else f"the claimed value is {value}, written otherwise"
 
 
 def bound_this_process() -> None:

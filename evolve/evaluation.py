@@ -37,6 +37,10 @@ class StageCandidate:
     def __init__(self, sandbox: Sandbox, files: dict[str, str], task: Task, stage: Stage) -> None:
         self._sandbox = sandbox
         self._files = files
+        self._task = task
+        self._stage = stage
+        self.failure: CandidateFailure | None = None
+        """The first failure; it decides, whatever the stage made of it."""
         self._driver = task.driver
         self._limits = Limits(wall_s=stage.timeout_s, memory_bytes=stage.memory_mb << 20)
         self._stack = ExitStack()
@@ -44,16 +48,30 @@ class StageCandidate:
         self._opened: list[Candidate] = []
 
     def call(self, name: str, /, *args: object) -> object:
-        return self._candidate().call(name, *args)
+        with self._noting():
+            return self._candidate().call(name, *args)
 
     def drive(self, name: str, /, *args: object) -> object:
-        return self._candidate().drive(name, *args)
+        with self._noting():
+            return self._candidate().drive(name, *args)
 
     @contextmanager
-    def fresh(self) -> Iterator[Candidate]:
-        with self._new() as candidate:
-            self._opened.append(candidate)
-            yield candidate
+    def fresh(self) -> Iterator[StageCandidate]:
+        other = StageCandidate(self._sandbox, self._files, self._task, self._stage)
+        try:
+            yield other
+        finally:
+            other.close()
+            self.failure = self.failure or other.failure
+            self._opened += other._opened
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except CandidateFailure as failure:
+            self.failure = self.failure or failure
+            raise
 
     def close(self) -> None:
         self._stack.close()
@@ -157,7 +175,7 @@ def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[Basel
             else:
                 fault = score.reason if isinstance(score, Invalid) else f"returned {score!r:.80}"
                 found.append(BaselineValue(name=baseline.name, fault=fault))
-        except (Exception, StageHung) as error:  # noqa: BLE001  may raise anything
+        except (Exception, StageHung, SystemExit) as error:  # noqa: BLE001  may raise anything
             fault = located(error, task.problem.folder)
             found.append(BaselineValue(name=baseline.name, fault=fault))
     return tuple(found)
@@ -206,11 +224,15 @@ def _run(
             f"stage {stage.name!r} did not end within {limit:g} s, though its candidate may take "
             f"{stage.timeout_s:g} s: the stage's own code hangs"
         )
-    except Exception as error:  # noqa: BLE001  a user's stage may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a user's stage may raise anything
         status = Status.EVALUATOR_ERROR
         reason = f"stage {stage.name!r} raised {located(error, task.problem.folder)}"
     finally:
         candidate.close()
+    if candidate.failure is not None:
+        # also where the stage caught it and went on: a failed candidate has no score
+        score, feedback = None, ""
+        status, reason = Status(candidate.failure.kind.value), candidate.failure.reason
     usage = candidate.usage
     verdict = Verdict(
         stage=stage.name,
@@ -242,6 +264,12 @@ def _arguments(stage: Stage, task: Task, seed: int) -> dict[str, object]:
 
 
 def _missing(task: Task, score: Score) -> str:
+    declared = [feature.name for feature in task.problem.features]
+    for name in score.features:
+        if name not in declared:
+            return (
+                f"its Score has a feature {name!r}; declared are: {', '.join(declared) or 'none'}"
+            )
     for objective in task.problem.objectives:
         if objective.name not in score.values:
             given = ", ".join(score.values) or "nothing"

@@ -103,9 +103,9 @@ def load(reference: str, settings: Mapping[str, str] | None = None) -> Task:
     """
     folder, shorthand = _locate(reference)
     problem = _import(folder)
+    problem.check()
     try:
         parameters = problem.resolve(shorthand, settings)
-        problem.check()
     except ProblemError as error:
         raise UsageError(str(error)) from None
     return Task(problem=problem, parameters=parameters, reference=reference)

@@ -390,8 +390,10 @@ def _value(problem: str, name: str, default: object, text: str | None) -> object
                 return {"true": True, "false": False}[text.lower()]
             case int():
                 return int(text)
-            case float():
+            case float() if isfinite(float(text)):
                 return float(text)
+            case float():
+                raise ValueError
             case _:
                 return text
     except (ValueError, KeyError):

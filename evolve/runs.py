@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import IO
 
 from evolve.errors import BusyError, MachineError, UsageError, nearest
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ADJECTIVES = """
     amber bold brisk calm clear crisp deft early fair fleet fresh gentle glad keen lively lucid
     merry mild neat noble plain proud quick quiet rapid ready sharp silent sleek smart solid
@@ -104,8 +106,11 @@ def create(root: Path, name: str | None, *, replace: bool = False) -> RunFolder:
         UsageError: the name is taken or no name for a folder.
         MachineError: it cannot be made.
     """
-    if name is not None and (not name or name != Path(name).name or name.startswith(".")):
-        raise UsageError(f"run name {name!r}: expected a plain folder name")
+    if name is not None and (not _NAME.fullmatch(name) or name.isdigit()):
+        raise UsageError(
+            f"run name {name[:80]!r}: expected a plain folder name, letters first, then letters, "
+            "digits, '.', '_' and '-', at most 64"
+        )
     if name is None:
         name = _nickname(root)
     folder = RunFolder(root / name)

@@ -83,6 +83,7 @@ class Session:
     monitor: Monitor = field(init=False)
     closing: Closing = field(init=False)
     _newest_best: int = 0
+    _wired: bool = False
     _validating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -97,6 +98,7 @@ class Session:
             EvolveError: one line for the user; what was stored stays, and can be resumed.
         """
         self.seeds = self.task.seeds()
+        self._listen_to_signals()
         async with AsyncExitStack() as stack:
             self.judge = Judge(
                 self.task,
@@ -114,7 +116,6 @@ class Session:
             control = ControlServer(self.folder.socket, self._command)
             stack.push_async_callback(control.stop)
             await control.start()
-            self._listen_to_signals()
             async with asyncio.TaskGroup() as group:
                 tickers = [
                     group.create_task(self._tick()),
@@ -237,6 +238,7 @@ class Session:
             on_best=self._on_best,
             go=go,
         )
+        self._wired = True
 
     async def _compute_references(self) -> list[Reference]:
         """Baselines on the validation draw (training where there is none), and published values."""
@@ -349,7 +351,13 @@ class Session:
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
 
+        starting = asyncio.current_task()
+
         def interrupt() -> None:
+            if not self._wired:
+                if starting is not None:
+                    starting.cancel(INTERRUPTED)
+                return
             if self.loop.stop_reason == INTERRUPTED:
                 os._exit(130)  # asked twice; everything that counts is committed
             self.tell("stopping: finishing what is being evaluated (again to leave at once)")

@@ -41,11 +41,14 @@ def main(fd: int, parent: int) -> None:
     with sandbox:
         messages.send(sock, messages.Ready(tier=sandbox.tier.value))
         serve(sock, task, sandbox)
+    os._exit(0)  # whatever threads a problem's module may have started
 
 
 def open_sandbox(task: Task, *, unsafe: bool = False) -> Sandbox:
     """The sandbox a problem's candidates need."""
     problem = task.problem
+    # stages print what candidates answer; the codec bounds how long that can be
+    sys.set_int_max_str_digits(0)
     return Sandbox(
         requires=problem.requires,
         preload=problem.preload,

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from evolve.errors import EvolveError
+
+_OF_THE_MACHINE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
+    errno.EMFILE, errno.ENFILE, errno.EIO,
+)  # fmt: skip
+"""What goes wrong with disks, rights and limits: one line, not a crash of ours."""
 
 _MODULES = {
     "run": "running", "resume": "running", "control": "running",
@@ -77,6 +87,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: every foreseen failure is one line, anything else a crash file and one line."""
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         code = cli(standalone_mode=False)
     except EvolveError as error:
@@ -90,21 +101,37 @@ def main() -> None:
         _fail("interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left
-        sys.exit(0)
+        _leave(0)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            _crash(error)
+        _fail(f"{error.strerror}: {error.filename or 'here'}", 3)
     except Exception as error:  # noqa: BLE001  the outermost edge
         _crash(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int) -> None:
+def _interrupted(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _leave(code: int) -> NoReturn:
+    # without waiting for threads that a problem's own module may have started
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _fail(message: str, code: int) -> NoReturn:
     from evolve.terminal import inert
 
     # one line, however long: scripts and logs read it too
     print(f"evolve: {inert(' '.join(message.split()))}", file=sys.stderr)
-    sys.exit(code)
+    _leave(code)
 
 
-def _crash(error: Exception) -> None:
+def _crash(error: Exception) -> NoReturn:
     import tempfile
 
     from islands_db import StoreError

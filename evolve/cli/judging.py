@@ -9,7 +9,7 @@ import click
 
 from evolve.cli.options import json_option, print_json, set_option, settings_of, unsafe_option
 from evolve.errors import FaultError, UsageError
-from evolve.terminal import clipped, inert, number, table
+from evolve.terminal import clipped, inert, number, table, wrapped
 
 
 @click.command()
@@ -103,6 +103,7 @@ def verify(file: Path, as_json: bool) -> int:
                 "verifier": held.verifier,
                 "verifier_version": held.verifier_version,
                 "program": held.program,
+                "caveats": list(checked.caveats),
                 "tier": held.tier,
             }
         )
@@ -121,7 +122,9 @@ def verify(file: Path, as_json: bool) -> int:
     click.echo(f"  found by program {inert(held.program[:16])}, {steps} steps into its lineage")
     if held.tier == "none":
         click.echo("  the finder ran without a sandbox; the object above was checked all the same")
-    if held.problem in available():
+    for caveat in checked.caveats:
+        click.echo(wrapped(f"  not shown: {inert(caveat)}", indent=4))
+    if held.problem in available() and not checked.caveats:
         task = load(held.problem)
         objective = Objective(held.claim.objective, held.claim.direction)
         for record in task.problem.known_records(held.parameters):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,19 @@ from typing import TypeVar
 import click
 
 from evolve.errors import UsageError
+
+
+class Finite(click.FloatRange):
+    """A float in a range that is neither infinite nor no number at all."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
 
 F = TypeVar("F", bound=Callable[..., object])
 

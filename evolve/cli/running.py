@@ -15,6 +15,7 @@ import msgspec
 from evolve import config as configuration
 from evolve import runs
 from evolve.cli.options import (
+    Finite,
     json_option,
     print_json,
     runs_option,
@@ -33,7 +34,7 @@ from evolve.runs import RunFolder
 from evolve.session import INTERRUPTED, Ended, Session, check_identity
 from evolve.summary import plain_summary, print_summary
 
-MINUTES = click.FloatRange(min=0, min_open=True)
+MINUTES = Finite(min=0, min_open=True)
 _UNSAFE = (
     "NO SANDBOX: candidates run with your rights. They can read your files and keys, use the "
     "network, outlive the run and forge what they hand over. Every verdict is marked 'none'."
@@ -45,11 +46,9 @@ _UNSAFE = (
 @set_option
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML run file.")
 @click.option("--evals", type=click.IntRange(min=1), help="Stop after so many evaluations.")
+@click.option("--minutes", type=MINUTES, help="Stop after so many minutes.")
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes."
-)
-@click.option(
-    "--target", type=float, help="Stop when the champion's validation value reaches this."
+    "--target", type=Finite(), help="Stop when the champion's validation value reaches this."
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
 @click.option(
@@ -124,10 +123,8 @@ def run(
 @click.command()
 @click.argument("name", required=False)
 @click.option("--evals", type=click.IntRange(min=1), help="New total of evaluations.")
-@click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="New total of minutes."
-)
-@click.option("--target", type=float, help="New target.")
+@click.option("--minutes", type=MINUTES, help="New total of minutes.")
+@click.option("--target", type=Finite(), help="New target.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Worker processes.")
 @runs_option
 @json_option
@@ -175,10 +172,8 @@ def resume(
 @click.argument("command", type=click.Choice(["status", "pause", "go", "stop", "budget", "inject"]))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--evals", type=click.IntRange(min=1), help="budget: new total of evaluations.")
-@click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="budget: new total of minutes."
-)
-@click.option("--target", type=float, help="budget: new target.")
+@click.option("--minutes", type=MINUTES, help="budget: new total of minutes.")
+@click.option("--target", type=Finite(), help="budget: new target.")
 @runs_option
 def control(
     name: str,
@@ -231,6 +226,8 @@ def _execute(
     )
     try:
         return asyncio.run(session.run(new=new))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None  # a signal before the search had begun
     except BaseExceptionGroup as errors:
         leaf: BaseException = errors
         while isinstance(leaf, BaseExceptionGroup):

@@ -135,6 +135,54 @@ def test_an_artifact_that_is_not_plain_data(evolve: Evolve, variant: Write) -> N
     assert "not plain data" in " ".join(ended.out.split())
 
 
+@pytest.mark.parametrize("caught", ["Exception", "BaseException"])
+def test_a_stage_that_swallows_a_failure_gives_no_score(
+    evolve: Evolve, variant: Write, caught: str
+) -> None:
+    call = '    found = candidate.call("answer")\n'
+    swallowed = f"    try:\n    {call}    except {caught}:\n        found = goal\n"
+    folder = variant("toy", (call, swallowed))
+    program = evolve.folder / "program.py"
+    program.write_text("def answer():\n    return 1 / 0\n")
+    ended = evolve("evaluate", folder, program, "--json")
+    assert ended.code == 1
+    assert ended.data["verdicts"][0]["status"] == "crash"  # type: ignore[index]
+
+
+def test_a_stage_that_exits_says_neither_valid_nor_sound(evolve: Evolve, variant: Write) -> None:
+    folder = variant("toy", ('    found = candidate.call("answer")\n', "    raise SystemExit(0)\n"))
+    ended = evolve("evaluate", folder, folder / "seed.py")
+    assert (ended.code, "SystemExit" in ended.err) == (5, True)
+    assert evolve("check", folder).code == 1
+
+
+def test_a_thread_left_by_a_problem_keeps_nothing_from_ending(
+    evolve: Evolve, variant: Write
+) -> None:
+    thread = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    folder = variant("toy", ("from evaluators import", thread + "from evaluators import"))
+    assert evolve("evaluate", folder, folder / "seed.py").code == 0
+    assert evolve("run", folder, "--evals", 3).code == 0
+
+
+def test_numbers_that_are_none(evolve: Evolve, toy: Path) -> None:
+    for option in ("--minutes", "--target"):
+        for value in ("nan", "inf"):
+            ended = evolve("run", toy, option, value)
+            assert (ended.code, "finite" in ended.one_line) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["a:b", "12", "-x", "*", "a b", "a" * 300, "a\nb", ""])
+def test_names_that_could_not_be_typed_again(evolve: Evolve, toy: Path, name: str) -> None:
+    assert evolve("run", toy, "--evals", 3, f"--name={name}").code == 2
+
+
+def test_an_undeclared_feature_is_the_stages_mistake(evolve: Evolve, variant: Write) -> None:
+    score = "return Score(distance=abs(found - goal))"
+    folder = variant("toy", (score, score[:-1] + ", features={'nope': 1})"))
+    assert "declared are: none" in evolve("run", folder, "--evals", 3).one_line
+
+
 def test_a_seed_that_is_a_folder(evolve: Evolve, variant: Write) -> None:
     folder = variant("toy", ('"seed.py"', '"start"'))
     (folder / "start").mkdir()

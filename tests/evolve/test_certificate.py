@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,10 @@ def test_a_claim_that_is_too_good_does_not_hold(evolve: Evolve, honest: Json) ->
     assert (code, "DOES NOT HOLD" in text) == (1, True)
 
 
-@pytest.mark.parametrize("value", ["nan", "1/0", "", "1" * 20_000, "\x1b[31m", "0x10"])
+@pytest.mark.parametrize(
+    "value",
+    ["nan", "1/0", "", "1" * 20_000, "\x1b[31m", "0x10", "1e999999999", "1_0", "2/4", "٣", " 1"],
+)
 def test_a_claim_that_is_no_number(evolve: Evolve, honest: Json, value: str) -> None:
     claim = {"objective": "x", "direction": "min", "value": value}
     code, text = verify(evolve, {**honest, "claim": claim})
@@ -90,6 +94,36 @@ def test_what_is_not_registered_or_misshapen_is_refused(
     code, text = verify(evolve, {**honest, **change})
     assert code in (1, 2)
     assert "holds: " not in text
+
+
+def test_a_claim_about_something_else_does_not_hold(evolve: Evolve, honest: Json) -> None:
+    claim = honest["claim"]
+    assert isinstance(claim, dict)
+    for change in ({"direction": "max"}, {"objective": "wasted_percent"}):
+        code, text = verify(evolve, {**honest, "claim": {**claim, **change}})
+        assert (code, "DOES NOT HOLD" in text) == (1, True)
+    code, text = verify(evolve, {**honest, "parameters": {"distribution": "weibull5k"}})
+    assert (code, "the object is of distribution or1" in text) == (1, True)
+
+
+def test_what_an_object_does_not_show_is_said_and_no_record_beside_it(
+    evolve: Evolve, honest: Json
+) -> None:
+    artifact = honest["artifact"]
+    assert isinstance(artifact, dict)
+    chosen = {
+        **artifact, "seed": None, "count": 1, "instances": [[75, 75]], "packings": [[0, 0]],
+    }  # fmt: skip
+    claim = {"objective": "excess_percent", "direction": "min", "value": "0"}
+    code, text = verify(evolve, {**honest, "artifact": chosen, "claim": claim})
+    assert code == 0
+    assert text.count("not shown:") == 2
+    assert "FunSearch" not in text
+
+
+def test_a_pipe_is_not_waited_for(evolve: Evolve) -> None:
+    os.mkfifo(evolve.folder / "pipe")
+    assert "is not a file" in evolve("verify", "pipe").one_line
 
 
 @pytest.mark.parametrize(
