@@ -10,7 +10,7 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-NICENESS = 5
+NICENESS = 10
 """Helpers yield to the engine, whose loop must stay responsive on a machine that is full."""
 
 

@@ -6,6 +6,7 @@ What decides is elsewhere (`loop`, `champion`, `islands_db`); this wires it toge
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import signal
@@ -129,6 +130,9 @@ class Session:
 
     async def _work(self) -> Ended:
         self.monitor.references = await self._compute_references()
+        # what is here now stays; a full collection over it would block the loop for 20 ms
+        gc.collect()
+        gc.freeze()
         self.monitor.phase = "searching"
         reason = await self.loop.run()
         self._remember_time()
