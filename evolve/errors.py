@@ -43,3 +43,11 @@ def nearest(name: str, known: list[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(sorted(known))}" if known else "there is none"
+
+
+def first_leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception in a group of groups: the one whose line the user sees."""
+    leaf: BaseException = errors
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf

@@ -17,7 +17,7 @@ import msgspec
 
 from evolve.budget import Budget
 from evolve.drafting import HUMAN, SEED, Draft, Drafter
-from evolve.errors import FaultError
+from evolve.errors import FaultError, first_leaf
 from evolve.judging import Judge
 from evolve.problem import SplitKind
 from evolve.randomness import derive, generator
@@ -111,7 +111,7 @@ class Loop:
                     with self.store.atomic():
                         self._begin_seeds()
         except BaseExceptionGroup as errors:
-            raise _first_leaf(errors) from None
+            raise first_leaf(errors) from None
 
     async def _attempt(self, sample: Sample) -> None:
         try:
@@ -286,10 +286,3 @@ def _seed_fault(sample: Sample, outcome: Outcome) -> str:
 
 async def _run(awaitable: Awaitable[None]) -> None:
     await awaitable
-
-
-def _first_leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    leaf: BaseException = errors
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    return leaf

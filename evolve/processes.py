@@ -17,7 +17,7 @@ from typing import IO, TypeVar
 import msgspec
 
 from evolve import messages
-from evolve.errors import EvolveError, MachineError
+from evolve.errors import EvolveError, MachineError, first_leaf
 
 KEPT_ENVIRONMENT = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
@@ -182,10 +182,7 @@ class Pool:
                     group.create_task(helper.start())
         except BaseExceptionGroup as errors:
             await self.stop()
-            leaf: BaseException = errors
-            while isinstance(leaf, BaseExceptionGroup):
-                leaf = leaf.exceptions[0]
-            raise leaf from None
+            raise first_leaf(errors) from None
 
     async def ask(self, request: msgspec.Struct, kind: type[T], *, limit_s: float) -> T:
         """Asks a free helper, waiting for one if need be.

@@ -25,7 +25,7 @@ from evolve.cli.options import (
 )
 from evolve.config import Budget, RunFile
 from evolve.control import send
-from evolve.errors import EvolveError, UsageError, nearest
+from evolve.errors import EvolveError, UsageError, first_leaf, nearest
 from evolve.live import choose
 from evolve.loading import Task, available, identity, load
 from evolve.proposers import REGISTRY
@@ -229,10 +229,7 @@ def _execute(
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # a signal before the search had begun
     except BaseExceptionGroup as errors:
-        leaf: BaseException = errors
-        while isinstance(leaf, BaseExceptionGroup):
-            leaf = leaf.exceptions[0]
-        raise leaf from None
+        raise first_leaf(errors) from None
     finally:
         view.close()
 
