@@ -1,6 +1,6 @@
 """The compiled inner loops of online bin packing; imported when first used, as numba is heavy.
 
-All take and give int64 (ranks: int16) and read every argument but the last as read-only. They
+All take and give int64 (levels: int16) and read every argument but the last as read-only. They
 trust their arguments: sizes in [1, capacity], arrays long enough. `bin_packing` checks that.
 
 Compiled code is cached on disk, and a cache file is code that is loaded without a question. So it
@@ -26,7 +26,7 @@ Row = NDArray[np.int64]
 
 ITEMS = types.Array(types.int64, 1, "C", readonly=True)
 BINS = types.Array(types.int64, 1, "C")
-RANKS = types.Array(types.int16, 2, "C", readonly=True)
+LEVELS = types.Array(types.int16, 2, "C", readonly=True)
 INT = types.int64
 
 
@@ -51,33 +51,35 @@ def _compiled(*signature: types.Type, gives: types.Type) -> Callable[[F], F]:
     return compile_now
 
 
-@_compiled(ITEMS, INT, RANKS, BINS, gives=INT)
-def pack_by_ranks(items: Row, capacity: int, ranks: NDArray[np.int16], bins: Row) -> int:
-    """Fills `bins` by the rank table, gives the number of bins.
+@_compiled(ITEMS, INT, LEVELS, BINS, gives=INT)
+def pack_by_preference(
+    items: Row, capacity: int, preferred: NDArray[np.int16], bins: Row
+) -> int:
+    """Fills `bins` by a table of preferences, gives the number of bins.
 
-    Bins with the same space left are interchangeable, so only a histogram over the space left is
-    searched; which bin stands for a level is kept in a stack per level (`top`, `below`).
+    Row `item` of `preferred` names the spaces an item of that size wants to go into, the one it
+    wants most first, `capacity` (a new bin) among them. Bins with the same space left are
+    interchangeable; which one stands for a level is kept in a stack per level (`top`, `below`).
     """
     top = np.full(capacity + 1, -1, dtype=np.int64)
     below = np.empty(len(items), dtype=np.int64)
     opened = 0
     for position in range(len(items)):
         item = items[position]
-        best = capacity
-        best_rank = ranks[item, capacity]
-        for remaining in range(capacity - 1, item - 1, -1):
-            if top[remaining] >= 0 and ranks[item, remaining] >= best_rank:
-                best = remaining
-                best_rank = ranks[item, remaining]
-        if best == capacity:
+        choice = 0
+        level = preferred[item, 0]
+        while level != capacity and top[level] < 0:
+            choice += 1
+            level = preferred[item, choice]
+        if level == capacity:
             chosen = opened
             opened += 1
         else:
-            chosen = top[best]
-            top[best] = below[chosen]
+            chosen = top[level]
+            top[level] = below[chosen]
         bins[position] = chosen
-        below[chosen] = top[best - item]
-        top[best - item] = chosen
+        below[chosen] = top[level - item]
+        top[level - item] = chosen
     return opened
 
 

@@ -49,7 +49,7 @@ def by_table(
     ranks = ask_table(candidate, capacity, order=_order_key(seed))
     if isinstance(ranks, Invalid):
         return ranks
-    packings = [packing.pack_table(ranks, items, capacity) for items in instances]
+    packings = packing.pack_table(ranks, instances, capacity)
     return score_packings(
         distribution, instances, packings, seed=seed, ranks=ranks, certify=certify
     )

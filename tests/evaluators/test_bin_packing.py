@@ -62,7 +62,7 @@ TABLES = st.lists(
 @given(TABLES, ITEMS)
 def test_packs_as_the_rule_says(table, items):
     ranks = packing.rank_table(table, CAPACITY)
-    bins = packing.pack_table(ranks, np.array(items, dtype=np.int64), CAPACITY)
+    bins = packing.pack_table(ranks, [np.array(items, dtype=np.int64)], CAPACITY)[0]
     expected, count = online(table, items, CAPACITY)
     assert levels_of(items, bins, CAPACITY) == expected
     assert packing.verify_packing(items, bins, CAPACITY).value == count
@@ -219,7 +219,7 @@ def artifact():
     instances = draw("or1", 3, 2024)
     table = np.add.outer(np.arange(capacity + 1), -np.arange(capacity + 1))
     ranks = packing.rank_table(table, capacity)
-    packings = [packing.pack_table(ranks, items, capacity) for items in instances]
+    packings = packing.pack_table(ranks, instances, capacity)
     return json.loads(
         json.dumps(
             packing.certificate(
@@ -370,6 +370,6 @@ def test_best_fit_is_the_table_that_prefers_the_least_space():
     table = np.add.outer(np.zeros(capacity + 1), -np.arange(capacity + 1))
     ranks = packing.rank_table(table, capacity)
     for items in draw("or2", 3, 1):
-        by_table = packing.pack_table(ranks, items, capacity)
+        (by_table,) = packing.pack_table(ranks, [items], capacity)
         assert by_table.tolist() == packing.best_fit(items, capacity).tolist()
         assert lower_bound(items, capacity) <= len(set(by_table.tolist()))
