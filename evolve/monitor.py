@@ -40,9 +40,9 @@ class Monitor:
     async def heartbeat(self) -> None:
         """Measures the loop's blocks; runs until it is cancelled."""
         while True:
-            began = time.monotonic()
+            began, before = time.monotonic(), self.phase
             await asyncio.sleep(_BEAT_S)
-            if self.phase == "searching":
+            if before == self.phase == "searching":
                 late = time.monotonic() - began - _BEAT_S
                 self.longest_block_s = max(self.longest_block_s, late)
 
