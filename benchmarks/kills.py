@@ -19,7 +19,7 @@ from islands_db import fingerprint
 EVOLVE = [sys.executable, "-P", "-m", "evolve"]
 EVALS = 800
 _ORPHANS_MUST_GO_S = 3.0
-_LONGEST_LIFE_S = 2.5
+_LONGEST_LIFE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
