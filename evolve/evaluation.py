@@ -5,10 +5,11 @@ This is the worker's half of the trust boundary: stages run here, candidates in 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -31,14 +32,36 @@ class StageHung(BaseException):
     """Raised by the alarm inside a stage; not an Exception, so that no stage swallows it."""
 
 
+Asks = Callable[[int], "int | None"]
+"""Gives the program that has shown a behaviour before, or None."""
+
+
+class Twin(BaseException):
+    """Ends a stage whose program behaves as an earlier one; no stage swallows it either."""
+
+    def __init__(self, program: int) -> None:
+        super().__init__(program)
+        self.program = program
+
+
 class StageCandidate:
     """The handle a stage gets: opens its sandbox process at the first call."""
 
-    def __init__(self, sandbox: Sandbox, files: dict[str, str], task: Task, stage: Stage) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        files: dict[str, str],
+        task: Task,
+        stage: Stage,
+        known: Asks | None = None,
+    ) -> None:
         self._sandbox = sandbox
         self._files = files
         self._task = task
         self._stage = stage
+        self._known = known
+        self.behaviour: int | None = None
+        """What the stage said that the program did on its probe inputs."""
         self.failure: CandidateFailure | None = None
         """The first failure; it decides, whatever the stage made of it."""
         self._driver = task.driver
@@ -54,6 +77,16 @@ class StageCandidate:
     def drive(self, name: str, /, *args: object) -> object:
         with self._noting():
             return self._candidate().drive(name, *args)
+
+    def behaves_as(self, behaviour: bytes) -> None:
+        if self.behaviour is not None:
+            raise ValueError(f"stage {self._stage.name!r} says twice how the program behaves")
+        said = self._stage.name.encode() + b"\0" + behaviour
+        digest = hashlib.blake2b(said, digest_size=8).digest()
+        self.behaviour = int.from_bytes(digest, "little", signed=True)
+        twin = None if self._known is None else self._known(self.behaviour)
+        if twin is not None:
+            raise Twin(twin)
 
     @contextmanager
     def fresh(self) -> Iterator[StageCandidate]:
@@ -111,15 +144,27 @@ def judge(
     first: int = 0,
     last: int | None = None,
     artifact: bool = False,
+    known: Asks | None = None,
 ) -> Judged:
-    """Runs stages [first, last) of a split; stops at the first failure or missed mark."""
+    """Runs stages [first, last) of a split; stops at the first failure, missed mark or twin.
+
+    Args:
+        known: Asked when a stage says how the program behaves; without it nothing is a twin.
+    """
     stages = stages_of(task, split)[first:last]
     verdicts: list[Verdict] = []
     features: dict[str, float] = {}
     rung, fitness, kept, stopped = first, None, "", False
     objective = task.problem.objectives[0]
+    behaviour: int | None = None
     for stage in stages:
-        verdict, score = _run(task, sandbox, files, stage, split, seed)
+        candidate = StageCandidate(sandbox, files, task, stage, known)
+        try:
+            verdict, score = _run(task, sandbox, candidate, stage, split, seed)
+        except Twin as twin:
+            return Judged(verdicts=(), behaviour=candidate.behaviour, twin_of=twin.program)
+        if behaviour is None and candidate.failure is None:
+            behaviour = candidate.behaviour
         verdicts.append(verdict)
         if score is None:
             fitness, stopped = None, True
@@ -148,6 +193,7 @@ def judge(
         features=features,
         artifact=kept,
         stopped=stopped,
+        behaviour=behaviour,
     )
 
 
@@ -184,12 +230,11 @@ def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[Basel
 def _run(
     task: Task,
     sandbox: Sandbox,
-    files: dict[str, str],
+    candidate: StageCandidate,
     stage: Stage,
     split: SplitKind,
     seed: int,
 ) -> tuple[Verdict, Score | None]:
-    candidate = StageCandidate(sandbox, files, task, stage)
     began = time.monotonic()
     limit = 2 * stage.timeout_s + STAGE_GRACE_S
     score: Score | None = None
@@ -224,6 +269,10 @@ def _run(
             f"stage {stage.name!r} did not end within {limit:g} s, though its candidate may take "
             f"{stage.timeout_s:g} s: the stage's own code hangs"
         )
+    except Twin:
+        if candidate.failure is None:
+            raise
+        status = Status.EVALUATOR_ERROR  # the failure below takes its place
     except (Exception, SystemExit) as error:  # noqa: BLE001  a user's stage may raise anything
         status = Status.EVALUATOR_ERROR
         reason = f"stage {stage.name!r} raised {located(error, task.problem.folder)}"

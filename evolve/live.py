@@ -15,7 +15,7 @@ from evolve.status import Status
 from evolve.terminal import duration, inert, number
 
 _PLAIN_EVERY_S = 5.0
-_WASTE = ("no_op", "duplicate", "bad_patch", "unparsable", "outside_block", "no_answer")
+_WASTE = ("no_op", "duplicate", "twin", "bad_patch", "unparsable", "outside_block", "no_answer")
 
 
 class View(Protocol):

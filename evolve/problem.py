@@ -126,6 +126,14 @@ class CandidateHandle(Protocol):
     def fresh(self) -> AbstractContextManager[CandidateHandle]:
         """Another process of the same program, that has seen nothing yet."""
 
+    def behaves_as(self, behaviour: bytes) -> None:
+        """Says what the program did on probe inputs; programs that say the same are twins.
+
+        In training the evaluation ends here when an earlier program of the run said the same in
+        this stage: the attempt is stored as its twin, and nothing more is paid for it. Say only
+        what decides the score completely, e.g. all answers that the score is computed from.
+        """
+
 
 StageFunction = Callable[..., "Score | Invalid"]
 BaselineFunction = Callable[..., "Score | Invalid"]

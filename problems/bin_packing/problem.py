@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from evaluators import Invalid
 from evaluators import bin_packing as packing
 from evaluators.bin_packing_instances import Items, distributions, draw
@@ -108,6 +110,7 @@ def training(
     score = score_packings(distribution, instances, packings, seed=seed)
     if isinstance(score, Invalid):
         return score
+    candidate.behaves_as(b"".join(np.asarray(bins, np.int64).tobytes() for bins in packings))
     return audit(candidate, distribution, instances, packings, seed) or score
 
 
