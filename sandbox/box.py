@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from weakref import WeakKeyDictionary
 
 from sandbox.candidate import Candidate, check_files
+from sandbox.cgroups import Group
 from sandbox.fork_server import ForkServer, PreloadFailed, refuse_other_machines
 from sandbox.records import CandidateFailure, Limits, SandboxError, Tier
 from sandbox.view import plan
@@ -36,6 +38,16 @@ class Sandbox:
         self._view = plan(tuple(requires))
         self._preload = tuple(preload)
         self._server: ForkServer | None = None
+        self._group = Group()
+        self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
+        try:
+            self._choose(tier)
+        except BaseException:
+            self.close()
+            raise
+        self._group.measure()
+
+    def _choose(self, tier: Tier | None) -> None:
         if tier is not None:
             self._enter(tier)
             return
@@ -57,7 +69,7 @@ class Sandbox:
             with self.open(_TRIAL, entry="trial.py") as candidate:
                 candidate.call("answer")
         except (SandboxError, CandidateFailure) as error:
-            self.close()
+            self._end_server()
             raise SandboxError(str(error)) from None
 
     def open(
@@ -84,13 +96,24 @@ class Sandbox:
             limits.cpu_s,
             limits.output_bytes,
         )
-        return Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
+        made = Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
+        self._opened[made] = limits.memory_bytes + limits.tmp_bytes
+        for other in [other for other in self._opened if other.finished]:
+            del self._opened[other]
+        self._group.allow(sum(self._opened.values()), len(self._opened))
+        return made
+
+    @property
+    def lacking(self) -> str:
+        """Why it has not every control group it should have, in one line; empty where it has."""
+        return self._group.lacking
 
     def close(self) -> None:
         """Ends the server and everything in it."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        try:
+            self._end_server()
+        finally:
+            self._group.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -104,7 +127,12 @@ class Sandbox:
         self.close()
 
     def _start(self) -> ForkServer:
-        return ForkServer(self._view, tier=self.tier, preload=self._preload)
+        return ForkServer(self._view, tier=self.tier, preload=self._preload, group=self._group)
+
+    def _end_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     def _current(self) -> ForkServer:
         if self._server is None:
@@ -112,6 +140,6 @@ class Sandbox:
         return self._server
 
     def _restart(self) -> ForkServer:
-        self.close()
+        self._end_server()
         self._server = self._start()
         return self._server

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sandbox.cgroups import Group
 from sandbox.records import SandboxError, Tier, one_line
 from sandbox.view import View
 
@@ -90,7 +91,7 @@ class ForkServer:
         SandboxError: it does not come up; the message has the step that failed.
     """
 
-    def __init__(self, view: View, *, tier: Tier, preload: Sequence[str]) -> None:
+    def __init__(self, view: View, *, tier: Tier, preload: Sequence[str], group: Group) -> None:
         refuse_other_machines()
         config = {**asdict(view), "tier": tier, "preload": list(preload), "readable": []}
         if tier is Tier.B:
@@ -116,6 +117,8 @@ class ForkServer:
             )
         self._control = ours
         self._asked = False
+        # before it has its configuration, and so before it starts anything
+        group.add(self._launcher.pid)
         try:
             assert self._launcher.stdin is not None
             with contextlib.suppress(BrokenPipeError), self._launcher.stdin as stdin:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.box import Sandbox
+from sandbox.cgroups import REMEDY, WITHOUT, Group
 from sandbox.fork_server import refuse_other_machines
 from sandbox.inside import landlock
 from sandbox.records import SandboxError, Tier, one_line
@@ -68,6 +69,7 @@ def probe() -> Probe:
     except SandboxError as error:
         return Probe(layers=(), tier=Tier.NONE, refusal=str(error))
     layers = [_layer(name, without) for name, without in _WITHOUT.items()]
+    layers.append(_control_groups())
     try:
         with (
             Sandbox() as sandbox,
@@ -112,6 +114,21 @@ def _layer(name: str, without: str) -> Layer:
         without=without,
         remedy="" if works else _remedy(name),
     )
+
+
+def _control_groups() -> Layer:
+    group = Group()
+    try:
+        works = not group.lacking
+        return Layer(
+            name="control groups",
+            works=works,
+            detail=str(group) if works else one_line(group.lacking),
+            without=WITHOUT,
+            remedy="" if works else REMEDY,
+        )
+    finally:
+        group.close()
 
 
 def _remedy(name: str) -> str:
