@@ -30,12 +30,14 @@ from sandbox.candidate import Candidate
 from sandbox.codec import CodecError, CodecLimits, decode, encode
 from sandbox.probe import Layer, Probe, probe
 from sandbox.records import CandidateFailure, FailureKind, Limits, SandboxError, Tier, Usage
+from sandbox.toolchain import CompileLimits, compile_c
 
 __all__ = [
     "Candidate",
     "CandidateFailure",
     "CodecError",
     "CodecLimits",
+    "CompileLimits",
     "FailureKind",
     "Layer",
     "Limits",
@@ -44,6 +46,7 @@ __all__ = [
     "SandboxError",
     "Tier",
     "Usage",
+    "compile_c",
     "decode",
     "encode",
     "probe",

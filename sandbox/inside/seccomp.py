@@ -13,6 +13,8 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from sandbox.inside.kernel import syscall
 
@@ -58,6 +60,16 @@ _ALLOWED = {
     ),
     "the end": "exit:60 wait4:61 exit_group:231",
 }
+
+COMPILER = {
+    "processes: a driver starts its parts and waits for them": (
+        "clone:56 fork:57 vfork:58 execve:59 waitid:247"
+    ),
+    "signals: in its own pid namespace there is nobody else": "kill:62 tgkill:234",
+    "a linker marks what it made as executable": "chmod:90 fchmod:91 fchmodat:268",
+    "more stack for a parser": "setrlimit:160 prlimit64:302",
+}
+"""What the toolchain profile adds; programs to execute are left to Landlock and the mounts."""
 
 _FATAL = (
     "ptrace:101 syslog:103 personality:135 pivot_root:155 mount:165 umount2:166 swapon:167 "
@@ -108,8 +120,8 @@ def _one_of(values: tuple[int, ...], argument: int) -> list[_Instruction]:
     ]
 
 
-def _checked_calls(process: int) -> dict[int, list[_Instruction]]:
-    return {
+def _checked_calls(process: int, more: frozenset[int]) -> dict[int, list[_Instruction]]:
+    checked = {
         _IOCTL: _one_of(_IOCTLS, 1),
         _FCNTL: _one_of(_FCNTLS, 1),
         _PRCTL: _one_of(_PRCTLS, 0),
@@ -125,6 +137,14 @@ def _checked_calls(process: int) -> dict[int, list[_Instruction]]:
             (_RETURN, 0, 0, _ALLOW),
         ],
     }
+    if _CLONE in more:
+        checked[_CLONE] = [
+            (_LOAD, 0, 0, _argument_at(0)),
+            (_JUMP_ANY, 0, 1, _CLONE_NEW),
+            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    return {number: check for number, check in checked.items() if number not in more - {_CLONE}}
 
 
 def _tree(ranges: list[tuple[int, int]]) -> list[_Instruction]:
@@ -141,11 +161,13 @@ class Filter:
 
     Args:
         process: The id, where it is the same for every candidate (1 in a pid namespace of its own).
+        more: Groups of calls that are allowed too, without the checks candidates have on them.
     """
 
-    def __init__(self, process: int | None) -> None:
+    def __init__(self, process: int | None, more: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._more = frozenset(number for text in more.values() for number in _numbers(text))
         actions = dict.fromkeys(_numbers(_FATAL), _KILL)
-        for text in _ALLOWED.values():
+        for text in (*_ALLOWED.values(), *more.values()):
             actions.update(dict.fromkeys(_numbers(text), _ALLOW))
         ranges: list[tuple[int, int]] = []
         for number in range(max(actions) + 2):
@@ -154,18 +176,20 @@ class Filter:
                 ranges.append((number, action))
         self._tree = _tree(ranges)
         # assembled once: doing it in each candidate cost more than the kernel's part
-        self._ready = _assemble(self._tree, process) if process is not None else None
+        self._ready = _assemble(self._tree, process, self._more) if process is not None else None
 
     def install(self) -> None:
         """Filters the calling process for good; needs no-new-privileges."""
-        header, _code = self._ready or _assemble(self._tree, os.getpid())
+        header, _code = self._ready or _assemble(self._tree, os.getpid(), self._more)
         syscall(_SECCOMP, _SET_MODE_FILTER, 0, ctypes.addressof(header), what="seccomp")
 
 
 _Buffer = ctypes.Array[ctypes.c_char]
 
 
-def _assemble(tree: list[_Instruction], process: int) -> tuple[_Buffer, _Buffer]:
+def _assemble(
+    tree: list[_Instruction], process: int, more: frozenset[int]
+) -> tuple[_Buffer, _Buffer]:
     """The header the kernel wants and the code it points to."""
     program: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
@@ -175,7 +199,7 @@ def _assemble(tree: list[_Instruction], process: int) -> tuple[_Buffer, _Buffer]
         (_JUMP_AT_LEAST, 0, 1, _X32_BIT),
         (_RETURN, 0, 0, _KILL),
     ]
-    for number, check in _checked_calls(process).items():
+    for number, check in _checked_calls(process, more).items():
         program += [(_JUMP_EQUAL, 0, len(check), number), *check]
     program += tree
     raw = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
