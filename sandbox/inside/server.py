@@ -94,10 +94,12 @@ class _Server:
                 with contextlib.suppress(PermissionError):  # root of a container, without the right
                     os.setresuid(root.NOBODY, 0, 0)
             self.threads += _tasks_of_user(os.getuid(), process)
+        readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
         if self.tier == "A":
-            readable = [("/", landlock.READ), (os.path.dirname(root.SCRATCH), landlock.WRITE)]
-        else:
-            readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
+            # imports list the folders that packages lie in; here these hold nothing else
+            roots: list[str] = self.config["roots"]  # type: ignore[assignment]
+            readable += [(path, landlock.LIST) for path in roots]
+            readable.append((os.path.dirname(root.SCRATCH), landlock.WRITE))
         if self.tier == "B" and landlock.abi() < _LANDLOCK_FOR_B:
             # older ones let a file be emptied that may not be written
             raise OSError(f"tier B needs Landlock {_LANDLOCK_FOR_B} (Linux 6.2) or newer")
@@ -199,8 +201,9 @@ class _Server:
             self._isolate(channel, printed, tmp_bytes)
             candidate.serve(_CHANNEL, self.base_memory_bytes)
         except BaseException as error:  # noqa: BLE001  nothing may return into the server's loop
-            with contextlib.suppress(OSError):
-                os.write(_CHANNEL, f"{type(error).__name__}: {error}".encode())
+            for end in (channel, _CHANNEL):  # the first, until it was moved to the second
+                with contextlib.suppress(OSError):
+                    os.write(end, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(70)
 
