@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from weakref import WeakKeyDictionary
@@ -13,6 +14,7 @@ from sandbox.records import CandidateFailure, Limits, SandboxError, Tier
 from sandbox.view import plan
 
 _TRIAL = {"trial.py": "def answer():\n    return 42\n"}
+_TRIAL_LIMITS = Limits(memory_bytes=32 << 20)
 
 
 class Sandbox:
@@ -59,14 +61,15 @@ class Sandbox:
             try:
                 self._enter(Tier.B)
             except SandboxError as second:
-                raise SandboxError(f"{second} (tier A: {first}); see `evolve doctor`") from None
+                other = "" if str(first) == str(second) else f" (tier A: {first})"
+                raise SandboxError(f"{second}{other}; see `evolve doctor`") from None
 
     def _enter(self, tier: Tier) -> None:
         """Starts the server and sees one candidate through: some layers can only fail there."""
         self.tier = tier
         self._server = self._start()
         try:
-            with self.open(_TRIAL, entry="trial.py") as candidate:
+            with self.open(_TRIAL, entry="trial.py", limits=_TRIAL_LIMITS) as candidate:
                 candidate.call("answer")
         except (SandboxError, CandidateFailure) as error:
             self._end_server()
@@ -86,8 +89,12 @@ class Sandbox:
             files: Path to text; other .py files of it can be imported by the entry.
             entry: The path that is run as a module.
             driver: Source of trusted code that runs beside the candidate, for `drive`.
+
+        Raises:
+            SandboxError: this process may not give a candidate what its limits promise.
         """
         check_files(files, entry)
+        self._check_promise(limits)
         start = (
             dict(files),
             entry,
@@ -102,6 +109,21 @@ class Sandbox:
             del self._opened[other]
         self._group.allow(sum(self._opened.values()), len(self._opened))
         return made
+
+    def _check_promise(self, limits: Limits) -> None:
+        """A candidate that got less than it was promised would fail by no fault of its own."""
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        wanted = self._current().base_memory_bytes + limits.memory_bytes
+        if 0 <= most < wanted:
+            raise SandboxError(
+                f"a candidate is to have {limits.memory_bytes >> 20} MiB beside the interpreter, "
+                f"{wanted >> 20} MiB together, and `ulimit -v` allows {most >> 20} MiB"
+            )
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        if limits.cpu_s is not None and 0 <= most < limits.cpu_s:
+            raise SandboxError(
+                f"a candidate is to have {limits.cpu_s} s of CPU, and `ulimit -t` allows {most} s"
+            )
 
     @property
     def lacking(self) -> str:

@@ -174,7 +174,7 @@ class Group:
 
     def _make(self, controller: str, options: list[Place]) -> list[str]:
         """Makes the group for one controller in the first place that allows it, or says why not."""
-        reason = "this kernel has no such controller, or it is not mounted here"
+        reasons = []
         for option in options:
             made = Place(f"{option.folder}/{self._name}", option.version)
             try:
@@ -184,13 +184,13 @@ class Group:
                 name, value = _FIRST[controller, made.version]
                 _write(f"{made.folder}/{name}", value)
             except OSError as error:
-                reason = f"{error.strerror}: {error.filename}"
+                reasons.append(f"{error.strerror}: {error.filename}")
                 failed = self._folders.pop(controller, None)
                 if failed is not None and failed not in self._folders.values():
                     os.rmdir(failed.folder)
             else:
                 return []
-        return [reason]
+        return reasons[:1] or ["this kernel has no such controller, or it is not mounted here"]
 
     def _remove(self) -> None:
         for folder in {place.folder for place in self._folders.values()}:

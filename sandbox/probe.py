@@ -12,7 +12,7 @@ from sandbox.box import Sandbox
 from sandbox.cgroups import REMEDY, WITHOUT, Group
 from sandbox.fork_server import refuse_other_machines
 from sandbox.inside import landlock
-from sandbox.records import SandboxError, Tier, one_line
+from sandbox.records import SandboxError, Tier, explained, one_line
 
 _TRY = """
 import sys, types
@@ -84,18 +84,21 @@ def probe() -> Probe:
 
 
 def _try(name: str) -> tuple[bool, str]:
-    done = subprocess.run(
-        [
-            os.path.realpath(sys.executable),
-            *("-P", "-S", "-s", "-c", _TRY, str(Path(__file__).parent), name),
-        ],
-        env={},
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_TRY_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [
+                os.path.realpath(sys.executable),
+                *("-P", "-S", "-s", "-c", _TRY, str(Path(__file__).parent), name),
+            ],
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TRY_S,
+            check=False,
+        )
+    except OSError as error:
+        return False, explained(error)
     return done.returncode == 0, one_line((done.stdout or done.stderr).decode(errors="replace"))
 
 

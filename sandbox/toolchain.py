@@ -34,7 +34,14 @@ from pathlib import Path
 from sandbox.cgroups import Group
 from sandbox.fork_server import refuse_other_machines
 from sandbox.inside.compiler import OBJECT, SOURCE
-from sandbox.records import CandidateFailure, FailureKind, SandboxError, one_line, printable
+from sandbox.records import (
+    CandidateFailure,
+    FailureKind,
+    SandboxError,
+    explained,
+    one_line,
+    printable,
+)
 from sandbox.view import View, plan_paths
 
 _BOOT = """
@@ -184,6 +191,9 @@ def compile_c(
         group.measure()
         group.allow(limits.memory_bytes + limits.tmp_bytes, 1)
         answer, messages, in_time = _run(json.dumps(config).encode(), group, limits)
+    except OSError as error:
+        reason = f"the compiler's sandbox does not start: {explained(error)}"
+        raise SandboxError(reason) from None
     finally:
         group.close()
     return _judge(answer, messages, in_time, limits)

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from sandbox.inside import kernel, landlock, root, seccomp
+from sandbox.records import explained
 
 SOURCE, OBJECT = "program.c", "program.so"
 _PROCESSES = 16
@@ -45,7 +46,7 @@ def main(parent: int) -> NoReturn:
         kernel.set_dumpable(False)
         os.waitpid(pid, 0)
     except OSError as error:
-        _answer({"error": str(error)})
+        _answer({"error": explained(error)})
     os._exit(0)
 
 
@@ -66,7 +67,7 @@ def _compile(config: Mapping[str, object]) -> NoReturn:
         if 0 < answer["size"] <= int(config["output_bytes"]):  # type: ignore[call-overload]
             _send(os.pread(made, int(answer["size"]), 0))
     except OSError as error:
-        _answer({"error": str(error)})
+        _answer({"error": explained(error)})
     finally:
         os._exit(0)
 
