@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,31 +23,34 @@ def folders_of(pid: int) -> set[str]:
     return {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/evolve-{pid}-*")}
 
 
+Made = Callable[[], set[str]]
+
+
 @pytest.fixture
-def groups() -> Iterator[None]:
-    """Where groups can be made here, by controller; what a test makes there must be gone after."""
+def made() -> Iterator[Made]:
+    """The groups a test made, all of which must be gone after it."""
     group = Group()
     group.close()
     if group.lacking:
         pytest.skip(f"no control groups here: {group.lacking}")
-    yield
-    assert not folders_of(os.getpid())
+    before = folders_of(os.getpid())
+    yield lambda: folders_of(os.getpid()) - before
+    assert folders_of(os.getpid()) == before
 
 
-def test_launcher_server_and_candidate_are_in_the_group(groups: None) -> None:
+def test_launcher_server_and_candidate_are_in_the_group(made: Made) -> None:
     with Sandbox() as sandbox, sandbox.open(QUICK, entry="program.py") as candidate:
         candidate.call("f")
-        made = folders_of(os.getpid())
-        assert made
-        for folder in made:
+        assert made()
+        for folder in made():
             inside = {int(pid) for pid in Path(folder, "cgroup.procs").read_text().split()}
             assert len(inside) >= 3
             assert os.getpid() not in inside
 
 
-def test_the_bound_on_memory_follows_the_candidates_that_live(groups: None) -> None:
+def test_the_bound_on_memory_follows_the_candidates_that_live(made: Made) -> None:
     def bound() -> int:
-        for folder in folders_of(os.getpid()):
+        for folder in made():
             for name in ("memory.max", "memory.limit_in_bytes"):
                 if Path(folder, name).exists():
                     return int(Path(folder, name).read_text())
@@ -64,7 +67,7 @@ def test_the_bound_on_memory_follows_the_candidates_that_live(groups: None) -> N
                 assert bound() >= one + (65 << 20)
 
 
-def test_many_processes_in_a_group_are_bounded_together(groups: None) -> None:
+def test_many_processes_in_a_group_are_bounded_together(made: Made) -> None:
     group = Group()
     script = "read x\nn=0\nwhile [ $n -lt 400 ]; do sleep 30 & n=$((n + 1)); done 2>&1\n"
     with subprocess.Popen(
@@ -81,7 +84,7 @@ def test_many_processes_in_a_group_are_bounded_together(groups: None) -> None:
     group.close()
 
 
-def test_more_memory_than_a_group_may_have_ends_who_takes_it(groups: None) -> None:
+def test_more_memory_than_a_group_may_have_ends_who_takes_it(made: Made) -> None:
     group = Group()
     code = "input(); x = [bytearray(1 << 20) for _ in range(400)]"
     with subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.PIPE) as taker:
@@ -102,7 +105,7 @@ sys.stdin.read()
 """
 
 
-def test_kill_9_of_the_worker_leaves_no_group(groups: None) -> None:
+def test_kill_9_of_the_worker_leaves_no_group(made: Made) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as worker:
@@ -115,11 +118,11 @@ def test_kill_9_of_the_worker_leaves_no_group(groups: None) -> None:
         assert time.monotonic() < end
 
 
-def test_a_replaced_server_is_in_the_same_group(groups: None) -> None:
+def test_a_replaced_server_is_in_the_same_group(made: Made) -> None:
     with Sandbox() as sandbox:
-        before = folders_of(os.getpid())
+        before = made()
         sandbox._restart()
-        assert folders_of(os.getpid()) == before
+        assert made() == before
         for folder in before:
             assert len(Path(folder, "cgroup.procs").read_text().split()) >= 2
 
