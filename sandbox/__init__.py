@@ -9,8 +9,9 @@ Covered, in tiers A and B:
   environment; other processes; the network; anything of the project;
 - forging an answer: every byte from a candidate is decoded as data, with limits;
 - new processes, programs, signals to others, and the kernel's rarer doors;
-- time, memory, threads, descriptors, output; all of it ends with the candidate, with its sandbox,
-  and with the worker, also when that is killed;
+- time, memory, threads, descriptors, output, and where a control group can be made memory and
+  tasks of all together; it ends with the candidate, with its sandbox, and with the worker, also
+  when that is killed;
 - leaving anything for the next candidate.
 
 Not covered:
