@@ -59,6 +59,7 @@ KIT = '''
 import ctypes, os, struct, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
 CHANNEL = 3
 
 def syscall(*arguments):
