@@ -303,7 +303,8 @@ def _why(messages: str, cpu_s: float, limits: CompileLimits) -> tuple[FailureKin
     lines = [line for line in messages.splitlines() if line]
     for line in lines:
         own = re.match(r"(\S*/)?(gcc|cc|cc1|collect2|as|ld)(:| )", line) is not None
-        if own and "out of memory" in line:
+        exhausted = line == "virtual memory exhausted: Cannot allocate memory"
+        if exhausted or (own and "out of memory" in line):
             return FailureKind.MEMORY, "the compiler ran out of memory"
         if own and ("Killed signal" in line or "[Killed]" in line):
             if cpu_s >= limits.wall_s / 2:
