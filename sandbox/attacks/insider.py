@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sandbox.attacks.attack import QUICK, Attack, Group, nothing
+from sandbox.attacks.attack import Attack, Group, limits_for, nothing
 from sandbox.records import FailureKind
 
 
@@ -23,7 +23,7 @@ def _attack(
         held=held,
         fails=frozenset(FailureKind(kind) for kind in fails),
         calls=calls,
-        limits=QUICK,
+        limits=limits_for(fails),
         needs=needs,
     )
 
