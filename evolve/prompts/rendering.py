@@ -173,15 +173,11 @@ def _scoring(facts: Facts) -> str:
         others = ", ".join(f"`{o.name}` ({_direction(o)} is better)" for o in facts.objectives[1:])
         said.append(f"Measured as well, without influence on which programs are kept: {others}.")
     if len(facts.stages) > 1:
-        steps = [
-            f"`{step.name}`"
-            + (
-                f" (to go on: {_reaching(facts, step.pass_mark)})"
-                if step.pass_mark is not None
-                else ""
-            )
-            for step in facts.stages
-        ]
+        steps = []
+        for step in facts.stages:
+            mark = step.pass_mark
+            needed = "" if mark is None else f" (to go on: {_reaching(facts, mark)})"
+            steps.append(f"`{step.name}`{needed}")
         said.append(
             f"An evaluation has the stages {', '.join(steps)}, in this order. A program that "
             "passes more of them is the better one; among equals the score at the last one decides."
