@@ -20,15 +20,17 @@ MAX_ANSWER_CHARS = 8_000_000
 
 _ELLIPSIS = re.compile(
     r"(?:#|//|/\*|--)\s*[\[(<]?\s*(?:"
-    r"(?:\.{3}|…)"
-    r"|(?:the\s+)?(?:rest|remainder)\s+of\s.{0,80}\b(?:unchanged|as before|the same|omitted|here)\b"
-    r"|.{0,60}\b(?:existing|previous|original|other)\s+(?:code|implementation|functions?|logic)\b"
-    r".{0,40}(?:\.{3}|…|\bunchanged\b|\bas before\b|\bhere\b|\bremains?\b)"
-    r"|.{0,40}\b(?:code|rest|body)\s+(?:is\s+|remains\s+|stays\s+)?"
-    r"(?:unchanged|omitted|the same|as before)\b"
+    r"(?:\.{3}|…)\W*$"
+    r"|(?:\.{3}|…).{0,80}(?:\.{3}|…|\b(?:rest|existing|remain\w*|unchanged|same|previous|original)\b)"
+    r"|(?:the\s+)?(?:rest|remainder)\s+of\s.{0,80}\b(?:unchanged|as before|the same|omitted)\W*$"
+    r"|(?:the\s+)?(?:existing|previous|original|other)\s+(?:code|implementation|functions?|logic)\b"
+    r".{0,40}(?:\.{3}|…|\bunchanged|\bas before|\bhere|\bremains?)\W*$"
+    r"|(?:the\s+)?(?:code|rest|body)\s+(?:is\s+|remains\s+|stays\s+)?"
+    r"(?:unchanged|omitted|the same|as before)\W*$"
     r")",
     re.IGNORECASE,
 )
+"""Comments that stand for code which was left out."""
 
 
 def apply_answer(
@@ -118,6 +120,9 @@ def _nothing(lines: list[str], said: str, expect: Expect) -> AnswerError:
             Kind.UNPARSABLE,
             f"the answer has code, but not as {wanted}, so it cannot be said where it belongs",
         )
+    if "SEARCH" in said and "REPLACE" in said:
+        reason = "SEARCH and REPLACE markers must stand on lines of their own, with nothing before"
+        return AnswerError(Kind.UNPARSABLE, reason)
     if declines(said):
         return AnswerError(Kind.DECLINED, f"the model declined: {excerpt(said, 200)}")
     return AnswerError(Kind.PROSE, f"the answer has no code: {excerpt(said.strip(), 120)}")

@@ -296,6 +296,11 @@ def _without_markers(parent: Program, lines: Sequence[str], expect: Expect) -> P
     if open_ended:
         raise AnswerError(Kind.TRUNCATED, "the code block is not closed: the answer was cut off")
     texts = [text for text in candidates if text != block.text] or list(candidates)
+    known = _names(texts[0]) or set()
+    if wanted is not None and any(_defines_more(lines[p.first : p.last], known) for p in parts):
+        raise AnswerError(
+            Kind.AMBIGUOUS, "the answer defines functions in several code blocks; write it as one"
+        )
     if len(texts) > 1:
         raise AnswerError(
             Kind.AMBIGUOUS, f"the answer holds {len(texts)} different programs; write one"
@@ -347,6 +352,12 @@ class _Names:
         """Whether code defines all of the block and nothing around; imports may be there again."""
         given = _names("".join(f"{line.rstrip(chr(13))}\n" for line in lines))
         return given is not None and self.inside <= given and not given & self.around
+
+
+def _defines_more(lines: Sequence[str], known: set[str]) -> bool:
+    """Whether code that may be part of a program defines names that the program lacks."""
+    names = _names("".join(f"{line.rstrip(chr(13))}\n" for line in lines))
+    return names is not None and not names <= known
 
 
 def _names(text: str) -> set[str] | None:
