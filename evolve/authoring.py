@@ -184,7 +184,17 @@ def _check_splits(task: Task, sandbox: Sandbox) -> list[Finding]:
         findings.append(Finding(what=split.value, fine=good, detail=detail))
         if good and split is SplitKind.TEST and task.problem.verifier:
             findings.append(_check_artifact(task, judged))
+        if good and split is SplitKind.TEST and task.problem.drawing:
+            findings.append(_check_picture(judged))
     return findings
+
+
+def _check_picture(judged: Judged) -> Finding:
+    if judged.picture:
+        detail = f"{len(judged.picture.encode()):,} bytes"
+        return Finding(what="picture", fine=True, detail=detail)
+    detail = judged.picture_fault or "the test's Score has no artifact, so there is nothing to draw"
+    return Finding(what="picture", fine=False, detail=detail)
 
 
 def _check_artifact(task: Task, judged: Judged) -> Finding:

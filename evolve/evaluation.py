@@ -16,6 +16,7 @@ from fractions import Fraction
 from types import FrameType
 
 from evaluators import Invalid
+from evolve import picture
 from evolve.loading import ENTRY, Task, located
 from evolve.messages import BaselineValue, Judged
 from evolve.problem import Number, Score, SplitKind, Stage
@@ -24,6 +25,8 @@ from sandbox import Candidate, CandidateFailure, Limits, Sandbox, SandboxError, 
 
 STAGE_GRACE_S = 10.0
 """How long a stage's own, trusted code may work beyond twice its candidate's wall limit."""
+DRAW_S = 10.0
+"""How long a problem may take to draw what was found."""
 _FEEDBACK_CHARS = 4000
 _REASON_CHARS = 500
 
@@ -186,15 +189,37 @@ def judge(
             stopped = True
             break
         rung += 1
+    image, fault = drawn(task, kept) if kept else ("", "")
     return Judged(
         verdicts=tuple(verdicts),
         rung=rung,
         fitness=fitness,
         features=features,
         artifact=kept,
+        picture=image,
+        picture_fault=fault,
         stopped=stopped,
         behaviour=behaviour,
     )
+
+
+def drawn(task: Task, artifact: str) -> tuple[str, str]:
+    """The problem's picture of an artifact (JSON text), or else why there is none.
+
+    A picture is an extra: whatever its function does, the verdicts stand.
+    """
+    draw = task.problem.drawing
+    if draw is None:
+        return "", ""
+    try:
+        with _alarm(DRAW_S):
+            return picture.checked(draw(json.loads(artifact))), ""
+    except picture.PictureError as error:
+        return "", str(error)
+    except StageHung:
+        return "", f"drawing did not end within {DRAW_S:g} s"
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a user's function may raise anything
+        return "", f"drawing raised {located(error, task.problem.folder)}"
 
 
 def stages_of(task: Task, split: SplitKind) -> Sequence[Stage]:

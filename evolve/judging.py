@@ -144,6 +144,8 @@ def _joined(before: Judged, after: Judged) -> Judged:
         fitness=after.fitness,
         features={**before.features, **after.features},
         artifact=after.artifact or before.artifact,
+        picture=after.picture or before.picture,
+        picture_fault=after.picture_fault or before.picture_fault,
         stopped=after.stopped,
         behaviour=after.behaviour if before.behaviour is None else before.behaviour,
         twin_of=after.twin_of,

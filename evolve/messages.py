@@ -71,6 +71,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Answer to `Evaluate`; `artifact` is JSON text, `stopped` says a mark or stage failed.
 
     `twin_of` is a program that behaves the same; then nothing has been judged.
+    `picture` is SVG text where the problem draws its artifact; `picture_fault` why there is none.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -78,6 +79,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     fitness: float | None = None
     features: dict[str, float] = {}
     artifact: str = ""
+    picture: str = ""
+    picture_fault: str = ""
     stopped: bool = False
     behaviour: int | None = None
     twin_of: int | None = None

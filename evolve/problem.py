@@ -137,7 +137,9 @@ class CandidateHandle(Protocol):
 
 StageFunction = Callable[..., "Score | Invalid"]
 BaselineFunction = Callable[..., "Score | Invalid"]
+DrawFunction = Callable[[object], str]
 F = TypeVar("F", bound=Callable[..., object])
+DrawT = TypeVar("DrawT", bound=DrawFunction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +242,7 @@ class Problem:
     validation_stage: Stage | None = field(default=None, init=False)
     test_stage: Stage | None = field(default=None, init=False)
     baselines: list[Baseline] = field(default_factory=list, init=False)
+    drawing: DrawFunction | None = field(default=None, init=False)
     folder: Path = field(default=Path(), init=False)
     """Set by the loader."""
 
@@ -317,6 +320,15 @@ class Problem:
             return function
 
         return add
+
+    def draw(self, function: DrawT) -> DrawT:
+        """Sets how the object found is drawn: `function(artifact) -> str`, an SVG picture.
+
+        `artifact` is the test's artifact as the certificate's JSON has it. The text must be what
+        `evolve.picture.checked` takes: shapes and words, no scripts, styles or links.
+        """
+        self.drawing = function
+        return function
 
     def seed_files(self, parameters: Parameters) -> list[str]:
         """Names of the seed programs for these parameters."""

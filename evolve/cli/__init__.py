@@ -23,7 +23,8 @@ _OF_THE_MACHINE = (
 
 _MODULES = {
     "run": "running", "resume": "running", "control": "running",
-    "ls": "reading", "best": "reading", "show": "reading", "lineage": "reading",
+    "ls": "reading", "best": "reading", "show": "reading",
+    "lineage": "tracing", "why": "tracing", "diff": "tracing",
     "evaluate": "judging", "verify": "judging",
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "prompt": "prompting",
@@ -36,7 +37,9 @@ _SUMMARIES = {
     "ls": "List runs.",
     "best": "The best program of a run.",
     "show": "One program: its verdicts, where it came from, its code.",
-    "lineage": "The path from the seed to a program.",
+    "lineage": "The path from the seed to a program, and what each step gained.",
+    "why": "How one program came to be: who asked what, who answered what, every verdict.",
+    "diff": "What differs between two programs.",
     "evaluate": "Judge one program file.",
     "verify": "Re-check a certificate, without any run.",
     "problems": "List the problems that have a name here.",

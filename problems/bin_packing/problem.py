@@ -16,6 +16,7 @@ from evaluators.bin_packing_instances import Items, distributions, draw
 from evolve import Feature, Problem, Record, Score, SplitKind
 from evolve.problem import CandidateHandle
 
+from .drawing import draw_bins
 from .interfaces import audit, by_table, driven, step_by_step
 from .published import read_published
 from .scores import score_packings
@@ -158,6 +159,9 @@ def test(
 
 def _drawn(split: SplitKind, distribution: str, interface: str, seed: int) -> Sequence[Items]:
     return draw(distribution, int(TRAINING[distribution] * SHARES[interface, split]), seed)
+
+
+problem.draw(draw_bins)
 
 
 @problem.baseline("first fit")
