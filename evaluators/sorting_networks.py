@@ -12,7 +12,7 @@ maximum of bits are `and` and `or`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +87,35 @@ def _comparators(wires: int, layers: object) -> list[tuple[int, int]] | Invalid:
 
 def depth(wires: int, comparators: Sequence[tuple[int, int]]) -> int:
     """Layers needed when each comparator comes as early as its wires allow."""
+    return len(in_layers(wires, comparators))
+
+
+def in_layers(wires: int, comparators: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """The same network in layers, each comparator as early as its wires allow."""
     free = [0] * wires
+    layers: list[list[tuple[int, int]]] = []
     for low, high in comparators:
-        free[low] = free[high] = max(free[low], free[high]) + 1
-    return max(free)
+        at = max(free[low], free[high])
+        free[low] = free[high] = at + 1
+        layers.extend([] for _ in range(at + 1 - len(layers)))
+        layers[at].append((low, high))
+    return layers
+
+
+def without_idle(wires: int, comparators: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same network without comparators that exchange nothing on any input.
+
+    By the 0-1 principle a comparator that leaves all zeros and ones as they are leaves everything.
+    """
+    idle = [True] * len(comparators)
+    for _, state in _blocks(wires):
+        for index, (low, high) in enumerate(comparators):
+            least = state[low] & state[high]
+            if idle[index] and (state[low] != least).any():
+                idle[index] = False
+            state[high] |= state[low]
+            state[low] = least
+    return [pair for pair, unused in zip(comparators, idle, strict=True) if not unused]
 
 
 def apply(comparators: Sequence[tuple[int, int]], values: Sequence[int]) -> list[int]:
@@ -101,27 +126,34 @@ def apply(comparators: Sequence[tuple[int, int]], values: Sequence[int]) -> list
     return wires
 
 
-def _unsorted(wires: int, comparators: Sequence[tuple[int, int]]) -> int | None:
-    """An input of zeros and ones, as the integer of its bits, that does not come out sorted."""
+def _blocks(wires: int) -> Iterator[tuple[int, list[NDArray[np.uint64]]]]:
+    """All inputs of zeros and ones in blocks: the first word's number, and the words of each wire.
+
+    Bit t of word w belongs to the input whose bits are those of the integer 64 w + t.
+    """
     words = 1 << max(wires - 6, 0)
     for first in range(0, words, _BLOCK):
         index = np.arange(first, min(first + _BLOCK, words), dtype=np.uint64)
-        state: list[NDArray[np.uint64]] = []
-        for wire in range(wires):
-            if wire < 6:
-                state.append(np.full(len(index), _PATTERNS[wire], dtype=np.uint64))
-            else:
-                state.append(-(index >> np.uint64(wire - 6) & np.uint64(1)))
-        spare = np.empty_like(index)
+        state = [np.full(len(index), pattern, dtype=np.uint64) for pattern in _PATTERNS[:wires]]
+        for wire in range(6, wires):
+            state.append(-(index >> np.uint64(wire - 6) & np.uint64(1)))
+        if wires < 6:
+            # one word has room for more inputs than there are: the rest are zeros throughout
+            state = [word & np.uint64((1 << (1 << wires)) - 1) for word in state]
+        yield first, state
+
+
+def _unsorted(wires: int, comparators: Sequence[tuple[int, int]]) -> int | None:
+    """An input of zeros and ones, as the integer of its bits, that does not come out sorted."""
+    for first, state in _blocks(wires):
+        spare = np.empty_like(state[0])
         for low, high in comparators:
             np.bitwise_and(state[low], state[high], out=spare)
             np.bitwise_or(state[low], state[high], out=state[high])
             state[low], spare = spare, state[low]
-        wrong = np.zeros_like(index)
+        wrong = np.zeros_like(spare)
         for low in range(wires - 1):
             wrong |= state[low] & ~state[low + 1]
-        if wires < 6:
-            wrong &= np.uint64((1 << (1 << wires)) - 1)
         if wrong.any():
             at = int((wrong != 0).argmax())
             bits = int(wrong[at])
