@@ -1,0 +1,7 @@
+"""Has no priority at all."""
+
+# EVOLVE-BLOCK-START
+
+size = 512
+
+# EVOLVE-BLOCK-END
