@@ -124,7 +124,7 @@ def test_usual_places_are_not_there(path: str) -> None:
     assert failure(f'asm(".incbin \\"{path}\\"");\n').kind is CRASH
 
 
-SHORT = CompileLimits(wall_s=2.0, memory_bytes=512 << 20, tmp_bytes=16 << 20, output_bytes=1 << 20)
+SHORT = CompileLimits(wall_s=4.0, memory_bytes=512 << 20, tmp_bytes=16 << 20, output_bytes=1 << 20)
 DOUBLED = "".join(f"#define M{n} M{n - 1} M{n - 1}\n" for n in range(1, 50))
 BOMBS = {
     "includes itself": ('#include "program.c"\n', {CRASH}),
@@ -163,7 +163,7 @@ def test_bombs_end_with_a_verdict_and_in_time(name: str) -> None:
     start = time.monotonic()
     error = failure(source, SHORT)
     assert error.kind in kinds, error
-    assert time.monotonic() - start < 3.5
+    assert time.monotonic() - start < 10
     assert len(error.stderr) < 20000
     assert "\x1b" not in error.stderr
 
