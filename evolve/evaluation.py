@@ -82,11 +82,14 @@ class StageCandidate:
             return self._candidate().drive(name, *args)
 
     def behaves_as(self, behaviour: bytes) -> None:
-        if self.behaviour is not None:
-            raise ValueError(f"stage {self._stage.name!r} says twice how the program behaves")
         said = self._stage.name.encode() + b"\0" + behaviour
         digest = hashlib.blake2b(said, digest_size=8).digest()
-        self.behaviour = int.from_bytes(digest, "little", signed=True)
+        number = int.from_bytes(digest, "little", signed=True)
+        if self.behaviour == number:
+            return
+        if self.behaviour is not None:
+            raise ValueError(f"stage {self._stage.name!r} says two things of one program")
+        self.behaviour = number
         twin = None if self._known is None else self._known(self.behaviour)
         if twin is not None:
             raise Twin(twin)

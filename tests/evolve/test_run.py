@@ -110,12 +110,12 @@ def test_a_program_that_behaves_as_an_earlier_one_is_not_judged(
         assert duplicate_of == stored
 
 
-def test_a_stage_that_says_twice_how_a_program_behaves_is_at_fault(
+def test_a_stage_that_says_two_things_of_a_program_is_at_fault(
     evolve: Evolve, variant: Callable[..., Path]
 ) -> None:
     before, after = SAYS_HOW_IT_BEHAVES
     toy = variant("toy", (before, after + '\n    candidate.behaves_as(b"")'))
-    assert "says twice how the program behaves" in evolve("run", toy, "--evals", 5).one_line
+    assert "says two things of one program" in evolve("run", toy, "--evals", 5).one_line
 
 
 @pytest.mark.slow

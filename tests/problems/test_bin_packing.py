@@ -208,14 +208,20 @@ def test_the_table_is_asked_in_another_order_for_another_seed(bin_packing, candi
     """Every pair is asked, a tenth of them twice, and nothing else ever reaches the candidate."""
     seen = []
 
+    behaviours: set[bytes] = set()
+
     class Recorder:
         def drive(self, name, *args):
             seen.append((name, *(arg.tolist() for arg in args)))
             return candidate("seed_table.py").drive(name, *args)
 
+        def behaves_as(self, behaviour):
+            behaviours.add(behaviour)
+
     for seed in (1, 2):
         evaluate(bin_packing, Recorder(), seed=seed)
     (name, items, spaces), (_, other_items, _) = seen
+    assert len(behaviours) == 1
     assert name == "answers"
     assert items != other_items
     pairs = list(zip(items, spaces, strict=True))
@@ -231,6 +237,9 @@ class Scripted:
 
     def drive(self, name, *args):
         return self._answers.pop(0)
+
+    def behaves_as(self, behaviour):
+        assert isinstance(behaviour, bytes)
 
     @contextmanager
     def fresh(self):
