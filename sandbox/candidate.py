@@ -335,9 +335,7 @@ class Candidate:
         except ServerLost as lost:
             raise _ServerGone(str(lost)) from None
         finally:
-            process.channel.close()
-            os.close(process.pidfd)
-            os.close(process.output)
+            process.close()
         self.usage = Usage(
             wall_s=time.monotonic() - self._started if self._started else 0.0,
             cpu_s=end.cpu_s,
