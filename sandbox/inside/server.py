@@ -142,7 +142,9 @@ class _Server:
             if pid == 0:
                 self._become_candidate(channel, printed)
         except OSError as error:
-            self.control.send(wire.FAILED + f"cannot start a candidate: {explained(error)}".encode())
+            self.control.send(
+                wire.FAILED + f"cannot start a candidate: {explained(error)}".encode()
+            )
             return
         finally:
             if self.tier == "A":
