@@ -1,7 +1,8 @@
 """What a sandboxed evaluation costs beside a bare fork of a process that is just as warm.
 
 Both compile the same trivial program, call it once and hand back its answer; rounds alternate, so
-that a machine whose speed drifts treats both alike. CPU is that of all processes taking part.
+that a machine whose speed drifts treats both alike. CPU is that of all processes taking part. Both
+have loaded the same: numpy with its generators, which the sandbox loads and seeds for candidates.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ ROUNDS, PER_ROUND = 8, 200
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 BARE = r"""
-import os, sys
-import numpy
+import os, random, sys
+import numpy, numpy.random
 source = sys.stdin.buffer.readline()
 source = bytes.fromhex(source.decode())
 print("ready", flush=True)
@@ -62,26 +63,42 @@ class Costs:
     boxed_cpu: list[float]
 
 
+class Bare:
+    """A warm process that forks without any isolation, as often as it is told."""
+
+    def __enter__(self) -> Bare:
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", BARE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env=environment, text=True,
+        )  # fmt: skip
+        self.pid = self._process.pid
+        self(PROGRAM.encode().hex())
+        return self
+
+    def __call__(self, line: str) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline()
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
 @lru_cache(maxsize=1)
 def measure() -> Costs:
     """Alternating rounds of bare forks and sandboxed evaluations, numpy loaded in both."""
     costs = Costs([], [], [], [])
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with (
-        subprocess.Popen(
-            [sys.executable, "-c", BARE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env=environment, text=True,
-        ) as bare,
+        Bare() as tell,
         Sandbox(requires=["numpy"], preload=["numpy"]) as sandbox,
-    ):  # fmt: skip
-        assert bare.stdin is not None
-        assert bare.stdout is not None
-        stdin, stdout = bare.stdin, bare.stdout
-
-        def tell(line: str) -> None:
-            stdin.write(line + "\n")
-            stdin.flush()
-            assert stdout.readline()
+    ):
 
         def boxed() -> None:
             for _ in range(PER_ROUND):
@@ -90,16 +107,14 @@ def measure() -> Costs:
                 ) as c:
                     assert c.call("run", 10) == [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]
 
-        tell(PROGRAM.encode().hex())
         for number in range(ROUNDS + 1):
-            bare_wall, bare_cpu = _timed(lambda: tell(str(PER_ROUND)), bare.pid)
-            boxed_wall, boxed_cpu = _timed(boxed, os.getpid(), apart=bare.pid)
+            bare_wall, bare_cpu = _timed(lambda: tell(str(PER_ROUND)), tell.pid)
+            boxed_wall, boxed_cpu = _timed(boxed, os.getpid(), apart=tell.pid)
             if number:  # the first round warms both up
                 costs.bare_wall.append(bare_wall)
                 costs.bare_cpu.append(bare_cpu)
                 costs.boxed_wall.append(boxed_wall)
                 costs.boxed_cpu.append(boxed_cpu)
-        stdin.close()
     return costs
 
 

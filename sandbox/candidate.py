@@ -130,8 +130,9 @@ class Candidate:
 
     def _request(self, driven: bool, name: str, args: tuple[object, ...]) -> object:
         # towards the candidate marshal is safe, and much cheaper where it says the same
-        if _SCALARS.issuperset(map(type, args)):
-            request = _MARSHALLED, marshal.dumps((driven, name, args))  # type: ignore[arg-type]
+        if all(type(arg) in _SCALARS or _is_flat(arg) for arg in args):
+            # version 2 knows no references, so that equal parts stay apart as in the codec
+            request = _MARSHALLED, marshal.dumps((driven, name, args), 2)  # type: ignore[arg-type]
         else:
             request = _ENCODED, encode((driven, name, args), _REQUEST_LIMITS)
         if self._closed:
@@ -335,9 +336,7 @@ class Candidate:
         except ServerLost as lost:
             raise _ServerGone(str(lost)) from None
         finally:
-            process.channel.close()
-            os.close(process.pidfd)
-            os.close(process.output)
+            process.close()
         self.usage = Usage(
             wall_s=time.monotonic() - self._started if self._started else 0.0,
             cpu_s=end.cpu_s,
@@ -358,6 +357,11 @@ class Candidate:
                 return
             piece = os.read(process.output, _PIECE)
             self._tail = (self._tail + piece)[-self._limits.stderr_bytes :]
+
+
+def _is_flat(value: object) -> bool:
+    """Whether this is a list or tuple of scalars."""
+    return type(value) in (list, tuple) and _SCALARS.issuperset(map(type, value))  # type: ignore[call-overload]
 
 
 def check_files(files: Mapping[str, str], entry: str) -> None:

@@ -120,6 +120,8 @@ class _Writer:
             raise CodecError(f"{type(value).__name__} is not data that may cross{hint}")
 
     def _blob(self, tag: int, data: bytes) -> None:
+        if len(data) > self.limits.total_bytes:
+            raise CodecError(f"{len(data)} bytes, at most {self.limits.total_bytes} may cross")
         self.parts.append(f"[{tag},{len(data)}]")
         self.blobs.append(data)
 

@@ -7,15 +7,18 @@ import json
 import os
 import platform
 import resource
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sandbox.cgroups import Group
+from sandbox.inside import wire
 from sandbox.records import SandboxError, Tier, explained, one_line
 from sandbox.view import View
 
@@ -30,6 +33,7 @@ sys.modules["sandbox"] = package
 from sandbox.inside.server import main
 main(int(sys.argv[2]), int(sys.argv[3]))
 """
+_PAIR = struct.Struct("ii")
 _SCRATCH = "/candidate/tmp"
 _ENVIRONMENT = {
     "HOME": _SCRATCH,
@@ -65,6 +69,26 @@ class Process:
     channel: socket.socket
     output: int
     pidfd: int
+    tmp_bytes: int
+
+    def close(self) -> None:
+        """Closes the worker's ends; the process is to be reaped by its server."""
+        self.channel.close()
+        os.close(self.output)
+        os.close(self.pidfd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """The worker's ends of a process that was asked for."""
+
+    channel: socket.socket
+    output: int
+    tmp_bytes: int
+
+    def close(self) -> None:
+        self.channel.close()
+        os.close(self.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +135,9 @@ class ForkServer:
             raise SandboxError(f"the sandbox does not start: {explained(error)}") from None
         self._control = ours
         self._asked = False
+        self._coming: _Coming | None = None
+        self._spare: Process | None = None
+        self._refusal = ""
         # before it has its configuration, and so before it starts anything
         group.add(self._launcher.pid)
         try:
@@ -118,7 +145,7 @@ class ForkServer:
             with contextlib.suppress(BrokenPipeError), self._launcher.stdin as stdin:
                 stdin.write(json.dumps(config).encode())
             ours.settimeout(_START_S)
-            answer, _ = self._receive()
+            answer = json.loads(self._receive()[0])
         except ServerLost as error:
             self.close()
             most = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -137,24 +164,45 @@ class ForkServer:
         ours.settimeout(_ANSWER_S)
 
     def spawn(self, tmp_bytes: int) -> Process:
-        """An isolated process, usually one that was ready."""
-        answer, descriptors = self._ask({"spawn": tmp_bytes})
-        if "error" in answer:
-            raise SandboxError(one_line(str(answer["error"])))
-        channel, output, pidfd = descriptors
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel)
-        return Process(int(str(answer["child"])), made, output, pidfd)
+        """An isolated process, usually one that was ready; the next is prepared meanwhile.
+
+        Raises:
+            SandboxError: none can be started.
+            ServerLost: the server is gone, or was left in the middle of an answer.
+        """
+        self._begin()
+        self._settle()
+        process, self._spare = self._spare, None
+        if process is not None and process.tmp_bytes != tmp_bytes:
+            signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
+            self._reap(process.pid)
+            process.close()
+            process = None
+        if process is None:  # also where the last one could not be started
+            self._ask_for(tmp_bytes)
+            self._settle()
+            process, self._spare = self._spare, None
+        if process is not None:
+            self._ask_for(tmp_bytes)
+        self._asked = False
+        if process is None:
+            raise SandboxError(self._refusal)
+        return process
 
     def reap(self, pid: int) -> Exit:
         """Waits, with a bound, until a killed process and all it held is gone."""
-        answer, _ = self._ask({"reap": pid})
-        if "error" in answer:
-            raise ServerLost(str(answer["error"]))
-        return Exit(**answer)  # type: ignore[arg-type]
+        self._begin()
+        end = self._reap(pid)
+        self._asked = False
+        return end
 
     def close(self) -> None:
         """Ends the server and everything in it, and waits for that."""
         self._control.close()
+        for left in (self._spare, self._coming):
+            if left is not None:
+                left.close()
+        self._spare = self._coming = None
         try:
             self._launcher.wait(_ANSWER_S)
         except subprocess.TimeoutExpired:
@@ -181,29 +229,63 @@ class ForkServer:
             start_new_session=True,
         )
 
-    def _ask(self, request: Mapping[str, object]) -> tuple[dict[str, object], list[int]]:
+    def _begin(self) -> None:
         if self._asked:
             # an interrupted wait: the answer that comes next is not to this request
             raise ServerLost("the answer to an earlier request was not waited for")
         self._asked = True
+
+    def _ask_for(self, tmp_bytes: int) -> None:
+        channel, theirs = socket.socketpair()
+        output, printed = os.pipe()
+        self._coming = _Coming(channel, output, tmp_bytes)
         try:
-            self._control.send(json.dumps(request).encode())
+            ends = _PAIR.pack(theirs.fileno(), printed)
+            self._control.sendmsg(
+                [wire.REQUEST.pack(0, tmp_bytes)],
+                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)],
+            )
         except OSError as error:
             raise ServerLost(f"the fork server is gone: {error}") from None
-        answer = self._receive()
-        self._asked = False
-        return answer
+        finally:
+            theirs.close()
+            os.close(printed)
 
-    def _receive(self) -> tuple[dict[str, object], list[int]]:
+    def _settle(self) -> None:
+        """Takes the answer about the process that was asked for last, where it is due."""
+        coming = self._coming
+        if coming is None:
+            return
+        message, descriptors = self._receive()
+        self._coming = None
+        if message[:1] == wire.STARTED:
+            pid = wire.CHILD.unpack(message)[1]
+            self._spare = Process(
+                pid, coming.channel, coming.output, descriptors[0], coming.tmp_bytes
+            )
+        else:
+            coming.close()
+            self._refusal = one_line(message[1:].decode())
+
+    def _reap(self, pid: int) -> Exit:
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 3)
+            self._control.send(wire.REQUEST.pack(pid, 0))
+        except OSError as error:
+            raise ServerLost(f"the fork server is gone: {error}") from None
+        self._settle()
+        message, _ = self._receive()
+        return Exit(*wire.EXIT.unpack(message)[1:])
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
         except TimeoutError:
             raise ServerLost("the fork server does not answer") from None
         except OSError as error:
             raise ServerLost(f"the fork server is gone: {error}") from None
         if not message:
             raise ServerLost("the fork server ended without a word")
-        return json.loads(message), descriptors
+        return message, descriptors
 
 
 def _without(paths: Sequence[str], masks: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import os
 import struct
 from collections.abc import Iterable
 
-from sandbox.inside.kernel import syscall
+from sandbox.inside.kernel import Calls, syscall
 
 _CREATE, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _GET_VERSION = 1
@@ -82,3 +82,8 @@ def ruleset(rules: Iterable[tuple[str, int]]) -> int:
 def restrict(made: int) -> None:
     """Takes the rules on, for good; needs no-new-privileges."""
     syscall(_RESTRICT_SELF, made, what="landlock restrict")
+
+
+def add_to(calls: Calls, made: int) -> None:
+    """Adds the call that takes the rules on to those of a child."""
+    calls.add("landlock restrict", _RESTRICT_SELF, made)

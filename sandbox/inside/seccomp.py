@@ -16,7 +16,7 @@ import struct
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sandbox.inside.kernel import syscall
+from sandbox.inside.kernel import Calls, syscall
 
 _ALLOWED = {
     # Landlock does not judge chmod, utime, xattr and, when old, truncate: they are left out
@@ -183,6 +183,11 @@ class Filter:
         """Filters the calling process for good; needs no-new-privileges."""
         header, _code = self._ready or _assemble(self._tree, os.getpid(), self._more)
         syscall(_SECCOMP, _SET_MODE_FILTER, 0, ctypes.addressof(header), what="seccomp")
+
+    def add_to(self, calls: Calls) -> None:
+        """Adds the call that filters a child to those of the child; its process id is known."""
+        assert self._ready is not None
+        calls.add("seccomp", _SECCOMP, _SET_MODE_FILTER, 0, ctypes.addressof(self._ready[0]))
 
 
 _Buffer = ctypes.Array[ctypes.c_char]

@@ -2,13 +2,14 @@
 
 The launcher moves into the outer namespaces, forks the server, and watches: when the worker's end
 of the control socket closes, or the worker dies, it kills the server, and with the server's pid
-namespace everything in it. The server imports what is preloaded, keeps one child that is already
-isolated and waits for its source, and hands such children out.
+namespace everything in it. The server imports what is preloaded, and forks children that isolate
+themselves and wait for their source.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -16,22 +17,22 @@ import resource
 import select
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
-from sandbox.inside import candidate, kernel, landlock, root, seccomp
+from sandbox.inside import candidate, kernel, landlock, root, seccomp, wire
 from sandbox.inside.imports import AllowedPackages, preload
 from sandbox.records import explained
 
 _CHANNEL = 3
-_REAP_MS = 5000
+_PAIR = struct.Struct("ii")
+_DESCRIPTOR = struct.Struct("i")
 _LANDLOCK_FOR_B = 3
 _INODES = 1024
 _OPEN_FILES = 64
 _THREADS = 64
-_USUAL_TMP_BYTES = 16 << 20
 _FIXED_LIMITS = (
     (resource.RLIMIT_NOFILE, _OPEN_FILES),
     (resource.RLIMIT_CORE, 0),
@@ -41,39 +42,19 @@ _FIXED_LIMITS = (
 )
 
 
-@dataclass(slots=True)
-class _Child:
-    pid: int
-    tmp_bytes: int
-    channel: int
-    output: int
-    pidfd: int
-
-    def hand_over(self, control: socket.socket) -> None:
-        """Gives the worker its ends; the pidfd stays open here too, until the child is reaped."""
-        socket.send_fds(
-            control,
-            [json.dumps({"child": self.pid}).encode()],
-            [self.channel, self.output, self.pidfd],
-        )
-        os.close(self.channel)
-        os.close(self.output)
-
-
 class _Server:
     def __init__(self, control: socket.socket, tier: str, config: Mapping[str, object]) -> None:
         self.control = control
         self.tier = tier
         self.config = config
-        self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.myself = os.pidfd_open(os.getpid())
         self.filter = seccomp.Filter(1 if tier == "A" else None)
-        self.pidfds: dict[int, int] = {}
         self.base_memory_bytes = 0
         self.rules = -1
         self.threads = _THREADS
-        self.spare: _Child | None = None
         self.limits: list[tuple[int, tuple[int, int]]] = []
+        self.isolation = kernel.Calls()
+        self.isolation_tmp_bytes = -1
 
     def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
@@ -105,140 +86,114 @@ class _Server:
             # older ones let a file be emptied that may not be written
             raise OSError(f"tier B needs Landlock {_LANDLOCK_FOR_B} (Linux 6.2) or newer")
         if self.tier != "none" and landlock.abi():
-            self.rules = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
+            made = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
+            # out of the way of what a child puts into the lowest numbers
+            self.rules = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, _CHANNEL + 1)
+            os.close(made)
         os.close(process)
         limits = dict(_FIXED_LIMITS)
         if self.tier != "none":
             limits[resource.RLIMIT_NPROC] = self.threads
         self.limits = [(which, _lowered(which, value)) for which, value in limits.items()]
-        os.dup(self.null)  # takes the lowest free number: none of a child's ends can be _CHANNEL
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 0)
+        os.close(null)
         # a candidate that is killed has its last lines outside already
         sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
         kernel.set_no_new_privileges()
         kernel.drop_bounding_set()
         kernel.set_dumpable(False)
+        harmless = kernel.Calls()
+        harmless.add("getpid", 39)
+        for _ in range(20):
+            harmless.make()
+        candidate.rehearse()
         gc.collect()
         gc.freeze()
         gc.disable()  # until a candidate enables it for itself
 
     def run(self) -> NoReturn:
-        """Answers the worker until it is gone."""
-        self._refill(_USUAL_TMP_BYTES)
+        """Answers the worker until it is gone.
+
+        Every page this loop touches was shared with the child forked before, and is copied: so it
+        calls little, and what a process costs elsewhere (its socket, its pipe) the worker makes.
+        """
+        control, size, room = self.control, wire.REQUEST.size, socket.CMSG_SPACE(8)
         while True:
-            message = self.control.recv(4096)
+            message, ancillary, _, _ = control.recvmsg(size, room)
             if not message:
                 os._exit(0)
-            request = json.loads(message)
-            if "reap" in request:
-                self._reap(request["reap"])
+            reaped, tmp_bytes = wire.REQUEST.unpack(message)
+            if reaped:
+                _, status, usage = os.wait4(reaped, 0)
+                status = os.waitstatus_to_exitcode(status)
+                cpu_s = usage.ru_utime + usage.ru_stime
+                control.send(wire.EXIT.pack(wire.EXITED, status, cpu_s, usage.ru_maxrss * 1024))
             else:
-                self._hand_out(request["spawn"])
+                self._spawn(tmp_bytes, *_PAIR.unpack(ancillary[0][2]))
 
-    def _hand_out(self, tmp_bytes: int) -> None:
-        if self.spare is not None and self.spare.tmp_bytes != tmp_bytes:
-            self._discard(self.spare)
-            self.spare = None
+    def _spawn(self, tmp_bytes: int, channel: int, printed: int) -> None:
+        if tmp_bytes != self.isolation_tmp_bytes:
+            self._prepare_isolation(tmp_bytes)
         try:
-            child = self.spare or self._spawn(tmp_bytes)
-        except OSError as error:
-            self._send({"error": f"cannot start a candidate: {explained(error)}"})
-            return
-        child.hand_over(self.control)
-        self._refill(tmp_bytes)
-
-    def _refill(self, tmp_bytes: int) -> None:
-        self.spare = None
-        with contextlib.suppress(OSError):  # told when one is asked for and still fails
-            self.spare = self._spawn(tmp_bytes)
-
-    def _send(self, message: Mapping[str, object]) -> None:
-        self.control.send(json.dumps(message).encode())
-
-    def _spawn(self, tmp_bytes: int) -> _Child:
-        ours, theirs = socket.socketpair()
-        output, printed = os.pipe()
-        if self.tier == "A":
-            kernel.unshare(kernel.CLONE_NEWPID)
-        try:
+            if self.tier == "A":
+                kernel.unshare(kernel.CLONE_NEWPID)
             pid = kernel.fork()
             if pid == 0:
-                self._become_candidate(theirs.detach(), printed, tmp_bytes)
+                self._become_candidate(channel, printed)
+        except OSError as error:
+            self.control.send(
+                wire.FAILED + f"cannot start a candidate: {explained(error)}".encode()
+            )
+            return
         finally:
             if self.tier == "A":
                 kernel.setns(self.myself, kernel.CLONE_NEWPID)
-        theirs.close()
-        os.close(printed)
+            os.close(channel)
+            os.close(printed)
         pidfd = os.pidfd_open(pid)
-        self.pidfds[pid] = pidfd
-        return _Child(pid, tmp_bytes, ours.detach(), output, pidfd)
-
-    def _discard(self, child: _Child) -> None:
-        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-        os.close(child.channel)
-        os.close(child.output)
-        os.close(self.pidfds.pop(child.pid))
-        os.waitpid(child.pid, 0)
-
-    def _reap(self, pid: int) -> None:
-        """Waits for a killed child, with a bound: a process in the kernel's hands dies late."""
-        pidfd = self.pidfds.pop(pid)
-        waiter = select.poll()
-        waiter.register(pidfd, select.POLLIN)
-        if not waiter.poll(_REAP_MS):
-            self._send({"error": f"process {pid} does not die"})
-            return
-        os.close(pidfd)
-        _, status, usage = os.wait4(pid, 0)
-        self._send(
-            {
-                "status": os.waitstatus_to_exitcode(status),
-                "cpu_s": usage.ru_utime + usage.ru_stime,
-                "memory_bytes": usage.ru_maxrss * 1024,
-            }
+        self.control.sendmsg(
+            [wire.CHILD.pack(wire.STARTED, pid)],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(pidfd))],
         )
+        os.close(pidfd)
 
-    def _become_candidate(self, channel: int, printed: int, tmp_bytes: int) -> NoReturn:
+    def _become_candidate(self, channel: int, printed: int) -> NoReturn:
         try:
-            self._isolate(channel, printed, tmp_bytes)
+            os.dup2(printed, 1)
+            os.dup2(printed, 2)
+            os.dup2(channel, _CHANNEL)
+            self.isolation.make()
+            if self.tier == "B":
+                self.filter.install()
+            gc.enable()
             candidate.serve(_CHANNEL, self.base_memory_bytes)
         except BaseException as error:  # noqa: BLE001  nothing may return into the server's loop
-            for end in (channel, _CHANNEL):  # the first, until it was moved to the second
-                with contextlib.suppress(OSError):
-                    os.write(end, f"{type(error).__name__}: {error}".encode())
+            with contextlib.suppress(OSError):
+                os.write(_CHANNEL, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(70)
 
-    def _isolate(self, channel: int, printed: int, tmp_bytes: int) -> None:
+    def _prepare_isolation(self, tmp_bytes: int) -> None:
+        """What a child does before it takes its source, in this order."""
+        calls = kernel.Calls()
+        size = max(tmp_bytes, 4096)
         if self.tier == "A":
             # no need to ask for the parent's death: with the server its pid namespace ends
-            kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
-            kernel.mount(
-                "tmpfs",
-                root.SCRATCH,
-                "tmpfs",
-                kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC,
-                f"size={max(tmp_bytes, 4096)},nr_inodes={_INODES},mode=700",
-            )
-            os.chdir(root.SCRATCH)
+            calls.new_namespaces(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+            calls.new_tmpfs(root.SCRATCH, size=size, inodes=_INODES)
         else:
-            kernel.die_with_parent(signal.SIGKILL)
-        for which, pair in self.limits:
-            resource.setrlimit(which, pair)
-        resource.setrlimit(
-            resource.RLIMIT_FSIZE, _lowered(resource.RLIMIT_FSIZE, max(tmp_bytes, 4096))
-        )
-        kernel.drop_capabilities()
+            calls.die_with_parent(signal.SIGKILL)
+        file_size = resource.RLIMIT_FSIZE, _lowered(resource.RLIMIT_FSIZE, size)
+        for which, (soft, hard) in [*self.limits, file_size]:
+            calls.limit(which, soft, hard)
+        calls.drop_capabilities()
         if self.rules >= 0:
-            landlock.restrict(self.rules)
-        # `prepare` saw to it that no end of a child has one of these numbers
-        os.dup2(self.null, 0)
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        os.dup2(channel, _CHANNEL)
-        kernel.close_from(_CHANNEL + 1)
-        if self.tier != "none":
-            self.filter.install()
-        gc.enable()
+            landlock.add_to(calls, self.rules)
+        calls.close_from(_CHANNEL + 1)
+        if self.tier == "A":
+            self.filter.add_to(calls)
+        self.isolation, self.isolation_tmp_bytes = calls, tmp_bytes
 
 
 def _lowered(which: int, value: int) -> tuple[int, int]:

@@ -39,6 +39,12 @@ def test_a_call_takes_and_gives_plain_data(sandbox: Sandbox) -> None:
         assert np.array_equal(back[0], np.arange(6.0).reshape(2, 3))  # type: ignore[index]
 
 
+def test_equal_parts_of_arguments_stay_apart(program: Opener) -> None:
+    candidate = program("def f(a, b):\n    a.append(2)\n    return a, b, a is b\n")
+    part: list[object] = [1]
+    assert candidate.call("f", part, part) == ([1, 2], [1], False)
+
+
 def test_state_lives_as_long_as_the_candidate_and_no_longer(program: Opener) -> None:
     source = "n = 0\ndef f():\n    global n\n    n += 1\n    return n\n"
     first, second = program(source), program(source)

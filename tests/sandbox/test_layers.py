@@ -24,8 +24,8 @@ from tests.sandbox.test_attacks import NOBODY, PROJECT, interpreter_for
 
 # Only on the far side, and before the modules that use these names are imported there.
 LEFT_OUT = {
-    "seccomp": "seccomp.Filter.install = lambda self: None",
-    "landlock": "landlock.restrict = lambda made: None",
+    "seccomp": "seccomp.Filter.add_to = lambda self, calls: None",
+    "landlock": "landlock.add_to = lambda calls, made: None",
     "view": "root._build = lambda system, *rest, do=root._build: do([*system, {folder!r}], *rest)",
     "read-only root": "kernel.make_read_only = lambda target: None",
     "network namespace": "kernel.CLONE_NEWNET = 0",
@@ -33,23 +33,28 @@ LEFT_OUT = {
     "ipc namespace": "kernel.CLONE_NEWIPC = 0",
     "pid namespace": "kernel.CLONE_NEWPID = 0\nkernel.setns = lambda *_: None",
     "scratch of its own": """
-def mount(source, target, kind, flags, data="", do=kernel.mount):
-    if target != "/candidate/tmp":
-        do(source, target, kind, flags, data)
 def enter(do=kernel.pivot_root_here, mount=kernel.mount):
     do()
     mount("tmpfs", "/candidate/tmp", "tmpfs", 0, "mode=777")
-kernel.mount, kernel.pivot_root_here = mount, enter
+kernel.Calls.new_tmpfs = lambda self, target, **_: self.add("chdir", 80, target.encode())
+kernel.pivot_root_here = enter
 """,
     "limits of scratch": """
-def mount(source, target, kind, flags, data="", do=kernel.mount):
-    do(source, target, kind, flags, "mode=700" if target == "/candidate/tmp" else data)
-kernel.mount = mount
+def new_tmpfs(self, target, *, do=kernel.Calls.new_tmpfs, **limits):
+    do(self, target, size=0, inodes=0)
+kernel.Calls.new_tmpfs = new_tmpfs
 """,
     "nothing executable in scratch": "kernel.MS_NOEXEC = 0",
-    "no capabilities": "kernel.drop_capabilities = kernel.drop_bounding_set = lambda: None",
-    "rlimits": "import resource\nresource.setrlimit = lambda *_: None",
-    "closed descriptors": "kernel.close_from = lambda first: None",
+    "no capabilities": """
+kernel.Calls.drop_capabilities = lambda self: None
+kernel.drop_bounding_set = lambda: None
+""",
+    "rlimits": """
+import resource
+resource.setrlimit = lambda *_: None
+kernel.Calls.limit = lambda self, *_: None
+""",
+    "closed descriptors": "kernel.Calls.close_from = lambda self, first: None",
 }
 """Layers by name, with what takes one away; `environment` and `control group` are on our side."""
 

@@ -226,6 +226,23 @@ def test_several_candidates_of_one_sandbox_live_side_by_side(own: Sandbox) -> No
         candidate.close()
 
 
+def test_a_spare_with_another_scratch_size_is_not_used_and_not_left(own: Sandbox) -> None:
+    server = tree(launchers()[-1])[1]
+    for size in (1 << 20, 2 << 20, 2 << 20, 1 << 20):
+        with own.open(QUICK, entry="program.py", limits=Limits(tmp_bytes=size)) as candidate:
+            assert candidate.call("f", size) == size
+    assert len(children(server)) == 1  # the next one
+
+
+def test_a_server_that_dies_while_it_prepares_a_spare_is_replaced(own: Sandbox) -> None:
+    for _ in range(5):
+        with own.open(QUICK, entry="program.py") as candidate:
+            assert candidate.call("f", 5) == 5  # asks for the next one just before
+            os.kill(tree(launchers()[-1])[1], signal.SIGKILL)
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert candidate.call("f", 5) == 5
+
+
 def test_time_between_two_calls_counts(own: Sandbox) -> None:
     with own.open(QUICK, entry="program.py", limits=Limits(wall_s=0.2)) as candidate:
         candidate.call("f")

@@ -1,0 +1,322 @@
+"""The sandbox: what isolation costs beside a bare fork, a driven call, limits, and what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy
+
+from benchmarks import forks
+from benchmarks.processes import tree
+from benchmarks.rows import Measured, NotMeasured, Plan, Row
+from sandbox import CandidateFailure, Limits, Sandbox, SandboxError
+
+_SECONDS = 3.0
+_SOAK = {True: 20_000, False: 1_000}
+_OVERSHOOTS = {True: 500, False: 100}
+_ANSWER = [i * i for i in range(10)]
+_HANG = "def run(n):\n    while True:\n        pass\n"
+_ECHO = "def run(x):\n    return x\n"
+_LARGE_BYTES = 16 << 20
+
+
+def _evaluate(sandbox: Sandbox) -> None:
+    with sandbox.open({"program.py": forks.PROGRAM}, entry="program.py") as candidate:
+        assert candidate.call("run", 10) == _ANSWER
+
+
+def _warm() -> Sandbox:
+    return Sandbox(requires=["numpy"], preload=["numpy"])
+
+
+# what one worker process does until it is told to stop; each counts its rounds
+
+
+def _boxed_worker(pipe: Connection) -> None:
+    with _warm() as sandbox:
+        _count(pipe, lambda: _evaluate(sandbox))
+
+
+def _bare_worker(pipe: Connection) -> None:
+    with forks.Bare() as tell:
+        _count(pipe, lambda: tell("1"))
+
+
+def _count(pipe: Connection, work: Callable[[], None]) -> None:
+    for _ in range(50):
+        work()
+    pipe.send("ready")
+    pipe.recv()
+    count, end = 0, time.perf_counter() + _SECONDS
+    while time.perf_counter() < end:
+        work()
+        count += 1
+    pipe.send(count)
+
+
+def _rate(worker: Callable[[Connection], None], processes: int) -> float:
+    """Rounds a second of so many worker processes at once."""
+    context = get_context("spawn")
+    pipes, started = [], []
+    for _ in range(processes):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=worker, args=(theirs,))
+        process.start()
+        pipes.append(ours)
+        started.append(process)
+    for pipe in pipes:
+        pipe.recv()
+    for pipe in pipes:
+        pipe.send("go")
+    total = sum(pipe.recv() for pipe in pipes)
+    for process in started:
+        process.join()
+    return float(total) / _SECONDS
+
+
+def throughput(plan: Plan) -> Measured:
+    rate = _rate(_boxed_worker, 2)
+    return Measured(value=rate, detail=f"two workers, {_SECONDS:g} s, numpy loaded")
+
+
+def cold_start_ratio(plan: Plan) -> Measured:
+    """How many sandboxed evaluations fit into one start of an interpreter that imports numpy."""
+    cold = []
+    for _ in range(9):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-I", "-c", "import numpy"], check=True)
+        cold.append(time.perf_counter() - began)
+    warm = []
+    with _warm() as sandbox:
+        for _ in range(300):
+            began = time.perf_counter()
+            _evaluate(sandbox)
+            warm.append(time.perf_counter() - began)
+    ratio = statistics.median(cold) / statistics.median(warm)
+    detail = (
+        f"medians {statistics.median(cold) * 1000:.0f} and {statistics.median(warm) * 1000:.2f} ms"
+    )
+    return Measured(value=ratio, detail=detail)
+
+
+def scaling(plan: Plan) -> Measured | NotMeasured:
+    """The gain from a second worker, as a share of the gain that bare forks have from it."""
+    if (os.cpu_count() or 1) < 2:
+        return NotMeasured(why="needs two cores")
+    shares, details = [], []
+    for _ in range(5 if plan.full else 2):
+        boxed = _rate(_boxed_worker, 2) / _rate(_boxed_worker, 1)
+        bare = _rate(_bare_worker, 2) / _rate(_bare_worker, 1)
+        shares.append(boxed / bare)
+        details.append(f"{boxed:.2f} against {bare:.2f}")
+    return Measured(value=statistics.median(shares), detail="; ".join(details))
+
+
+def _call_microseconds(value: object, plan: Plan) -> Measured:
+    rounds, calls = (20 if plan.full else 8), 1000
+    times = []
+    with (
+        _warm() as sandbox,
+        sandbox.open(
+            {"program.py": _ECHO}, entry="program.py", limits=Limits(wall_s=300)
+        ) as candidate,
+    ):
+        for number in range(rounds + 1):
+            began = time.perf_counter()
+            for _ in range(calls):
+                candidate.call("run", value)
+            if number:
+                times.append((time.perf_counter() - began) / calls * 1e6)
+    detail = f"median of {rounds} rounds of {calls}; least {min(times):.1f}"
+    return Measured(value=statistics.median(times), detail=detail)
+
+
+def driven_call(plan: Plan) -> Measured:
+    return _call_microseconds(5, plan)
+
+
+def driven_tuple(plan: Plan) -> Measured:
+    return _call_microseconds((1, 2.5, "x"), plan)
+
+
+def pipe_round_trip(plan: Plan) -> Measured:
+    """A byte to a forked child and back over a socket, with nothing else done."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        while piece := theirs.recv(64):
+            theirs.send(piece)
+        os._exit(0)
+    theirs.close()
+    times = []
+    for _ in range(8):
+        began = time.perf_counter()
+        for _ in range(1000):
+            ours.send(b"x")
+            ours.recv(64)
+        times.append((time.perf_counter() - began) / 1000 * 1e6)
+    ours.close()
+    os.waitpid(child, 0)
+    return Measured(value=statistics.median(times), detail=f"least {min(times):.1f}")
+
+
+def large_array(plan: Plan) -> Measured:
+    """An array of 16 MiB to a candidate and back."""
+    array = numpy.arange(_LARGE_BYTES // 8 - 64, dtype="f8")
+    times = []
+    with (
+        _warm() as sandbox,
+        sandbox.open(
+            {"program.py": _ECHO}, entry="program.py", limits=Limits(wall_s=300)
+        ) as candidate,
+    ):
+        for _ in range(9):
+            began = time.perf_counter()
+            back = candidate.call("run", array)
+            times.append((time.perf_counter() - began) * 1000)
+            assert numpy.array_equal(array, back)  # type: ignore[arg-type]
+    detail = f"there and back over a socket, median of 9; least {min(times):.1f}"
+    return Measured(value=statistics.median(times), detail=detail)
+
+
+def overshoot(plan: Plan) -> Measured:
+    """How late a hanging candidate is gone, with every core kept busy by others."""
+    limit, over = 0.05, []
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        with Sandbox() as sandbox:
+            for _ in range(_OVERSHOOTS[plan.full]):
+                limits = Limits(wall_s=limit)
+                candidate = sandbox.open({"p.py": _HANG}, entry="p.py", limits=limits)
+                with candidate, contextlib.suppress(CandidateFailure):
+                    candidate.call("run", 1)
+                over.append((candidate.usage.wall_s - limit) * 1000)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    p99 = statistics.quantiles(over, n=100, method="inclusive")[98]
+    detail = (
+        f"{len(over)} hanging candidates, every core busy; median {statistics.median(over):.1f}, "
+        f"longest {max(over):.1f}"
+    )
+    return Measured(value=p99, detail=detail)
+
+
+def _held() -> dict[str, int]:
+    """What could be left behind: counts of this process, its descendants and the machine."""
+    time.sleep(0.3)  # the process that is being prepared has what it will have
+    folders = [Path("/tmp"), Path("/dev/shm")]  # noqa: S108
+    groups = sum(1 for _ in Path("/sys/fs/cgroup").glob(f"**/evolve-{os.getpid()}-*"))
+    family = tree(os.getpid())
+    return {
+        "processes": len(family),
+        "descriptors": sum(_count_of(f"/proc/{p.pid}/fd") for p in family),
+        "mounts": sum(_lines_of(f"/proc/{p.pid}/mounts") for p in family),
+        "control groups": groups,
+        "files of ours in /tmp and /dev/shm": sum(
+            1 for folder in folders for name in os.listdir(folder) if name.startswith("evolve-")
+        ),
+    }
+
+
+def _count_of(folder: str) -> int:
+    try:
+        return len(os.listdir(folder))
+    except OSError:
+        return 0
+
+
+def _lines_of(file: str) -> int:
+    try:
+        return len(Path(file).read_text(encoding="utf-8").splitlines())
+    except OSError:
+        return 0
+
+
+def _memory_kib() -> int:
+    gc.collect()
+    total = 0
+    for process in tree(os.getpid()):
+        try:
+            text = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
+        except OSError:
+            continue
+        total += next(int(line.split()[1]) for line in text.splitlines() if "Anonymous:" in line)
+    return total
+
+
+def left_after_soak(plan: Plan) -> Measured:
+    """Evaluations in a row, every hundredth of them one that is killed."""
+    count = _SOAK[plan.full]
+    with _warm() as sandbox:
+
+        def work(number: int) -> None:
+            if number % 100:
+                _evaluate(sandbox)
+                return
+            with (
+                sandbox.open(
+                    {"p.py": _HANG}, entry="p.py", limits=Limits(wall_s=0.02)
+                ) as candidate,
+                contextlib.suppress(CandidateFailure),
+            ):
+                candidate.call("run", 1)
+
+        for number in range(200):
+            work(number)
+        before, memory = _held(), _memory_kib()
+        for number in range(count):
+            work(number)
+        after, grown = _held(), _memory_kib() - memory
+    left = {name: after[name] - before[name] for name in before if after[name] > before[name]}
+    grew = grown > 1024
+    detail = f"{count} evaluations; memory {grown:+d} KiB"
+    if left:
+        detail += "; " + ", ".join(f"{n} {name}" for name, n in left.items())
+    return Measured(value=sum(left.values()) + grew, detail=detail)
+
+
+def layers(plan: Plan) -> Measured | NotMeasured:
+    """Which tier the figures are of; they are for all layers on."""
+    try:
+        with _warm() as sandbox:
+            _evaluate(sandbox)
+            return Measured(value=float(sandbox.tier == "A"), detail=f"tier {sandbox.tier}")
+    except SandboxError as error:
+        return NotMeasured(why=str(error))
+
+
+ROWS = [
+    Row(name="all layers on (tier A)", unit="yes=1", measure=layers, at_least=1),
+    Row(name="sandboxed evaluation / bare fork, CPU", unit="ratio", measure=forks.cpu_ratio,
+        at_most=1.5),
+    Row(name="sandboxed evaluation / bare fork, wall", unit="ratio", measure=forks.wall_ratio,
+        at_most=1.8),
+    Row(name="evaluations per second, two workers", unit="1/s", measure=throughput, at_least=200),
+    Row(name="cold interpreter with numpy / evaluation", unit="ratio", measure=cold_start_ratio,
+        at_least=40),
+    Row(name="gain from a second worker / that of bare forks", unit="share", measure=scaling,
+        at_least=0.95),
+    Row(name="driven call, one number", unit="us", measure=driven_call, at_most=25),
+    Row(name="driven call, a tuple of three", unit="us", measure=driven_tuple, at_most=25),
+    Row(name="round trip of one byte between processes", unit="us", measure=pipe_round_trip),
+    Row(name="16 MiB array there and back", unit="ms", measure=large_array),
+    Row(name="wall limit overshoot, p99 under full load", unit="ms", measure=overshoot, at_most=50),
+    Row(name="left after a soak", unit="things", measure=left_after_soak, at_most=0),
+]  # fmt: skip
