@@ -14,6 +14,8 @@ from benchmarks.rows import Plan, Result, Row, keep, kept, machine, measure
 SUITES = {
     "path": "the whole path from a fresh clone to a checked result",
     "sandbox": "what isolation costs, how limits hold, what is left behind",
+    "verifiers": "what the exact verifiers take, refuse and believe",
+    "matmul": "what the seeds of matmul find alone",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isqrt
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from evaluators import bilinear
 from evaluators.bilinear import Factor, Scheme
+from evaluators.bilinear_symmetry import is_strassen
 from evaluators.results import Invalid, Valid, Verifier
 
 KEYS = ("n", "m", "p", "field", "u", "v", "w")
@@ -116,7 +118,12 @@ def check(data: object) -> Valid | Invalid:
     if "rank" in data and (type(data["rank"]) is not int or data["rank"] != scheme.rank):
         return Invalid(f"the rank claimed is {data['rank']!r:.40}, but it has {scheme.rank} terms")
     result = bilinear.verify(scheme)
-    return _explained(scheme, result) if isinstance(result, Invalid) else result
+    if isinstance(result, Invalid):
+        return _explained(scheme, result)
+    notes: tuple[str, ...] = (f"its coefficients: {', '.join(bilinear.coefficients(scheme)[:40])}",)
+    if is_strassen(scheme):
+        notes += ("equivalent to Strassen's scheme of 1969, as all of rank 7 are (de Groote 1978)",)
+    return replace(result, notes=notes)
 
 
 def _explained(scheme: Scheme, fault: Invalid) -> Invalid:

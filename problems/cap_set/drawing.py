@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 
-def draw(data: dict[str, object]) -> str:
+def draw(data: object) -> str:
     """An SVG of a cap set in its JSON form, which must have passed its verifier."""
+    assert isinstance(data, dict)
     n, vectors = data["n"], data["vectors"]
     assert isinstance(n, int)
     assert isinstance(vectors, list)

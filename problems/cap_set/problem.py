@@ -121,4 +121,4 @@ def equal(*, seed: int, split: SplitKind, n: int) -> Score | Invalid:
     return result if isinstance(result, Invalid) else Score(size=int(result.value))
 
 
-__all__ = ["draw", "problem"]
+problem.draw(draw)

@@ -5,8 +5,9 @@ from __future__ import annotations
 _SIDE = 480
 
 
-def draw(data: dict[str, object]) -> str:
+def draw(data: object) -> str:
     """An SVG of a packing in its JSON form, which must have passed its verifier."""
+    assert isinstance(data, dict)
     circles = data["circles"]
     assert isinstance(circles, list)
     shapes = []

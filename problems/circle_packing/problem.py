@@ -105,4 +105,4 @@ def grid(*, seed: int, split: SplitKind, circles: int) -> Score | Invalid:
     return Score(sum_radii=Fraction(circles, 2 * side))
 
 
-__all__ = ["draw", "problem"]
+problem.draw(draw)

@@ -5,8 +5,9 @@ from __future__ import annotations
 _STEP = 14
 
 
-def draw(data: dict[str, object]) -> str:
+def draw(data: object) -> str:
     """An SVG of a network in its JSON form, which must have passed its verifier."""
+    assert isinstance(data, dict)
     wires, layers = data["wires"], data["layers"]
     assert isinstance(wires, int)
     assert isinstance(layers, list)

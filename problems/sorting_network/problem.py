@@ -103,4 +103,4 @@ def bubble(*, seed: int, split: SplitKind, wires: int) -> Score | Invalid:
     return Score(size=int(result.value), depth=result.metrics["depth"])
 
 
-__all__ = ["draw", "problem"]
+problem.draw(draw)

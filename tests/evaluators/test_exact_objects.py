@@ -9,7 +9,16 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from evaluators import Invalid, Valid, bilinear, bilinear_files, cap_sets, circle_packings
+from evaluators import (
+    Invalid,
+    Valid,
+    bilinear,
+    bilinear_files,
+    bilinear_lifting,
+    bilinear_symmetry,
+    cap_sets,
+    circle_packings,
+)
 from evaluators import sorting_networks as networks
 from evaluators.bilinear import Scheme
 
@@ -252,3 +261,41 @@ def test_circles_agree_with_fractions_and_repair_makes_them_hold() -> None:
 )  # fmt: skip
 def test_bad_circles_are_invalid(circles: object) -> None:
     assert isinstance(circle_packings.check({"circles": circles}), Invalid)
+
+
+def modulo_two(scheme: Scheme) -> Scheme:
+    u, v, w = (factor % 2 for factor in scheme.factors)
+    return Scheme(scheme.n, scheme.m, scheme.p, "GF2", u, v, w)
+
+
+def test_strassen_modulo_two_is_lifted_to_the_integers() -> None:
+    binary = modulo_two(strassen())
+    assert isinstance(bilinear.verify(Scheme(2, 2, 2, "Z", *binary.factors)), Invalid)
+    lifted = bilinear_lifting.lift(binary)
+    assert isinstance(lifted, Scheme)
+    assert isinstance(bilinear.verify(lifted), Valid)
+    for factor, before in zip(lifted.factors, binary.factors, strict=True):
+        assert (factor % 2 == before).all()
+    assert isinstance(bilinear_lifting.lift(strassen()), Invalid)
+
+
+def test_invariants_survive_a_change_of_basis_and_tell_schemes_apart() -> None:
+    scheme = strassen()
+    basis, inverse = np.array([[1, 1], [0, 1]]), np.array([[1, -1], [0, 1]])
+    u = np.array([(basis @ x.reshape(2, 2)).ravel() for x in scheme.u])
+    w = np.array([(x.reshape(2, 2) @ inverse).ravel() for x in scheme.w])
+    moved = Scheme(2, 2, 2, "Z", u, scheme.v, w)
+    # the dual basis: u goes by X, so A's rows do, and w by the inverse transposed
+    if isinstance(bilinear.verify(moved), Invalid):
+        u = np.array([(inverse.T @ x.reshape(2, 2)).ravel() for x in scheme.u])
+        w = np.array([(x.reshape(2, 2) @ basis.T).ravel() for x in scheme.w])
+        moved = Scheme(2, 2, 2, "Z", u, scheme.v, w)
+    assert isinstance(bilinear.verify(moved), Valid)
+    assert bilinear_symmetry.invariant(moved) == bilinear_symmetry.invariant(scheme)
+    assert bilinear_symmetry.equivalent(moved, scheme) is True
+    assert bilinear_symmetry.equivalent(scheme, definition(2, 2, 2)) is False
+    turned = definition(3, 3, 3)
+    assert bilinear_symmetry.equivalent(turned, turned) is None
+    found = bilinear_files.check(STRASSEN)
+    assert isinstance(found, Valid)
+    assert any("Strassen" in note for note in found.notes)

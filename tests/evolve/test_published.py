@@ -1,0 +1,130 @@
+"""Files that others published: every layout, and what hostile ones come to."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evolve.errors import UsageError
+from evolve.published import content_of
+from tests.evolve.conftest import Evolve
+
+STRASSEN = {
+    "n": 2, "m": 2, "p": 2, "field": "Z", "denominator": 1,
+    "u": [[1, 0, 1, 0, 1, -1, 0], [0, 0, 0, 0, 1, 0, 1],
+          [0, 1, 0, 0, 0, 1, 0], [1, 1, 0, 1, 0, 0, -1]],
+    "v": [[1, 1, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 1, 0],
+          [0, 0, 0, 1, 0, 0, 1], [1, 0, -1, 0, 1, 0, 1]],
+    "w": [[1, 0, 0, 1, -1, 0, 1], [0, 1, 0, 1, 0, 0, 0],
+          [0, 0, 1, 0, 1, 0, 0], [1, -1, 1, 0, 0, 1, 0]],
+}  # fmt: skip
+HALVES = [["0.25", "0.25", "0.25"], ["0.75", "0.75", "0.25"]]
+
+
+def verify(evolve: Evolve, name: str, content: str | bytes, *options: str) -> tuple[int, str]:
+    file = evolve.folder / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    ended = evolve("verify", file, *options)
+    assert "Traceback" not in ended.err
+    return ended.code, ended.out + ended.err
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def factors() -> np.ndarray:
+    return np.array([STRASSEN["u"], STRASSEN["v"], STRASSEN["w"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.json", json.dumps(STRASSEN), "rank = 7"),
+        ("a.npz", npz(**{"2,2,2": factors()}), "rank = 7"),
+        ("b.npz", npz(**{"2x2x2": factors().astype(np.float32) / 2 * 2}), "rank = 7"),
+        ("c.npz", npz(u=factors()[0], v=factors()[1], w=factors()[2]), "rank = 7"),
+        ("d.npz", npz(**{f"2x2x2_{k}": x for k, x in zip("uvw", factors(), strict=True)}), "rank"),
+        ("n.json", '{"wires": 3, "layers": [[[0, 2]], [[0, 1]], [[1, 2]]]}', "size = 3"),
+        ("n.txt", "[(0,2)]\n[(0,1)]\n[(1,2)]\n", "size = 3"),
+        ("c.json", json.dumps({"circles": HALVES}), "sum_radii = 0.5"),
+        ("c.txt", "0.25 0.25 0.25\n0.75 0.75 0.25\n", "sum_radii = 0.5"),
+        ("s.json", '{"n": 2, "vectors": [[0, 0], [0, 1], [1, 0], [1, 1]]}', "equal to the best"),
+    ],
+)
+def test_every_layout_is_read(evolve: Evolve, name: str, content: str | bytes, said: str) -> None:
+    code, text = verify(evolve, name, content)
+    assert (code, said in text) == (0, True)
+
+
+def test_a_miss_by_rounding_is_refused_as_printed_and_holds_after_repair(evolve: Evolve) -> None:
+    circles = [["0.25", "0.25", "0.25000000000000001"], HALVES[1]]
+    code, text = verify(evolve, "c.json", json.dumps({"circles": circles}))
+    assert (code, "leaves the square by 1.0e-17" in text, "--repair" in text) == (1, True, True)
+    code, text = verify(evolve, "c.json", json.dumps({"circles": circles}), "--repair", "--json")
+    answer = json.loads(text)
+    assert (code, answer["objects"][0]["value"]) == (0, "1/2")
+
+
+def test_a_wrong_scheme_and_a_claim_above_the_truth(evolve: Evolve) -> None:
+    code, text = verify(evolve, "a.json", json.dumps({**STRASSEN, "rank": 6}))
+    assert (code, "the rank claimed is 6, but it has 7 terms" in text) == (1, True)
+    wrong = factors()
+    wrong[0, 0, 0] = 2
+    code, text = verify(evolve, "a.npz", npz(**{"2,2,2": wrong}))
+    assert (code, "DOES NOT HOLD" in text) == (1, True)
+
+
+def header(text: str, data: bytes = b"") -> bytes:
+    raw = text.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(raw)) + raw + data
+
+
+def zipped(name: str, data: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return stream.getvalue()
+
+
+PLAIN = "{'descr': '<i8', 'fortran_order': False, 'shape': (%s,), }"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (zipped("u.npy", header(PLAIN % "1250000000")), "claims 10000000000 bytes, there are 0"),
+        (zipped("u.npy", header(PLAIN % "-1")), "no shape"),
+        (zipped("u.npy", header("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }")),
+         "is a pickle"),
+        (zipped("u.npy", header("__import__('os').abort()")), "no array in npy format"),
+        (zipped("u.npy", b"\0" * (33 << 20)), "too many to read"),
+        (zipped("u.npy", b""), "no array in npy format"),
+        (b"PK\x03\x04" + b"\xff" * 100, "no sound npz"),
+        (zipped("u.npy", header(PLAIN % "1", b"\0" * 8))[:-10], "no sound npz"),
+        (b"[" * 100_000, "no certificate"),
+        (b"[" + b"[]," * 1_000_000 + b"[]]", "at most"),
+        (b"\xff\xfe", "no certificate"),
+    ],
+)  # fmt: skip
+def test_hostile_files_are_refused_in_a_line(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "hostile"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=said) as refused:
+        content_of(file)
+    assert "\n" not in str(refused.value)
+
+
+def test_floats_are_read_exactly_or_not_at_all(evolve: Evolve) -> None:
+    code, text = verify(evolve, "a.npz", npz(**{"2,2,2": factors() * 0.1}))
+    assert (code, "rounded, so not exact" in text) == (1, True)
+    code, text = verify(evolve, "a.npz", npz(**{"2,2,2": factors() * np.nan}))
+    assert (code, "not a finite number" in text) == (1, True)
