@@ -90,9 +90,12 @@ class ForkServer:
         SandboxError: it does not come up; the message has the step that failed.
     """
 
-    def __init__(self, view: View, *, tier: Tier, preload: Sequence[str]) -> None:
+    def __init__(
+        self, view: View, *, tier: Tier, preload: Sequence[str], library: Mapping[str, str]
+    ) -> None:
         refuse_other_machines()
         config = {**asdict(view), "tier": tier, "preload": list(preload), "readable": []}
+        config["library"] = dict(library)
         if tier is Tier.B:
             config["readable"] = list(_without(view.system, view.masks))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
