@@ -152,7 +152,9 @@ def _denominator_fault(scheme: Scheme) -> Invalid | None:
     return None
 
 
-def integers(name: str, factor: object, *, size: int, pairs: bool) -> Factor | Invalid:
+def integers(
+    name: str, factor: object, *, size: int, pairs: bool, row: str = "term"
+) -> Factor | Invalid:
     """One factor as int64, or as Python integers where some do not fit, or what is wrong with it.
 
     Args:
@@ -160,6 +162,7 @@ def integers(name: str, factor: object, *, size: int, pairs: bool) -> Factor | I
         factor: Array or nested lists, not trusted; bool and float are not integers.
         size: Numbers (or pairs) in a row.
         pairs: Whether the elements are pairs.
+        row: What a row stands for, in a reason.
     """
     tail = (size, 2) if pairs else (size,)
     expected = "terms by " + " by ".join(map(str, tail))
@@ -178,18 +181,16 @@ def integers(name: str, factor: object, *, size: int, pairs: bool) -> Factor | I
     for r, row in enumerate(rows):
         if not isinstance(row, list | tuple) or len(row) != size:
             found = len(row) if isinstance(row, list | tuple) else type(row).__name__
-            return Invalid(f"{name} of term {r}: expected {size} entries, found {found}")
+            return Invalid(f"{name}, {row} {r}: expected {size} entries, found {found}")
         for index, entry in enumerate(row):
             if pairs and (not isinstance(entry, list | tuple) or len(entry) != 2):
-                return Invalid(f"{name} of term {r}, entry {index}: expected a pair of integers")
+                return Invalid(f"{name}, {row} {r}, entry {index}: expected a pair of integers")
             for part in entry if pairs else (entry,):
                 if type(part) is not int:
                     kind = type(part).__name__
-                    return Invalid(
-                        f"{name} of term {r}, entry {index}: {kind}, expected an integer"
-                    )
+                    return Invalid(f"{name}, {row} {r}, entry {index}: {kind}, expected an integer")
                 if part.bit_length() > MAX_BITS:
-                    return Invalid(f"{name} of term {r}, entry {index}: over {MAX_BITS} bits long")
+                    return Invalid(f"{name}, {row} {r}, entry {index}: over {MAX_BITS} bits long")
     if not rows:
         return np.zeros((0, *tail), dtype=np.int64)
     try:

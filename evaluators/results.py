@@ -26,6 +26,8 @@ class Valid:
     """What the object is, by the names of a problem's parameters; a claim may not differ."""
     caveats: tuple[str, ...] = ()
     """What the object does not show, and a comparison with published values would need."""
+    notes: tuple[str, ...] = ()
+    """What else is known of it, such as that it is equivalent to a published one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,11 @@ class Verifier:
     objective: str
     direction: str
     check: Callable[[object], Valid | Invalid]
+    published: Callable[[object], Mapping[str, object] | None] = lambda content: None
+    """Objects in a published file, by label: each an artifact for `check`, or `Invalid`.
+
+    Takes decoded content of unknown origin: JSON data, text, or a dict of numpy arrays (npz).
+    Returns None if it is not of this kind, and raises nothing.
+    """
+    repair: Callable[[object], object] | None = None
+    """Turns an artifact that misses by rounding into one that holds, exactly; or `Invalid`."""

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from evaluators import Invalid, Value, Verifier
+from evaluators import Invalid, Valid, Value, Verifier
 from evolve.errors import UsageError, nearest
 
 FORMAT = "evolve-certificate/1"
 MAX_BYTES = 64 << 20
+MAX_NODES = 3_000_000
 _MEMORY_BYTES = 8 << 30
 _CPU_S = 120
 _DIGITS = 2000
@@ -63,8 +64,13 @@ class Checked:
     reason: str
     certificate: Certificate
     value: Value | None = None
-    caveats: tuple[str, ...] = ()
-    """What the object does not show, though it holds."""
+    result: Valid | None = None
+    """What the verifier found, where the object is valid and as claimed."""
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What the object does not show, though it holds."""
+        return () if self.result is None else self.result.caveats
 
 
 def registered() -> dict[str, Verifier]:
@@ -115,17 +121,8 @@ def read(path: Path) -> Certificate:
     Raises:
         UsageError: it cannot be read, is too large, or is no certificate.
     """
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise UsageError(f"{path} is not a file")
-        if about.st_size > MAX_BYTES:
-            raise UsageError(
-                f"{path}: {about.st_size} bytes, at most {MAX_BYTES} are a certificate"
-            )
-        text = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    text = read_bytes(path, MAX_BYTES)
+    _bound_nodes(path, text)
     try:
         certificate = msgspec.json.decode(text, type=Certificate)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -133,6 +130,45 @@ def read(path: Path) -> Certificate:
     if certificate.format != FORMAT:
         raise UsageError(f"{path}: format {certificate.format[:40]!r}, expected {FORMAT!r}")
     return certificate
+
+
+class _Frame(msgspec.Struct, frozen=True):
+    format: str = ""
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file says of itself that it is a certificate, whatever else is in it."""
+    try:
+        frame = msgspec.json.decode(read_bytes(path, MAX_BYTES), type=_Frame)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return frame.format.startswith(FORMAT.partition("/")[0])
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A regular file's content, at most `most` bytes.
+
+    Raises:
+        UsageError: it cannot be read, is something else, or is larger.
+    """
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise UsageError(f"{path} is not a file")
+        with path.open("rb") as file:
+            text = file.read(most + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    if len(text) > most:
+        raise UsageError(f"{path}: {max(about.st_size, len(text))} bytes, at most {most} are read")
+    return text
+
+
+def _bound_nodes(path: Path, text: bytes) -> None:
+    # what JSON takes once decoded follows from its commas and brackets, not from its length
+    nodes = sum(map(text.count, (b",", b"[", b"{")))
+    if nodes > MAX_NODES:
+        raise UsageError(f"{path}: some {nodes} values, at most {MAX_NODES} are read")
 
 
 def check(certificate: Certificate) -> Checked:
@@ -176,9 +212,7 @@ def check(certificate: Certificate) -> Checked:
     if Fraction(value) != claimed:
         reason = f"the object is valid, but its value is {value}, not {certificate.claim.value}"
         return Checked(holds=False, reason=reason, certificate=certificate, value=value)
-    return Checked(
-        holds=True, reason="", certificate=certificate, value=value, caveats=result.caveats
-    )
+    return Checked(holds=True, reason="", certificate=certificate, value=value, result=result)
 
 
 def _misclaimed(certificate: Certificate, verifier: Verifier) -> str:

@@ -206,6 +206,9 @@ class Record:
     when: Parameters = field(default_factory=dict)
     split: str = ""
     """What exactly was measured, where that differs from our own test set."""
+    claimed: bool = False
+    """Reported, but it does not pass the exact verifier (a tolerance was used), or nobody could
+    check; shown, and never taken for the best known value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ _OF_THE_MACHINE = (
 _MODULES = {
     "run": "running", "resume": "running", "control": "running",
     "ls": "reading", "best": "reading", "show": "reading", "lineage": "reading",
-    "evaluate": "judging", "verify": "judging",
+    "evaluate": "judging", "verify": "verifying",
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "doctor": "doctoring",
 }  # fmt: skip
@@ -37,7 +37,7 @@ _SUMMARIES = {
     "show": "One program: its verdicts, where it came from, its code.",
     "lineage": "The path from the seed to a program.",
     "evaluate": "Judge one program file.",
-    "verify": "Re-check a certificate, without any run.",
+    "verify": "Re-check a certificate or a published object, without any run.",
     "problems": "List the problems that have a name here.",
     "new": "Write a problem folder that runs.",
     "check": "Say whether a problem is sound, and what a run would cost.",

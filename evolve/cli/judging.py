@@ -1,15 +1,14 @@
-"""Commands that judge: evaluate (one program file), verify (one certificate)."""
+"""The command that judges: evaluate (one program file)."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import click
 
 from evolve.cli.options import json_option, print_json, set_option, settings_of, unsafe_option
 from evolve.errors import FaultError, UsageError
-from evolve.terminal import clipped, inert, number, table, wrapped
+from evolve.terminal import inert, number, table
 
 
 @click.command()
@@ -78,62 +77,3 @@ def evaluate(
     if last.status is Status.EVALUATOR_ERROR:
         raise FaultError(last.reason)
     return 0 if last.status is Status.OK else 1
-
-
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@json_option
-def verify(file: Path, as_json: bool) -> int:
-    """Re-check a certificate FILE, without any run. Exit code 1: it does not hold."""
-    from evolve import certificate
-    from evolve.loading import available, load
-    from evolve.problem import Objective
-
-    certificate.bound_this_process()
-    checked = certificate.check(certificate.read(file))
-    held = checked.certificate
-    if as_json:
-        print_json(
-            {
-                "holds": checked.holds,
-                "reason": checked.reason,
-                "objective": held.claim.objective,
-                "claimed": held.claim.value,
-                "value": None if checked.value is None else str(checked.value),
-                "verifier": held.verifier,
-                "verifier_version": held.verifier_version,
-                "program": held.program,
-                "caveats": list(checked.caveats),
-                "tier": held.tier,
-            }
-        )
-        return 0 if checked.holds else 1
-    if not checked.holds:
-        click.echo(f"DOES NOT HOLD: {inert(checked.reason)}")
-        return 1
-    value = float(Fraction(held.claim.value))
-    goal = "lower" if held.claim.direction == "min" else "higher"
-    click.echo(
-        f"holds: {inert(held.claim.objective)} = {number(value, 8)} ({goal} is better), exactly "
-        f"{inert(held.claim.value)}"
-    )
-    click.echo(f"  checked by {held.verifier} version {held.verifier_version}")
-    steps = len(held.lineage) - 1
-    click.echo(f"  found by program {inert(held.program[:16])}, {steps} steps into its lineage")
-    if held.tier == "none":
-        click.echo("  the finder ran without a sandbox; the object above was checked all the same")
-    for caveat in checked.caveats:
-        click.echo(wrapped(f"  not shown: {inert(caveat)}", indent=4))
-    if held.problem in available() and not checked.caveats:
-        task = load(held.problem)
-        objective = Objective(held.claim.objective, held.claim.direction)
-        for record in task.problem.known_records(held.parameters):
-            if record.objective in (None, objective.name):
-                beside = float(record.value)
-                better = objective.better(value, beside)
-                word = "better than" if better else "equal to" if value == beside else "behind"
-                click.echo(f"  {word} {number(beside)}, {inert(record.who)}")
-                click.echo(f"    {clipped(inert(record.source), 74)}")
-                if record.split:
-                    click.echo(f"    {clipped(inert(record.split), 74)}")
-    return 0

@@ -1,0 +1,130 @@
+"""Reads files that others published: JSON, text, and npz. Every byte is hostile.
+
+Nothing is executed: an npz is a zip of arrays, and an array of Python objects would be a pickle,
+which is refused. Sizes are those found, never those claimed: a member is unpacked only up to the
+bound, and an array's header must agree with the bytes there are.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from evaluators import Verifier
+from evolve.certificate import read_bytes
+from evolve.errors import UsageError
+
+MAX_BYTES = 16 << 20
+MAX_NODES = 1_500_000
+_MAX_MEMBERS = 1000
+_MAX_UNPACKED = 32 << 20
+_MAX_HEADER = 10_000
+_PLAIN = "iufc"
+
+
+def content_of(path: Path) -> object:
+    """JSON data, a text, or the arrays of an npz by name.
+
+    Raises:
+        UsageError: it cannot be read, is too large, or is none of these.
+    """
+    text = read_bytes(path, MAX_BYTES)
+    if text.startswith(b"PK"):
+        return _arrays(path, text)
+    if text.startswith(b"\x93NUMPY"):
+        return {"arr_0": _array(f"{path}", text)}
+    nodes = sum(map(text.count, (b",", b"[", b"{")))
+    if nodes > MAX_NODES:
+        raise UsageError(f"{path}: some {nodes} values, at most {MAX_NODES} are read")
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        raise UsageError(f"{path} is no certificate: nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if text.lstrip()[:1] in (b"{", b'"'):
+            raise UsageError(f"{path} is no certificate: {error}") from None
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is no certificate, no npz and no text") from None
+
+
+def _arrays(path: Path, text: bytes) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(text)) as archive:
+            members = archive.infolist()
+            if len(members) > _MAX_MEMBERS:
+                raise UsageError(f"{path}: {len(members)} members, at most {_MAX_MEMBERS} are read")
+            left = _MAX_UNPACKED
+            found = {}
+            for member in members:
+                name = f"{path}, {member.filename[:60]!r}"
+                if member.flag_bits & 1:
+                    raise UsageError(f"{name} is encrypted")
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise UsageError(f"{name} is compressed in a way npz files are not")
+                if member.file_size > left:
+                    raise UsageError(f"{name} claims {member.file_size} bytes, too many to read")
+                with archive.open(member) as stream:
+                    data = stream.read(left + 1)
+                left -= len(data)
+                if left < 0:
+                    raise UsageError(f"{path}: over {_MAX_UNPACKED} bytes when unpacked")
+                found[member.filename.removesuffix(".npy")] = _array(name, data)
+            return found
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
+        OverflowError, OSError,
+    ) as error:  # fmt: skip
+        raise UsageError(f"{path} is no sound npz: {str(error)[:200]}") from None
+
+
+def _array(name: str, data: bytes) -> np.ndarray:
+    """An array in npy format of plain numbers; its data are not copied."""
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            head = np.lib.format.read_array_header_1_0(stream, max_header_size=_MAX_HEADER)
+        elif version == (2, 0):
+            head = np.lib.format.read_array_header_2_0(stream, max_header_size=_MAX_HEADER)
+        else:
+            raise UsageError(f"{name}: npy version {version}, expected 1.0 or 2.0")
+    except (ValueError, TypeError, EOFError, SyntaxError, RecursionError, MemoryError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise UsageError(f"{name} is no array in npy format: {reason}") from None
+    shape, by_columns, dtype = head
+    if dtype.hasobject:
+        raise UsageError(f"{name} is a pickle: it could run code, and is not opened")
+    if dtype.kind not in _PLAIN or dtype.itemsize > 16:
+        raise UsageError(f"{name} is an array of {str(dtype)[:60]}, expected numbers")
+    if len(shape) > 8 or any(type(side) is not int or side < 0 for side in shape):
+        raise UsageError(f"{name}: no shape of an array")
+    there, claimed = len(data) - stream.tell(), math.prod(shape) * dtype.itemsize
+    if there != claimed:
+        raise UsageError(f"{name}: its header claims {str(claimed)[:40]} bytes, there are {there}")
+    flat = np.frombuffer(data, dtype=dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+def objects(
+    content: object, known: Mapping[str, Verifier], *, kind: str = ""
+) -> list[tuple[Verifier, str, object]]:
+    """What a file's content holds: for each object its verifier, its label, and its artifact.
+
+    Args:
+        kind: Name of the verifier to read it for; by default the first that recognises it.
+    """
+    for verifier in known.values():
+        if kind in ("", verifier.name):
+            found = verifier.published(content)
+            if found:
+                return [(verifier, label, artifact) for label, artifact in found.items()]
+    return []
