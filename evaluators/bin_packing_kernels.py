@@ -52,9 +52,7 @@ def _compiled(*signature: types.Type, gives: types.Type) -> Callable[[F], F]:
 
 
 @_compiled(ITEMS, INT, LEVELS, BINS, gives=INT)
-def pack_by_preference(
-    items: Row, capacity: int, preferred: NDArray[np.int16], bins: Row
-) -> int:
+def pack_by_preference(items: Row, capacity: int, preferred: NDArray[np.int16], bins: Row) -> int:
     """Fills `bins` by a table of preferences, gives the number of bins.
 
     Row `item` of `preferred` names the spaces an item of that size wants to go into, the one it
