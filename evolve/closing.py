@@ -17,7 +17,7 @@ from evolve.champion import Standing
 from evolve.drafting import SEED
 from evolve.judging import Judge
 from evolve.loading import ENTRY, Task
-from evolve.messages import BaselineValue
+from evolve.messages import BaselineValue, Judged
 from evolve.problem import SplitKind
 from evolve.randomness import derive
 from evolve.runs import RunFolder
@@ -58,15 +58,18 @@ class Closing:
         program = standing.program
         if self.task.problem.test_stage is None:
             return None
-        result, artifact = self._stored(program), ""
+        result, judged = self._stored(program), None
         if result is None:
-            result, artifact = await self._tested_now(program, seed)
+            result, judged = await self._tested_now(program, seed)
         if not result.champion.values:
             self.tell(f"the champion fails on the test draw: {result.champion.reason}")
-        elif self.task.problem.verifier is not None and (artifact or not self._certified(program)):
-            if not artifact:
-                artifact = (await self._judged(program, result.seed))[1]
-            self._certify(program, result, artifact)
+            return result
+        if judged is None and self.task.problem.verifier and not self._certified(program):
+            judged = await self._judged(program, result.seed)
+        if judged is not None:
+            self._write_picture(judged)
+            if self.task.problem.verifier is not None:
+                self._certify(program, result, judged.artifact)
         return result
 
     def write_program(self, program: int) -> None:
@@ -80,10 +83,11 @@ class Closing:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
 
-    async def _tested_now(self, program: int, seed: int) -> tuple[TestResult, str]:
+    async def _tested_now(self, program: int, seed: int) -> tuple[TestResult, Judged]:
         origin = self._seed_program(program)
-        verdicts, artifact = await self._judged(program, seed)
-        alone = verdicts if origin == program else (await self._judged(origin, seed))[0]
+        judged = await self._judged(program, seed)
+        verdicts = judged.verdicts
+        alone = verdicts if origin == program else (await self._judged(origin, seed)).verdicts
         baselines = await self.judge.baselines(SplitKind.TEST, seed)
         with self.store.atomic():
             self.store.add_verdicts(program, verdicts)
@@ -101,18 +105,17 @@ class Closing:
         result = TestResult(
             seed=seed, champion=verdicts[-1], seed_program=alone[-1], baselines=baselines
         )
-        return result, artifact
+        return result, judged
 
     def _seed_program(self, program: int) -> int:
         """The seed that the lineage began with, or the first seed if a person's program did."""
         first = self.reader.lineage(program)[0]
         return first.id if first.proposer == SEED else self.reader.program(1).id
 
-    async def _judged(self, program: int, seed: int) -> tuple[tuple[Verdict, ...], str]:
-        judged = await self.judge.judge(
+    async def _judged(self, program: int, seed: int) -> Judged:
+        return await self.judge.judge(
             self.store.files(program), split=SplitKind.TEST, seed=seed, artifact=True
         )
-        return judged.verdicts, judged.artifact
 
     def _stored(self, program: int) -> TestResult | None:
         for event in reversed(self.reader.events("test")):
@@ -141,6 +144,14 @@ class Closing:
             return False
         held = certificate.read(self.folder.certificate)
         return held.program == self.reader.program(program).hash
+
+    def _write_picture(self, judged: Judged) -> None:
+        if judged.picture:
+            self.folder.picture.write_text(judged.picture, encoding="utf-8")
+            return
+        self.folder.picture.unlink(missing_ok=True)  # one of a champion before this one
+        if judged.picture_fault:
+            self.tell(f"no picture: {judged.picture_fault}")
 
     def _certify(self, program: int, test: TestResult, artifact: str) -> None:
         name = self.task.problem.verifier

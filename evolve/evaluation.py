@@ -5,16 +5,18 @@ This is the worker's half of the trust boundary: stages run here, candidates in 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from types import FrameType
 
 from evaluators import Invalid
+from evolve import picture
 from evolve.loading import ENTRY, Task, located
 from evolve.messages import BaselineValue, Judged
 from evolve.problem import Number, Score, SplitKind, Stage
@@ -23,6 +25,8 @@ from sandbox import Candidate, CandidateFailure, Limits, Sandbox, SandboxError, 
 
 STAGE_GRACE_S = 10.0
 """How long a stage's own, trusted code may work beyond twice its candidate's wall limit."""
+DRAW_S = 10.0
+"""How long a problem may take to draw what was found."""
 _FEEDBACK_CHARS = 4000
 _REASON_CHARS = 500
 
@@ -31,14 +35,36 @@ class StageHung(BaseException):
     """Raised by the alarm inside a stage; not an Exception, so that no stage swallows it."""
 
 
+Asks = Callable[[int], "int | None"]
+"""Gives the program that has shown a behaviour before, or None."""
+
+
+class Twin(BaseException):
+    """Ends a stage whose program behaves as an earlier one; no stage swallows it either."""
+
+    def __init__(self, program: int) -> None:
+        super().__init__(program)
+        self.program = program
+
+
 class StageCandidate:
     """The handle a stage gets: opens its sandbox process at the first call."""
 
-    def __init__(self, sandbox: Sandbox, files: dict[str, str], task: Task, stage: Stage) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        files: dict[str, str],
+        task: Task,
+        stage: Stage,
+        known: Asks | None = None,
+    ) -> None:
         self._sandbox = sandbox
         self._files = files
         self._task = task
         self._stage = stage
+        self._known = known
+        self.behaviour: int | None = None
+        """What the stage said that the program did on its probe inputs."""
         self.failure: CandidateFailure | None = None
         """The first failure; it decides, whatever the stage made of it."""
         self._driver = task.driver
@@ -54,6 +80,16 @@ class StageCandidate:
     def drive(self, name: str, /, *args: object) -> object:
         with self._noting():
             return self._candidate().drive(name, *args)
+
+    def behaves_as(self, behaviour: bytes) -> None:
+        if self.behaviour is not None:
+            raise ValueError(f"stage {self._stage.name!r} says twice how the program behaves")
+        said = self._stage.name.encode() + b"\0" + behaviour
+        digest = hashlib.blake2b(said, digest_size=8).digest()
+        self.behaviour = int.from_bytes(digest, "little", signed=True)
+        twin = None if self._known is None else self._known(self.behaviour)
+        if twin is not None:
+            raise Twin(twin)
 
     @contextmanager
     def fresh(self) -> Iterator[StageCandidate]:
@@ -111,15 +147,27 @@ def judge(
     first: int = 0,
     last: int | None = None,
     artifact: bool = False,
+    known: Asks | None = None,
 ) -> Judged:
-    """Runs stages [first, last) of a split; stops at the first failure or missed mark."""
+    """Runs stages [first, last) of a split; stops at the first failure, missed mark or twin.
+
+    Args:
+        known: Asked when a stage says how the program behaves; without it nothing is a twin.
+    """
     stages = stages_of(task, split)[first:last]
     verdicts: list[Verdict] = []
     features: dict[str, float] = {}
     rung, fitness, kept, stopped = first, None, "", False
     objective = task.problem.objectives[0]
+    behaviour: int | None = None
     for stage in stages:
-        verdict, score = _run(task, sandbox, files, stage, split, seed)
+        candidate = StageCandidate(sandbox, files, task, stage, known)
+        try:
+            verdict, score = _run(task, sandbox, candidate, stage, split, seed)
+        except Twin as twin:
+            return Judged(verdicts=(), behaviour=candidate.behaviour, twin_of=twin.program)
+        if behaviour is None and candidate.failure is None:
+            behaviour = candidate.behaviour
         verdicts.append(verdict)
         if score is None:
             fitness, stopped = None, True
@@ -141,14 +189,37 @@ def judge(
             stopped = True
             break
         rung += 1
+    image, fault = drawn(task, kept) if kept else ("", "")
     return Judged(
         verdicts=tuple(verdicts),
         rung=rung,
         fitness=fitness,
         features=features,
         artifact=kept,
+        picture=image,
+        picture_fault=fault,
         stopped=stopped,
+        behaviour=behaviour,
     )
+
+
+def drawn(task: Task, artifact: str) -> tuple[str, str]:
+    """The problem's picture of an artifact (JSON text), or else why there is none.
+
+    A picture is an extra: whatever its function does, the verdicts stand.
+    """
+    draw = task.problem.drawing
+    if draw is None:
+        return "", ""
+    try:
+        with _alarm(DRAW_S):
+            return picture.checked(draw(json.loads(artifact))), ""
+    except picture.PictureError as error:
+        return "", str(error)
+    except StageHung:
+        return "", f"drawing did not end within {DRAW_S:g} s"
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a user's function may raise anything
+        return "", f"drawing raised {located(error, task.problem.folder)}"
 
 
 def stages_of(task: Task, split: SplitKind) -> Sequence[Stage]:
@@ -184,12 +255,11 @@ def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[Basel
 def _run(
     task: Task,
     sandbox: Sandbox,
-    files: dict[str, str],
+    candidate: StageCandidate,
     stage: Stage,
     split: SplitKind,
     seed: int,
 ) -> tuple[Verdict, Score | None]:
-    candidate = StageCandidate(sandbox, files, task, stage)
     began = time.monotonic()
     limit = 2 * stage.timeout_s + STAGE_GRACE_S
     score: Score | None = None
@@ -224,6 +294,10 @@ def _run(
             f"stage {stage.name!r} did not end within {limit:g} s, though its candidate may take "
             f"{stage.timeout_s:g} s: the stage's own code hangs"
         )
+    except Twin:
+        if candidate.failure is None:
+            raise
+        status = Status.EVALUATOR_ERROR  # the failure below takes its place
     except (Exception, SystemExit) as error:  # noqa: BLE001  a user's stage may raise anything
         status = Status.EVALUATOR_ERROR
         reason = f"stage {stage.name!r} raised {located(error, task.problem.folder)}"

@@ -9,7 +9,16 @@ from pathlib import Path
 from evolve import messages
 from evolve.evaluation import STAGE_GRACE_S, stages_of
 from evolve.loading import Task
-from evolve.messages import Baselines, BaselineValue, Computed, Evaluate, Judged, Setup
+from evolve.messages import (
+    Baselines,
+    BaselineValue,
+    Behaves,
+    Computed,
+    Evaluate,
+    Judged,
+    Known,
+    Setup,
+)
 from evolve.problem import SplitKind, Stage
 from evolve.processes import HelperDied, Pool
 from evolve.slots import Slots
@@ -49,12 +58,16 @@ class Judge:
         seed: int,
         artifact: bool = False,
         started: Callable[[], None] | None = None,
+        known: Callable[[int], int | None] | None = None,
     ) -> Judged:
         """Verdicts of a program on a split; `started` is called once it has a core and may raise.
 
         Neighbouring stages with the same needs go to a worker together; a stage marked
         `exclusive` waits until nothing else evaluates. A worker that dies is replaced and the
         program tried once more; a second death is the evaluator's fault, never the program's.
+
+        Args:
+            known: The program that has shown a behaviour before, if any.
         """
         total: Judged | None = None
         for needs, first, last, limit_s in _legs(stages_of(self._task, split)):
@@ -66,11 +79,12 @@ class Judge:
                 first=first,
                 last=last,
                 artifact=artifact,
+                probing=known is not None,
             )
             async with self.slots.take(cores, exclusive=exclusive):
                 if started is not None and total is None:
                     started()
-                leg = await self._ask(request, limit_s)
+                leg = await self._ask(request, limit_s, known)
             total = leg if total is None else _joined(total, leg)
             if total.stopped:
                 break
@@ -86,12 +100,17 @@ class Judge:
             except HelperDied as error:
                 return (BaselineValue(name="baselines", fault=str(error)),)
 
-    async def _ask(self, request: Evaluate, limit_s: float) -> Judged:
+    async def _ask(
+        self, request: Evaluate, limit_s: float, known: Callable[[int], int | None] | None
+    ) -> Judged:
+        def reply(question: Behaves) -> Known:
+            return Known(program=None if known is None else known(question.behaviour))
+
         try:
-            return await self._pool.ask(request, Judged, limit_s=limit_s)
+            return await self._pool.ask(request, Judged, limit_s=limit_s, reply=reply)
         except HelperDied:
             try:
-                return await self._pool.ask(request, Judged, limit_s=limit_s)
+                return await self._pool.ask(request, Judged, limit_s=limit_s, reply=reply)
             except HelperDied as error:
                 stage = stages_of(self._task, SplitKind(request.split))[request.first]
                 fault = Verdict(
@@ -125,5 +144,9 @@ def _joined(before: Judged, after: Judged) -> Judged:
         fitness=after.fitness,
         features={**before.features, **after.features},
         artifact=after.artifact or before.artifact,
+        picture=after.picture or before.picture,
+        picture_fault=after.picture_fault or before.picture_fault,
         stopped=after.stopped,
+        behaviour=after.behaviour if before.behaviour is None else before.behaviour,
+        twin_of=after.twin_of,
     )

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import msgspec
 
@@ -57,6 +58,8 @@ class Loop:
     _settling: Turns = field(init=False)
     _held: dict[int, bytes] = field(default_factory=dict)
     _under_way: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+    """The marks of programs that are being judged, by content and by syntax tree."""
+    _marks: dict[int, tuple[ProgramText, asyncio.Future[None]]] = field(default_factory=dict)
     _next: int = 0
     _seeds_left: int = 0
     _faults: int = 0
@@ -95,9 +98,9 @@ class Loop:
     async def _round(self) -> None:
         pending = self.store.pending()
         counts = self.store.counts()
-        self.budget.evaluations = counts.evaluated
+        self.budget.evaluations = counts.ran
         self._held = dict(self.store.held())
-        self._under_way = {}
+        self._under_way, self._marks = {}, {}
         self._next = counts.attempts + counts.pending
         self._seeds_left = sum(sample.proposer == SEED for sample in pending)
         first = pending[0].attempt if pending else self._next
@@ -138,7 +141,7 @@ class Loop:
             known, twin = self._seen(draft.text)
             if known is None and twin is None:
                 self.budget.reserve_evaluation()
-                mine = self._note_under_way(draft.text)
+                self._note_under_way(sample.attempt, draft.text)
         if twin is not None:
             await twin
             self._may_start()
@@ -149,7 +152,7 @@ class Loop:
             return await self._evaluated(sample, draft)
         except Stopped:
             self.budget.give_back_evaluation()
-            mine.set_result(None)
+            self._no_longer_under_way(sample.attempt)
             raise
 
     async def _evaluated(self, sample: Sample, draft: Draft) -> Outcome:
@@ -159,7 +162,12 @@ class Loop:
             split=SplitKind.TRAINING,
             seed=derive(self.seed, SplitKind.TRAINING),
             started=self._may_start,
+            # a seed is judged even when it behaves as another one: every island starts from all
+            known=None if sample.proposer == SEED else partial(self._behaving, sample.attempt),
         )
+        if judged.twin_of is not None:
+            outcome = draft.rejected(Fate.TWIN, f"behaves as program {judged.twin_of}")
+            return replace(outcome, program=draft.text, duplicate_of=judged.twin_of)
         last = judged.verdicts[-1]
         if last.status is Status.EVALUATOR_ERROR:
             self.budget.give_back_evaluation()
@@ -174,6 +182,7 @@ class Loop:
             rung=judged.rung,
             fitness=judged.fitness,
             signature=_signature(judged.verdicts),
+            behaviour=judged.behaviour,
             features={**judged.features, "length": float(draft.text.length)},
             propose_s=draft.propose_s,
             cost_usd=draft.cost_usd,
@@ -185,7 +194,7 @@ class Loop:
         assert outcome.program is not None
         async with self._screening.turn(sample.attempt):
             self.budget.reserve_evaluation()
-            self._note_under_way(outcome.program)
+            self._note_under_way(sample.attempt, outcome.program)
         return outcome
 
     def _settle(self, sample: Sample, outcome: Outcome) -> None:
@@ -202,11 +211,7 @@ class Loop:
                 self._begin_next()
             if placement.best:
                 self.store.event("best", {"program": placement.program, "attempt": sample.attempt})
-        if outcome.program is not None:
-            for key in (outcome.program.hash, outcome.program.syntax_hash):
-                mark = self._under_way.pop(key, None)
-                if mark is not None and not mark.done():
-                    mark.set_result(None)
+        self._no_longer_under_way(sample.attempt)
         self._watch_faults(outcome)
         self.on_settled(sample, outcome, placement)
         if placement.best and placement.program is not None:
@@ -238,10 +243,25 @@ class Loop:
         twin = self._under_way.get(text.hash) or self._under_way.get(text.syntax_hash)
         return known, twin if known is None else None
 
-    def _note_under_way(self, text: ProgramText) -> asyncio.Future[None]:
+    def _behaving(self, attempt: int, behaviour: int) -> int | None:
+        """The program that has shown this behaviour before.
+
+        In deterministic mode only those count that are stored whatever the timing: the ones this
+        attempt was sampled from.
+        """
+        last = attempt - self.lag if self.deterministic else None
+        return self.store.behaving(behaviour, up_to_attempt=last)
+
+    def _note_under_way(self, attempt: int, text: ProgramText) -> None:
         mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._under_way[text.hash] = self._under_way[text.syntax_hash] = mark
-        return mark
+        self._marks[attempt] = text, mark
+
+    def _no_longer_under_way(self, attempt: int) -> None:
+        if attempt in self._marks:
+            text, mark = self._marks.pop(attempt)
+            del self._under_way[text.hash], self._under_way[text.syntax_hash]
+            mark.set_result(None)
 
     async def _may_go_on(self) -> None:
         """Waits out a pause; raises Stopped when nothing more may begin."""

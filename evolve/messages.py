@@ -44,6 +44,8 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     first: int = 0
     last: int = 1 << 20
     artifact: bool = False
+    probing: bool = False
+    """The worker asks with `Behaves` when a stage says how the program behaves."""
 
 
 class Baselines(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -53,15 +55,35 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     seed: int
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to `Evaluate`; `artifact` is JSON text, `stopped` says a mark or stage failed."""
+class Behaves(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A question on the way to an answer: has a program of this run behaved like this?"""
+
+    behaviour: int
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to `Behaves`: the program that did, if any."""
+
+    program: int | None = None
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Answer to `Evaluate`; `artifact` is JSON text, `stopped` says a mark or stage failed.
+
+    `twin_of` is a program that behaves the same; then nothing has been judged.
+    `picture` is SVG text where the problem draws its artifact; `picture_fault` why there is none.
+    """
 
     verdicts: tuple[Verdict, ...]
     rung: int = 0
     fitness: float | None = None
     features: dict[str, float] = {}
     artifact: str = ""
+    picture: str = ""
+    picture_fault: str = ""
     stopped: bool = False
+    behaviour: int | None = None
+    twin_of: int | None = None
 
 
 class BaselineValue(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,10 +128,20 @@ class CandidateHandle(Protocol):
     def fresh(self) -> AbstractContextManager[CandidateHandle]:
         """Another process of the same program, that has seen nothing yet."""
 
+    def behaves_as(self, behaviour: bytes) -> None:
+        """Says what the program did on probe inputs; programs that say the same are twins.
+
+        In training the evaluation ends here when an earlier program of the run said the same in
+        this stage: the attempt is stored as its twin, and nothing more is paid for it. Say only
+        what decides the score completely, e.g. all answers that the score is computed from.
+        """
+
 
 StageFunction = Callable[..., "Score | Invalid"]
 BaselineFunction = Callable[..., "Score | Invalid"]
+DrawFunction = Callable[[object], str]
 F = TypeVar("F", bound=Callable[..., object])
+DrawT = TypeVar("DrawT", bound=DrawFunction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +236,11 @@ class Problem:
     Args:
         name: Its name, an identifier.
         statement: File in the folder with the text a person and a model read.
+        contract: File with what the evolved code must know to be called rightly (types, shapes,
+            dtypes, units, who calls it, how often, with what, how ties break, what may be done at
+            import), or a function of the parameters that names it. Prompts hold it.
+        measurement: How the score is measured (number and size of instances, noise): text, or a
+            function of the parameters that gives it. Prompts hold it.
         seeds: Seed programs: files in the folder that hold EVOLVE-BLOCKs, or a function of the
             parameters that names them.
         objective: "min NAME" or "max NAME", or several; the first one leads.
@@ -247,6 +262,8 @@ class Problem:
     statement: str
     seeds: Sequence[str] | Callable[[Parameters], Sequence[str]]
     objective: str | Sequence[str]
+    contract: str | Callable[[Parameters], str] = ""
+    measurement: str | Callable[[Parameters], str] = ""
     parameters: Parameters = field(default_factory=dict)
     shorthand: str = ""
     features: Sequence[Feature] = ()
@@ -261,6 +278,7 @@ class Problem:
     validation_stage: Stage | None = field(default=None, init=False)
     test_stage: Stage | None = field(default=None, init=False)
     baselines: list[Baseline] = field(default_factory=list, init=False)
+    drawing: DrawFunction | None = field(default=None, init=False)
     folder: Path = field(default=Path(), init=False)
     """Set by the loader."""
 
@@ -340,9 +358,42 @@ class Problem:
         if self.test_stage is not None:
             self.test_stage = self.test_stage.settled(parameters)
 
+    def draw(self, function: DrawT) -> DrawT:
+        """Sets how the object found is drawn: `function(artifact) -> str`, an SVG picture.
+
+        `artifact` is the test's artifact as the certificate's JSON has it. The text must be what
+        `evolve.picture.checked` takes: shapes and words, no scripts, styles or links.
+        """
+        self.drawing = function
+        return function
+
     def seed_files(self, parameters: Parameters) -> list[str]:
         """Names of the seed programs for these parameters."""
         return list(self.seeds(parameters) if callable(self.seeds) else self.seeds)
+
+    def contract_file(self, parameters: Parameters) -> str:
+        """The file with the contract for these parameters; "" where there is none."""
+        return self._text_for("contract", self.contract, parameters)
+
+    def contract_text(self, parameters: Parameters) -> str:
+        """The contract for these parameters; "" where there is none."""
+        file = self.contract_file(parameters)
+        return self.read(file) if file else ""
+
+    def measurement_text(self, parameters: Parameters) -> str:
+        """How the score is measured with these parameters; "" where nobody said."""
+        return self._text_for("measurement", self.measurement, parameters)
+
+    def _text_for(
+        self, what: str, given: str | Callable[[Parameters], str], parameters: Parameters
+    ) -> str:
+        try:
+            text = given(parameters) if callable(given) else given
+        except Exception as error:  # noqa: BLE001  a user's function may raise anything
+            raise ProblemError(f"{self.name}: {what}: {type(error).__name__}: {error}") from None
+        if not isinstance(text, str):
+            raise ProblemError(f"{self.name}: {what} is {type(text).__name__}, expected text")
+        return text
 
     def check(self) -> None:
         """What can be said without running anything.

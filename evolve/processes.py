@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -29,6 +29,7 @@ START_LIMIT_S = 120.0
 _KILL_WAIT_S = 5.0
 _LEAVE_WAIT_S = 2.0
 T = TypeVar("T", bound=msgspec.Struct)
+Reply = Callable[[messages.Behaves], messages.Known]
 
 
 class HelperDied(Exception):
@@ -78,10 +79,20 @@ class Helper:
             raise fault
         self.tier = ready.tier
 
-    async def ask(self, request: msgspec.Struct, kind: type[T], *, limit_s: float) -> T:
+    async def ask(
+        self,
+        request: msgspec.Struct,
+        kind: type[T],
+        *,
+        limit_s: float,
+        reply: Reply | None = None,
+    ) -> T:
         """Sends a request and waits for its answer.
 
         A helper that dies, hangs or is cut off is replaced before the next request.
+
+        Args:
+            reply: Answers what the helper asks before it answers.
 
         Raises:
             HelperDied: no answer; nothing is known about the request.
@@ -92,7 +103,7 @@ class Helper:
             answered = False
             try:
                 async with asyncio.timeout(limit_s):
-                    answer = await self._exchange(request, kind)
+                    answer = await self._exchange(request, kind, reply)
                 answered = True
                 return answer
             except TimeoutError:
@@ -101,17 +112,30 @@ class Helper:
                 if not answered:
                     await self.kill()
 
-    async def _exchange(self, request: msgspec.Struct, kind: type[T]) -> T:
-        assert self._reader is not None
-        assert self._writer is not None
+    async def _exchange(
+        self, request: msgspec.Struct, kind: type[T], reply: Reply | None = None
+    ) -> T:
         try:
-            self._writer.write(messages.pack(request))
-            await self._writer.drain()
-            header = await self._reader.readexactly(messages.HEADER.size)
-            body = await self._reader.readexactly(messages.HEADER.unpack(header)[0])
+            body = await self._sent(request)
+            while reply is not None:
+                said: T | messages.Behaves = msgspec.msgpack.decode(
+                    body, type=kind | messages.Behaves
+                )
+                if not isinstance(said, messages.Behaves):
+                    return said
+                body = await self._sent(reply(said))
         except (asyncio.IncompleteReadError, ConnectionError):
             raise HelperDied(await self._cause()) from None
         return msgspec.msgpack.decode(body, type=kind)
+
+    async def _sent(self, message: msgspec.Struct) -> bytes:
+        """Sends one frame; the body of the frame that comes back."""
+        assert self._reader is not None
+        assert self._writer is not None
+        self._writer.write(messages.pack(message))
+        await self._writer.drain()
+        header = await self._reader.readexactly(messages.HEADER.size)
+        return await self._reader.readexactly(messages.HEADER.unpack(header)[0])
 
     async def _cause(self) -> str:
         assert self._process is not None
@@ -184,7 +208,14 @@ class Pool:
             await self.stop()
             raise first_leaf(errors) from None
 
-    async def ask(self, request: msgspec.Struct, kind: type[T], *, limit_s: float) -> T:
+    async def ask(
+        self,
+        request: msgspec.Struct,
+        kind: type[T],
+        *,
+        limit_s: float,
+        reply: Reply | None = None,
+    ) -> T:
         """Asks a free helper, waiting for one if need be.
 
         Raises:
@@ -193,7 +224,7 @@ class Pool:
         async with self._available:
             helper = self._free.popleft()
             try:
-                return await helper.ask(request, kind, limit_s=limit_s)
+                return await helper.ask(request, kind, limit_s=limit_s, reply=reply)
             finally:
                 self._free.append(helper)
 

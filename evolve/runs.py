@@ -3,6 +3,7 @@
 runs/NAME/run.db            everything that happened
 runs/NAME/run.toml          the resolved configuration, for reading
 runs/NAME/certificate.json  what was found, re-checkable
+runs/NAME/picture.svg       what was found as the problem draws it
 runs/NAME/best.py           the champion's program
 runs/NAME/worker.log        what the problem's own code printed
 runs/NAME/run.sock          commands for a live run
@@ -55,6 +56,10 @@ class RunFolder:
     @property
     def certificate(self) -> Path:
         return self.path / "certificate.json"
+
+    @property
+    def picture(self) -> Path:
+        return self.path / "picture.svg"
 
     @property
     def log(self) -> Path:

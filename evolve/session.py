@@ -273,6 +273,8 @@ class Session:
                         source=record.source,
                     )
                 )
+        # for those who read the run later, without the problem's code
+        self.store.set_meta("references", msgspec.to_builtins(references))
         return references
 
     async def _on_best(self, program: int) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+
+import click
 
 
 def inert(text: str, *, lines: bool = False) -> str:
@@ -13,10 +17,12 @@ def inert(text: str, *, lines: bool = False) -> str:
 
     With `lines`, newlines and tabs stay.
     """
-    kept = "\n\t" if lines else ""
     if text.isprintable():
         return text
-    return "".join(c if c in kept or not _obeyed(c) else _shown(c) for c in text)
+    kept = "\n\t" if lines else ""
+    # looked up once for each character that occurs: texts may be megabytes long
+    shown = {ord(c): _shown(c) for c in set(text) if c not in kept and _obeyed(c)}
+    return text.translate(shown)
 
 
 def _obeyed(character: str) -> bool:
@@ -28,6 +34,48 @@ def _shown(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def width_of(text: str) -> int:
+    """Columns that a printable line takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def fitted(text: str, width: int) -> str:
+    """One printable line cut or padded to exactly `width` columns."""
+    if width_of(text) > width:
+        if text.isascii():
+            text = text[: width - 1] + "…"
+        else:
+            from rich.cells import set_cell_size
+
+            text = set_cell_size(text, width - 1) + "…"
+    return text + " " * (width - width_of(text))
+
+
+def folded(text: str, width: int) -> list[str]:
+    """One printable line in pieces of at most `width` columns; at least one piece."""
+    if text.isascii():
+        return [text[i : i + width] for i in range(0, len(text), width)] or [""]
+    from rich.cells import chop_cells
+
+    return chop_cells(text, width)
+
+
+def paint(text: str, **style: bool | str) -> str:
+    """Text in a colour or style of `click.style`, unless the user wants none (NO_COLOR)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return click.style(text, **style)  # type: ignore[arg-type]  # its styles, by name
+
+
+def columns() -> int:
+    """The terminal's width; 80 in a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+
+
 def number(value: float | int | None, digits: int = 4) -> str:
     """A figure with `digits` significant ones, integers whole."""
     if value is None:
@@ -35,6 +83,13 @@ def number(value: float | int | None, digits: int = 4) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """A gain with its sign: +0.0123, -4, 0; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:+.{digits}g}" if value else "0"
 
 
 def duration(seconds: float) -> str:
@@ -49,13 +104,13 @@ def duration(seconds: float) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> list[str]:
     """Plain aligned columns; `right` has an "r" at each column that is aligned right."""
     cells = [[inert(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    widths = [max(width_of(row[i]) for row in cells) for i in range(len(header))]
     lines = []
     for row in cells:
-        parts = [
-            cell.rjust(width) if right[i : i + 1] == "r" else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+        parts = []
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (width - width_of(cell))
+            parts.append(space + cell if right[i : i + 1] == "r" else cell + space)
         lines.append("  ".join(parts).rstrip())
     return lines
 
@@ -69,4 +124,4 @@ def wrapped(text: str, *, indent: int = 0) -> str:
 def clipped(text: str, width: int) -> str:
     """One line of at most `width` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+    return line if width_of(line) <= width else fitted(line, width)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from functools import partial
 
 import msgspec
 
@@ -73,6 +74,7 @@ def serve(sock: socket.socket, task: Task, sandbox: Sandbox) -> None:
                     first=request.first,
                     last=request.last,
                     artifact=request.artifact,
+                    known=partial(ask_known, sock) if request.probing else None,
                 )
             case messages.Baselines():
                 reply = messages.Computed(
@@ -81,6 +83,15 @@ def serve(sock: socket.socket, task: Task, sandbox: Sandbox) -> None:
                     )
                 )
         messages.send(sock, reply)
+
+
+def ask_known(sock: socket.socket, behaviour: int) -> int | None:
+    """The program of the run that has shown a behaviour before, as the engine knows it."""
+    messages.send(sock, messages.Behaves(behaviour=behaviour))
+    body = messages.receive(sock)
+    if body is None:
+        os._exit(0)  # the engine has gone
+    return msgspec.msgpack.decode(body, type=messages.Known).program
 
 
 if __name__ == "__main__":

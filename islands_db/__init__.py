@@ -4,6 +4,7 @@ Exceptions: `StoreError` where the file cannot be used; mistakes of the caller a
 """
 
 from islands_db.fingerprint import MEASURED, fingerprint
+from islands_db.history import History
 from islands_db.reader import Reader
 from islands_db.records import (
     JSON,
@@ -32,6 +33,7 @@ __all__ = [
     "Axis",
     "Counts",
     "Fate",
+    "History",
     "IslandCounts",
     "Outcome",
     "Placement",

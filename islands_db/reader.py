@@ -1,6 +1,7 @@
 """Reading a run, finished or live, beside its writer: programs, lineage, proposals, figures.
 
-Each call sees one committed state; two calls on a live run may see different ones.
+Each call sees one committed state; two calls on a live run may see different ones, unless they are
+made inside a `snapshot`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from islands_db import connections, rows
+from islands_db import connections, history, rows
 from islands_db.faults import decoding
+from islands_db.history import History
 from islands_db.records import (
     JSON,
     Counts,
@@ -160,6 +162,10 @@ class Reader:
             f"{rows.PROGRAM} WHERE a.parent = ? AND a.program = p.id ORDER BY p.id", program
         )
 
+    def offspring(self, program: int) -> int:
+        """How many programs were made from this one as parent."""
+        return self._ids("SELECT count(program) AS id FROM attempts WHERE parent = ?", program)[0]
+
     def top(self, count: int, split: str = "training") -> list[StoredProgram]:
         """The best programs, best first.
 
@@ -189,6 +195,7 @@ class Reader:
         attempt: int | None = None,
         program: int | None = None,
         parent: int | None = None,
+        last: int | None = None,
     ) -> list[StoredProposal]:
         """Attempts in order: all, or those that fit every condition given.
 
@@ -196,6 +203,7 @@ class Reader:
             attempt: This one.
             program: Those that came to this program: the one that made it, and its duplicates.
             parent: Those that started from this program, whatever became of them.
+            last: So many of them, the newest.
         """
         conditions, values = ["1"], []
         if attempt is not None:
@@ -210,12 +218,14 @@ class Reader:
         if parent is not None:
             conditions.append("parent = ?")
             values.append(parent)
-        return self._read(
+        found = self._read(
             rows.proposal_value,
             f"SELECT {rows.PROPOSAL} FROM attempts"  # noqa: S608
-            f" WHERE {' AND '.join(conditions)} ORDER BY attempt",
+            f" WHERE {' AND '.join(conditions)} ORDER BY attempt DESC LIMIT ?",
             *values,
+            -1 if last is None else last,
         )
+        return found[::-1]
 
     def events(self, kind: str | None = None) -> list[StoredEvent]:
         """What happened to the run, in order."""
@@ -226,9 +236,14 @@ class Reader:
             kind,
         )
 
+    def history(self) -> History:
+        """Every ended attempt as columns; reads the whole run."""
+        with decoding(self.path):
+            return history.read(self._database.conn)
+
     def counts(self) -> Counts:
         """The run's figures from its running totals, in one consistent state."""
-        with decoding(self.path), self._snapshot():
+        with decoding(self.path), self.snapshot():
             return rows.counts_value(
                 dict(self._read(rows.tally_row, "SELECT * FROM tallies")),
                 pending=self._ids("SELECT count(*) AS id FROM attempts WHERE fate IS NULL")[0],
@@ -257,12 +272,18 @@ class Reader:
         )[0]
 
     @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        self._database.conn.execute("BEGIN")
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside the block is one committed state of the run; may be nested."""
+        connection = self._database.conn
+        if connection.in_transaction:
+            yield
+            return
+        with decoding(self.path):
+            connection.execute("BEGIN")
         try:
             yield
         finally:
-            self._database.conn.execute("COMMIT")
+            connection.execute("COMMIT")
 
     def _programs(self, query: str, *values: object) -> list[StoredProgram]:
         return self._read(

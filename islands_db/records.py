@@ -20,11 +20,20 @@ class Fate(StrEnum):
     SEED = "seed"
     EVALUATED = "evaluated"
     NO_ANSWER = "no_answer"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    DECLINED = "declined"
+    PROSE = "prose"
     UNPARSABLE = "unparsable"
-    BAD_PATCH = "bad_patch"
+    PARTIAL = "partial"
+    NOT_FOUND = "not_found"
+    AMBIGUOUS = "ambiguous"
     OUTSIDE_BLOCK = "outside_block"
     NO_OP = "no_op"
+    SYNTAX_ERROR = "syntax_error"
     DUPLICATE = "duplicate"
+    TWIN = "twin"
+    """It ran, and did on the probe inputs what an earlier program had done; not judged."""
     EVALUATOR_ERROR = "evaluator_error"
 
 
@@ -129,6 +138,8 @@ class Outcome:
     features: Mapping[str, float] = field(default_factory=dict)
     signature: int | None = None
     """Equal for programs that the stages could not tell apart; a signed 64-bit number, not 0."""
+    behaviour: int | None = None
+    """Equal for programs that did the same on the probe inputs; a signed 64-bit number."""
     propose_s: float = 0.0
     cost_usd: float = 0.0
 
@@ -233,6 +244,8 @@ class Counts:
     """Attempts under way."""
     evaluated: int
     """Programs judged, seeds included."""
+    ran: int
+    """Programs that had a process: those judged and the twins."""
     programs: int
     """Programs stored."""
     cost_usd: float

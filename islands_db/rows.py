@@ -279,6 +279,7 @@ def counts_value(
         attempts=sum(fates.values()),
         pending=pending,
         evaluated=fates.get(Fate.SEED, 0) + fates.get(Fate.EVALUATED, 0),
+        ran=sum(fates.get(fate, 0) for fate in (Fate.SEED, Fate.EVALUATED, Fate.TWIN)),
         programs=sum(tally.programs for tally in tallies.values()),
         cost_usd=fsum(tally.cost_usd for tally in tallies.values()),
         fates=fates,

@@ -35,6 +35,11 @@ from islands_db.texts import Texts
 from islands_db.transactions import Transactions
 
 _JUDGED = (Fate.SEED, Fate.EVALUATED)
+_MOST = 2**63 - 1
+_KNOWN = (
+    "SELECT id FROM programs WHERE syntax_hash = ? AND rung IS NOT NULL ORDER BY id LIMIT 1",
+    "SELECT program FROM twins WHERE syntax_hash = ? ORDER BY program LIMIT 1",
+)
 
 
 class Store:
@@ -223,7 +228,9 @@ class Store:
         self._validate(attempt, outcome)
         with self.atomic():
             program = None
-            if outcome.program is not None:
+            if outcome.fate is Fate.TWIN and outcome.program and outcome.duplicate_of:
+                writing.add_twin(self._connection, attempt, outcome.program, outcome.duplicate_of)
+            elif outcome.program is not None:
                 program = self._add_program(sample, outcome, outcome.program)
             writing.settle_attempt(self._connection, attempt, outcome, program)
             self._forget(attempt)
@@ -247,6 +254,8 @@ class Store:
         _check_verdicts(outcome.verdicts)
         rows.finite(outcome.fitness)
         self._require_program(outcome.duplicate_of)
+        if outcome.fate is Fate.TWIN and not (outcome.program and outcome.duplicate_of):
+            raise ValueError(f"attempt {attempt}: a twin without its program or whose it is")
         if outcome.fate not in _JUDGED:
             if outcome.verdicts or outcome.fitness is not None:
                 raise ValueError(f"attempt {attempt}: {outcome.fate} has verdicts or a fitness")
@@ -271,6 +280,7 @@ class Store:
             rung=outcome.rung if outcome.fate in _JUDGED else None,
             fitness=rows.finite(outcome.fitness),
             signature=outcome.signature,
+            behaviour=outcome.behaviour,
         )
         self._texts.add(number, program.files, parent=sample.parent)
         writing.add_verdicts(self._connection, number, outcome.verdicts, position=0)
@@ -349,16 +359,34 @@ class Store:
     # Reading
 
     def known(self, hash: str, syntax_hash: str) -> int | None:
-        """The judged program with the same content, or else the first of the same syntax tree."""
+        """The judged program with the same content, or else the first of the same syntax tree.
+
+        For the content or syntax tree of a twin it is the program that the twin behaved as.
+        """
         same = self._known_by_hash(hash)
         if same is not None:
             return same
         with faults(self.path):
-            (first,) = self._connection.execute(
-                "SELECT min(id) FROM programs WHERE syntax_hash = ? AND rung IS NOT NULL",
-                (syntax_hash,),
+            for query in _KNOWN:
+                row = self._connection.execute(query, (syntax_hash,)).fetchone()
+                if row is not None:
+                    return int(row[0])
+        return None
+
+    def behaving(self, behaviour: int, *, up_to_attempt: int | None = None) -> int | None:
+        """The first judged program that did the same on the probe inputs.
+
+        Args:
+            up_to_attempt: Only programs of attempts up to this one are looked at.
+        """
+        last = _MOST if up_to_attempt is None else up_to_attempt
+        with faults(self.path):
+            row = self._connection.execute(
+                "SELECT id FROM programs WHERE behaviour = ? AND rung IS NOT NULL AND attempt <= ?"
+                " ORDER BY id LIMIT 1",
+                (behaviour, last),
             ).fetchone()
-        return None if first is None else int(first)
+        return None if row is None else int(row[0])
 
     def _known_by_hash(self, hash: str) -> int | None:
         with faults(self.path):

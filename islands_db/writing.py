@@ -80,12 +80,13 @@ def add_program(
     rung: int | None,
     fitness: float | None,
     signature: int | None,
+    behaviour: int | None,
 ) -> None:
     """Stores a program one generation after its attempt's parent; its texts and verdicts apart."""
     connection.execute(
         "INSERT INTO programs (id, attempt, generation, hash, syntax_hash, length, cell, rung,"
-        " fitness, signature) VALUES (?, ?,"
-        " ifnull((SELECT generation + 1 FROM programs WHERE id = ?), 0), ?, ?, ?, ?, ?, ?, ?)",
+        " fitness, signature, behaviour) VALUES (?, ?,"
+        " ifnull((SELECT generation + 1 FROM programs WHERE id = ?), 0), ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             number,
             sample.attempt,
@@ -97,7 +98,19 @@ def add_program(
             rung,
             fitness,
             signature,
+            behaviour,
         ),
+    )
+
+
+def add_twin(
+    connection: sqlite3.Connection, attempt: int, program: ProgramText, twin_of: int
+) -> None:
+    """Stores by what a twin would be recognised; nothing where that is there already."""
+    connection.execute(
+        "INSERT INTO twins (hash, syntax_hash, attempt, program) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (hash) DO NOTHING",
+        (program.hash, program.syntax_hash, attempt, twin_of),
     )
 
 

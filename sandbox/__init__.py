@@ -9,8 +9,9 @@ Covered, in tiers A and B:
   environment; other processes; the network; anything of the project;
 - forging an answer: every byte from a candidate is decoded as data, with limits;
 - new processes, programs, signals to others, and the kernel's rarer doors;
-- time, memory, threads, descriptors, output; all of it ends with the candidate, with its sandbox,
-  and with the worker, also when that is killed;
+- time, memory, threads, descriptors, output, and where a control group can be made memory and
+  tasks of all together; it ends with the candidate, with its sandbox, and with the worker, also
+  when that is killed;
 - leaving anything for the next candidate.
 
 Not covered:
@@ -30,12 +31,14 @@ from sandbox.candidate import Candidate
 from sandbox.codec import CodecError, CodecLimits, decode, encode
 from sandbox.probe import Layer, Probe, probe
 from sandbox.records import CandidateFailure, FailureKind, Limits, SandboxError, Tier, Usage
+from sandbox.toolchain import CompileLimits, compile_c
 
 __all__ = [
     "Candidate",
     "CandidateFailure",
     "CodecError",
     "CodecLimits",
+    "CompileLimits",
     "FailureKind",
     "Layer",
     "Limits",
@@ -44,6 +47,7 @@ __all__ = [
     "SandboxError",
     "Tier",
     "Usage",
+    "compile_c",
     "decode",
     "encode",
     "probe",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from weakref import WeakKeyDictionary
 
 from sandbox.candidate import Candidate, check_files
+from sandbox.cgroups import Group
 from sandbox.fork_server import ForkServer, PreloadFailed, refuse_other_machines
 from sandbox.records import CandidateFailure, Limits, SandboxError, Tier
 from sandbox.view import plan
 
 _TRIAL = {"trial.py": "def answer():\n    return 42\n"}
+_TRIAL_LIMITS = Limits(memory_bytes=32 << 20)
 
 
 class Sandbox:
@@ -39,6 +43,16 @@ class Sandbox:
         self._preload = tuple(preload)
         self._library = dict(library or {})
         self._server: ForkServer | None = None
+        self._group = Group()
+        self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
+        try:
+            self._choose(tier)
+        except BaseException:
+            self.close()
+            raise
+        self._group.measure()
+
+    def _choose(self, tier: Tier | None) -> None:
         if tier is not None:
             self._enter(tier)
             return
@@ -50,17 +64,18 @@ class Sandbox:
             try:
                 self._enter(Tier.B)
             except SandboxError as second:
-                raise SandboxError(f"{second} (tier A: {first}); see `evolve doctor`") from None
+                other = "" if str(first) == str(second) else f" (tier A: {first})"
+                raise SandboxError(f"{second}{other}; see `evolve doctor`") from None
 
     def _enter(self, tier: Tier) -> None:
         """Starts the server and sees one candidate through: some layers can only fail there."""
         self.tier = tier
         self._server = self._start()
         try:
-            with self.open(_TRIAL, entry="trial.py") as candidate:
+            with self.open(_TRIAL, entry="trial.py", limits=_TRIAL_LIMITS) as candidate:
                 candidate.call("answer")
         except (SandboxError, CandidateFailure) as error:
-            self.close()
+            self._end_server()
             raise SandboxError(str(error)) from None
 
     def open(
@@ -77,8 +92,12 @@ class Sandbox:
             files: Path to text; other .py files of it can be imported by the entry.
             entry: The path that is run as a module.
             driver: Source of trusted code that runs beside the candidate, for `drive`.
+
+        Raises:
+            SandboxError: this process may not give a candidate what its limits promise.
         """
         check_files(files, entry)
+        self._check_promise(limits)
         start = (
             dict(files),
             entry,
@@ -87,13 +106,39 @@ class Sandbox:
             limits.cpu_s,
             limits.output_bytes,
         )
-        return Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
+        made = Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
+        self._opened[made] = limits.memory_bytes + limits.tmp_bytes
+        for other in [other for other in self._opened if other.finished]:
+            del self._opened[other]
+        self._group.allow(sum(self._opened.values()), len(self._opened))
+        return made
+
+    def _check_promise(self, limits: Limits) -> None:
+        """A candidate that got less than it was promised would fail by no fault of its own."""
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        wanted = self._current().base_memory_bytes + limits.memory_bytes
+        if 0 <= most < wanted:
+            raise SandboxError(
+                f"a candidate is to have {limits.memory_bytes >> 20} MiB beside the interpreter, "
+                f"{wanted >> 20} MiB together, and `ulimit -v` allows {most >> 20} MiB"
+            )
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        if limits.cpu_s is not None and 0 <= most < limits.cpu_s:
+            raise SandboxError(
+                f"a candidate is to have {limits.cpu_s} s of CPU, and `ulimit -t` allows {most} s"
+            )
+
+    @property
+    def lacking(self) -> str:
+        """Why it has not every control group it should have, in one line; empty where it has."""
+        return self._group.lacking
 
     def close(self) -> None:
         """Ends the server and everything in it."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        try:
+            self._end_server()
+        finally:
+            self._group.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -107,7 +152,18 @@ class Sandbox:
         self.close()
 
     def _start(self) -> ForkServer:
-        return ForkServer(self._view, tier=self.tier, preload=self._preload, library=self._library)
+        return ForkServer(
+            self._view,
+            tier=self.tier,
+            preload=self._preload,
+            library=self._library,
+            group=self._group,
+        )
+
+    def _end_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     def _current(self) -> ForkServer:
         if self._server is None:
@@ -115,6 +171,6 @@ class Sandbox:
         return self._server
 
     def _restart(self) -> ForkServer:
-        self.close()
+        self._end_server()
         self._server = self._start()
         return self._server

@@ -91,6 +91,11 @@ class Candidate:
         """The end of what it printed, on either stream; control characters are escaped."""
         return printable(self._tail.decode(errors="replace"))
 
+    @property
+    def finished(self) -> bool:
+        """Whether it has no process, and will have none."""
+        return self._closed or self._failure is not None
+
     def call(self, name: str, /, *args: object) -> object:
         """Calls function `name` of the entry module with plain data and gives back plain data.
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import resource
 import socket
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sandbox.records import SandboxError, Tier, one_line
+from sandbox.cgroups import Group
+from sandbox.records import SandboxError, Tier, explained, one_line
 from sandbox.view import View
 
 _START_S = 60.0
@@ -86,39 +88,39 @@ class ForkServer:
 
     The kernel ends the launcher when the thread that made it ends, so make it in one that lasts.
 
+    Attributes:
+        base_memory_bytes: Address space of the warm interpreter.
+
     Raises:
         SandboxError: it does not come up; the message has the step that failed.
     """
 
     def __init__(
-        self, view: View, *, tier: Tier, preload: Sequence[str], library: Mapping[str, str]
+        self,
+        view: View,
+        *,
+        tier: Tier,
+        preload: Sequence[str],
+        library: Mapping[str, str],
+        group: Group,
     ) -> None:
         refuse_other_machines()
-        config = {**asdict(view), "tier": tier, "preload": list(preload), "readable": []}
-        config["library"] = dict(library)
-        if tier is Tier.B:
-            config["readable"] = list(_without(view.system, view.masks))
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        config = {**asdict(view), "tier": tier, "preload": list(preload), "library": dict(library)}
+        # what is masked is empty in tier A; fewer rules cost a candidate less
+        masks = view.masks if tier is Tier.B else ()
+        config["readable"] = list(_without(view.system, masks))
         # without layers the working folder is all that keeps stray files together
-        self._folder = tempfile.TemporaryDirectory() if tier is Tier.NONE else None
-        with theirs:
-            here = str(Path(__file__).parent)
-            self._launcher = subprocess.Popen(
-                [
-                    os.path.realpath(sys.executable),
-                    *("-P", "-S", "-s", "-c", _BOOT),
-                    *(here, str(theirs.fileno()), str(os.getpid())),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=_ENVIRONMENT | ({"TMPDIR": self._folder.name} if self._folder else {}),
-                cwd=self._folder.name if self._folder else "/",
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+        self._folder = tempfile.mkdtemp() if tier is Tier.NONE else None
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                self._launcher = self._launch(theirs.fileno())
+        except OSError as error:
+            raise SandboxError(f"the sandbox does not start: {explained(error)}") from None
         self._control = ours
         self._asked = False
+        # before it has its configuration, and so before it starts anything
+        group.add(self._launcher.pid)
         try:
             assert self._launcher.stdin is not None
             with contextlib.suppress(BrokenPipeError), self._launcher.stdin as stdin:
@@ -127,7 +129,9 @@ class ForkServer:
             answer, _ = self._receive()
         except ServerLost as error:
             self.close()
-            raise SandboxError(f"the sandbox does not start: {error}") from None
+            most = resource.getrlimit(resource.RLIMIT_AS)[0]
+            bound = f"; `ulimit -v` leaves it {most >> 20} MiB" if most >= 0 else ""
+            raise SandboxError(f"the sandbox does not start: {error}{bound}") from None
         except BaseException:
             self.close()
             raise
@@ -137,6 +141,7 @@ class ForkServer:
             if "preload" in answer:
                 raise PreloadFailed(reason)
             raise SandboxError(f"the sandbox does not start: {reason}")
+        self.base_memory_bytes = int(str(answer["base_memory_bytes"]))
         ours.settimeout(_ANSWER_S)
 
     def spawn(self, tmp_bytes: int) -> Process:
@@ -164,7 +169,25 @@ class ForkServer:
             self._launcher.kill()
             self._launcher.wait()
         if self._folder is not None:
-            self._folder.cleanup()
+            # folders in folders without end are beyond shutil.rmtree, which recurses
+            subprocess.run(["/bin/rm", "-rf", "--", self._folder], check=False)
+            self._folder = None
+
+    def _launch(self, control: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [
+                os.path.realpath(sys.executable),
+                *("-P", "-S", "-s", "-c", _BOOT),
+                *(str(Path(__file__).parent), str(control), str(os.getpid())),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_ENVIRONMENT | ({"TMPDIR": self._folder} if self._folder else {}),
+            cwd=self._folder or "/",
+            pass_fds=[control],
+            start_new_session=True,
+        )
 
     def _ask(self, request: Mapping[str, object]) -> tuple[dict[str, object], list[int]]:
         if self._asked:

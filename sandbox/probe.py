@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.box import Sandbox
+from sandbox.cgroups import REMEDY, WITHOUT, Group
 from sandbox.fork_server import refuse_other_machines
 from sandbox.inside import landlock
-from sandbox.records import SandboxError, Tier, one_line
+from sandbox.records import SandboxError, Tier, explained, one_line
 
 _TRY = """
 import sys, types
@@ -68,6 +69,7 @@ def probe() -> Probe:
     except SandboxError as error:
         return Probe(layers=(), tier=Tier.NONE, refusal=str(error))
     layers = [_layer(name, without) for name, without in _WITHOUT.items()]
+    layers.append(_control_groups())
     try:
         with (
             Sandbox() as sandbox,
@@ -82,18 +84,21 @@ def probe() -> Probe:
 
 
 def _try(name: str) -> tuple[bool, str]:
-    done = subprocess.run(
-        [
-            os.path.realpath(sys.executable),
-            *("-P", "-S", "-s", "-c", _TRY, str(Path(__file__).parent), name),
-        ],
-        env={},
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_TRY_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [
+                os.path.realpath(sys.executable),
+                *("-P", "-S", "-s", "-c", _TRY, str(Path(__file__).parent), name),
+            ],
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TRY_S,
+            check=False,
+        )
+    except OSError as error:
+        return False, explained(error)
     return done.returncode == 0, one_line((done.stdout or done.stderr).decode(errors="replace"))
 
 
@@ -112,6 +117,21 @@ def _layer(name: str, without: str) -> Layer:
         without=without,
         remedy="" if works else _remedy(name),
     )
+
+
+def _control_groups() -> Layer:
+    group = Group()
+    try:
+        works = not group.lacking
+        return Layer(
+            name="control groups",
+            works=works,
+            detail=str(group) if works else one_line(group.lacking),
+            without=WITHOUT,
+            remedy="" if works else REMEDY,
+        )
+    finally:
+        group.close()
 
 
 def _remedy(name: str) -> str:

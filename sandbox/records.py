@@ -6,6 +6,7 @@ CandidateFailure    the candidate failed; `kind` says how
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -84,6 +85,20 @@ class CandidateFailure(Exception):
         self.kind = kind
         self.reason = reason
         self.stderr = stderr
+
+
+_SCARCE = {
+    errno.EAGAIN: "no more processes may be started: see `ulimit -u` and the group's pids limit",
+    errno.ENOMEM: "memory is short: see `ulimit -v` and the group's memory limit",
+    errno.EMFILE: "no more files may be open: see `ulimit -n`",
+    errno.ENOSPC: "namespaces are used up, or forbidden: see `sysctl user.max_user_namespaces`",
+}
+
+
+def explained(error: OSError) -> str:
+    """The kernel's answer, and what is scarce where it says that something is."""
+    hint = _SCARCE.get(error.errno or 0)
+    return f"{error} ({hint})" if hint else str(error)
 
 
 def one_line(text: str, length: int = 500) -> str:

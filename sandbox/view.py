@@ -70,6 +70,20 @@ def plan(requires: tuple[str, ...]) -> View:
     )
 
 
+def plan_paths(paths: Iterable[str]) -> View:
+    """The view of these paths, the system's shared libraries and /dev/null alone."""
+    links: dict[str, str] = {}
+    wanted = [*_libraries(), *paths, "/etc/ld.so.cache", "/dev/null"]
+    system = _outermost(_resolve(path, links) for path in wanted)
+    return View(system=tuple(system), packages=(), links=tuple(links.items()), masks=(), roots=())
+
+
+def _libraries() -> Iterator[str]:
+    yield from _LIBRARIES
+    if os.path.exists("/usr/lib/libc.so.6"):
+        yield "/usr/lib"
+
+
 def _system_paths() -> Iterator[str]:
     stdlib = os.path.dirname(os.__file__)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -81,9 +95,7 @@ def _system_paths() -> Iterator[str]:
     shared = sysconfig.get_config_var("LDLIBRARY")
     if shared and ".so" in shared:
         yield from (str(path) for path in Path(library).glob(f"{shared}*"))
-    yield from _LIBRARIES
-    if os.path.exists("/usr/lib/libc.so.6"):
-        yield "/usr/lib"
+    yield from _libraries()
     yield from _FILES
 
 

@@ -23,9 +23,11 @@ _OF_THE_MACHINE = (
 
 _MODULES = {
     "run": "running", "resume": "running", "control": "running",
-    "ls": "reading", "best": "reading", "show": "reading", "lineage": "reading",
+    "ls": "reading", "best": "reading", "show": "reading",
+    "lineage": "tracing", "why": "tracing", "diff": "tracing",
     "evaluate": "judging", "verify": "verifying",
     "problems": "authoring", "new": "authoring", "check": "authoring",
+    "prompt": "prompting",
     "doctor": "doctoring",
 }  # fmt: skip
 _SUMMARIES = {
@@ -35,12 +37,15 @@ _SUMMARIES = {
     "ls": "List runs.",
     "best": "The best program of a run.",
     "show": "One program: its verdicts, where it came from, its code.",
-    "lineage": "The path from the seed to a program.",
+    "lineage": "The path from the seed to a program, and what each step gained.",
+    "why": "How one program came to be: who asked what, who answered what, every verdict.",
+    "diff": "What differs between two programs.",
     "evaluate": "Judge one program file.",
     "verify": "Re-check a certificate or a published object, without any run.",
     "problems": "List the problems that have a name here.",
     "new": "Write a problem folder that runs.",
     "check": "Say whether a problem is sound, and what a run would cost.",
+    "prompt": "Show what a language model would be asked first.",
     "doctor": "Say what this machine gives, and what is missing.",
 }
 

@@ -41,6 +41,7 @@ def doctor(as_json: bool) -> int:
         "sqlite": sqlite3.sqlite_version,
         **{name: importlib.metadata.version(name) for name in ("numpy", "numba", "sqlite-utils")},
     }
+    compiler = _compiler()
     free_bytes = shutil.disk_usage(Path.cwd()).free
     if as_json:
         print_json(
@@ -56,6 +57,7 @@ def doctor(as_json: bool) -> int:
                     for layer in found.layers
                 ],
                 "attacks": {attack.name: attack.held for attack in attacks},
+                "compiler": compiler,
                 "versions": versions,
                 "cores": os.cpu_count(),
                 "disk_free_bytes": free_bytes,
@@ -78,12 +80,23 @@ def doctor(as_json: bool) -> int:
             click.echo(wrapped(f"NOT HELD: {attack.name}: {inert(attack.detail)}", indent=2))
     click.echo("")
     click.echo(wrapped(", ".join(f"{name} {version}" for name, version in versions.items())))
+    click.echo(wrapped(f"C compiler: {inert(compiler)}"))
     click.echo(f"{os.cpu_count()} cores, {free_bytes >> 30} GiB free here")
     if sys.platform != "linux":
         click.echo("runs need Linux; reading commands and verify work here")
     if not usable:
         click.echo("no run possible here; see the lines above, or --unsafe-no-sandbox")
     return 0 if usable and held == len(attacks) else 3
+
+
+def _compiler() -> str:
+    """The version of the compiler that candidates in C go through, or why there is none."""
+    from sandbox import SandboxError, toolchain
+
+    try:
+        return f"gcc {toolchain.compiler().version}"
+    except SandboxError as error:
+        return f"none: {error}"
 
 
 def _try_attacks() -> Iterator[Outcome]:

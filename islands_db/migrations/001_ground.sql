@@ -55,11 +55,22 @@ CREATE TABLE programs (
     cell INTEGER,
     rung INTEGER,
     fitness REAL,
-    signature INTEGER
+    signature INTEGER,
+    behaviour INTEGER
 );
 CREATE UNIQUE INDEX programs_by_hash ON programs (hash) WHERE rung IS NOT NULL;
 CREATE INDEX programs_by_syntax ON programs (syntax_hash) WHERE rung IS NOT NULL;
+CREATE INDEX programs_by_behaviour ON programs (behaviour, id) WHERE behaviour IS NOT NULL;
 CREATE INDEX programs_by_rank ON programs (rung DESC, fitness DESC, id) WHERE fitness IS NOT NULL;
+
+-- The content of twins: programs that were recognised by their behaviour and never judged.
+CREATE TABLE twins (
+    hash TEXT PRIMARY KEY,
+    syntax_hash TEXT NOT NULL,
+    attempt INTEGER NOT NULL REFERENCES attempts,
+    program INTEGER NOT NULL REFERENCES programs
+) WITHOUT ROWID;
+CREATE INDEX twins_by_syntax ON twins (syntax_hash, program);
 
 CREATE TABLE contents (
     program INTEGER NOT NULL REFERENCES programs,

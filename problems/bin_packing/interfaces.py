@@ -49,6 +49,7 @@ def by_table(
     ranks = ask_table(candidate, capacity, order=_order_key(seed))
     if isinstance(ranks, Invalid):
         return ranks
+    candidate.behaves_as(ranks.tobytes())
     packings = packing.pack_table(ranks, instances, capacity)
     return score_packings(
         distribution, instances, packings, seed=seed, ranks=ranks, certify=certify

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from evaluators import Invalid
 from evaluators import bin_packing as packing
 from evaluators.bin_packing_instances import Items, distributions, draw
 from evolve import Feature, Problem, Record, Score, SplitKind
 from evolve.problem import CandidateHandle
 
+from .drawing import draw_bins
 from .interfaces import audit, by_table, driven, step_by_step
 from .published import read_published
 from .scores import score_packings
@@ -40,6 +43,20 @@ def _seeds(parameters: Mapping[str, object]) -> Sequence[str]:
     return [f"seed_{parameters['interface']}.py"]
 
 
+def _measurement(parameters: Mapping[str, object]) -> str:
+    name, interface = str(parameters["distribution"]), str(parameters["interface"])
+    drawn = distributions()[name]
+    count = int(TRAINING[name] * SHARES[interface, SplitKind.TRAINING])
+    return (
+        f"An evaluation in training packs {count} sequences of {drawn.length:,} items into bins of "
+        f"capacity {drawn.capacity}. They are the same for every program, so a program always gets "
+        "the same score. `standard_error`, beside each score, says how far the score may be from "
+        "the mean over all sequences of this kind. All programs are compared on the same "
+        "sequences, so part of that error is common to them; still, a difference much smaller than "
+        "it may not hold on other sequences."
+    )
+
+
 def _funsearch(distribution: str, value: str, measured_on: str) -> Record:
     return Record(
         value=Fraction(value),
@@ -48,7 +65,7 @@ def _funsearch(distribution: str, value: str, measured_on: str) -> Record:
         date="2023-12-14",
         objective="excess_percent",
         when={"distribution": distribution},
-        split=f"mean excess on {measured_on}; --set instances=published measures on those",
+        split=f"mean excess on {measured_on}",
     )
 
 
@@ -57,6 +74,8 @@ _OR_LIBRARY = "the 20 instances of OR-Library's binpack{} (offline, {} bins on a
 problem = Problem(
     name="bin_packing",
     statement="statement.md",
+    contract=lambda parameters: f"contract_{parameters['interface']}.md",
+    measurement=_measurement,
     seeds=_seeds,
     objective="min excess_percent",
     parameters={
@@ -108,6 +127,7 @@ def training(
     score = score_packings(distribution, instances, packings, seed=seed)
     if isinstance(score, Invalid):
         return score
+    candidate.behaves_as(b"".join(np.asarray(bins, np.int64).tobytes() for bins in packings))
     return audit(candidate, distribution, instances, packings, seed) or score
 
 
@@ -139,6 +159,9 @@ def test(
 
 def _drawn(split: SplitKind, distribution: str, interface: str, seed: int) -> Sequence[Items]:
     return draw(distribution, int(TRAINING[distribution] * SHARES[interface, split]), seed)
+
+
+problem.draw(draw_bins)
 
 
 @problem.baseline("first fit")

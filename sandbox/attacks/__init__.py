@@ -4,7 +4,7 @@ Each defines `attack(world)` and returns something true where it got through. `c
 them; they are shipped so that any backend, and any machine, can be put to the same test.
 """
 
-from sandbox.attacks import escape, forge, persist, read, starve
+from sandbox.attacks import corners, escape, forge, insider, persist, read, starve
 from sandbox.attacks.attack import KIT, Attack, Group
 
 ATTACKS: tuple[Attack, ...] = (
@@ -13,6 +13,8 @@ ATTACKS: tuple[Attack, ...] = (
     *escape.ATTACKS,
     *starve.ATTACKS,
     *persist.ATTACKS,
+    *corners.ATTACKS,
+    *insider.ATTACKS,
 )
 
 __all__ = ["ATTACKS", "KIT", "Attack", "Group"]

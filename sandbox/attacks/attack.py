@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sandbox.records import FailureKind, Limits, Tier
 
 QUICK = Limits(wall_s=0.3, memory_bytes=256 << 20)
+"""For attacks that end by the clock."""
+PATIENT = Limits(wall_s=5.0, memory_bytes=256 << 20)
+"""For those that must fail in another way, also where the machine is busy."""
+
+
+def limits_for(fails: Collection[str]) -> Limits:
+    """What an attack gets that may end in one of these ways."""
+    return QUICK if FailureKind.TIMEOUT in fails else PATIENT
 
 
 class Group(StrEnum):
@@ -47,7 +55,7 @@ class Attack:
     source: str
     held: Callable[[object], bool] = nothing
     fails: frozenset[FailureKind] = frozenset()
-    limits: Limits = field(default_factory=lambda: Limits(wall_s=5.0, memory_bytes=256 << 20))
+    limits: Limits = PATIENT
     calls: int = 1
     before: str = ""
     needs: tuple[str, ...] = ()
@@ -59,6 +67,7 @@ KIT = '''
 import ctypes, os, struct, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
 CHANNEL = 3
 
 def syscall(*arguments):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from sandbox.attacks.attack import QUICK, Attack, Group, nothing
+from sandbox.attacks.attack import Attack, Group, limits_for, nothing
 from sandbox.records import FailureKind, Limits
 
 
@@ -15,7 +15,7 @@ def _attack(
     *fails: str,
     held: Callable[[object], bool] = nothing,
     calls: int = 1,
-    limits: Limits = QUICK,
+    limits: Limits | None = None,
     needs: tuple[str, ...] = (),
 ) -> Attack:
     return Attack(
@@ -25,7 +25,7 @@ def _attack(
         held=held,
         fails=frozenset(FailureKind(kind) for kind in fails),
         calls=calls,
-        limits=limits,
+        limits=limits or limits_for(fails),
         needs=needs,
     )
 

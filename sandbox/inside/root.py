@@ -43,7 +43,7 @@ def enter(
     uid, gid = os.getuid(), os.getgid()
     process = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if uid == 0 and _unshare_as_root():
+        if uid == 0 and _has_nobody(process) and _unshare_as_root():
             _build(system, packages, links, masks)
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -58,6 +58,18 @@ def enter(
         kernel.unshare(kernel.CLONE_NEWPID)
     finally:
         os.close(process)
+
+
+def _has_nobody(process: int) -> bool:
+    """Whether there is a user to hand over to: a rootless container may have root alone."""
+    for name in ("uid_map", "gid_map"):
+        with open(
+            os.open(f"self/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), encoding="ascii"
+        ) as lines:
+            ranges = [tuple(map(int, line.split())) for line in lines]
+        if not any(first <= NOBODY < first + count for first, _, count in ranges):
+            return False
+    return True
 
 
 def _unshare_as_root() -> bool:

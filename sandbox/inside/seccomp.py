@@ -13,6 +13,8 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from sandbox.inside.kernel import syscall
 
@@ -20,7 +22,7 @@ _ALLOWED = {
     # Landlock does not judge chmod, utime, xattr and, when old, truncate: they are left out
     "files: reading and writing what Landlock and the mounts leave": (
         "read:0 write:1 open:2 close:3 stat:4 fstat:5 lstat:6 lseek:8 pread64:17 pwrite64:18 "
-        "readv:19 writev:20 access:21 sendfile:40 flock:73 fsync:74 fdatasync:75 "
+        "readv:19 writev:20 access:21 sendfile:40 fsync:74 fdatasync:75 "
         "ftruncate:77 getdents:78 getcwd:79 chdir:80 fchdir:81 rename:82 mkdir:83 rmdir:84 "
         "creat:85 link:86 unlink:87 symlink:88 readlink:89 umask:95 statfs:137 "
         "fstatfs:138 getdents64:217 fadvise64:221 openat:257 mkdirat:258 newfstatat:262 "
@@ -59,6 +61,16 @@ _ALLOWED = {
     "the end": "exit:60 wait4:61 exit_group:231",
 }
 
+COMPILER = {
+    "processes: a driver starts its parts and waits for them": (
+        "clone:56 fork:57 vfork:58 execve:59 waitid:247"
+    ),
+    "signals: in its own pid namespace there is nobody else": "kill:62 tgkill:234",
+    "a linker marks what it made as executable": "chmod:90 fchmod:91 fchmodat:268",
+    "more stack for a parser": "setrlimit:160 prlimit64:302",
+}
+"""What the toolchain profile adds; programs to execute are left to Landlock and the mounts."""
+
 _FATAL = (
     "ptrace:101 syslog:103 personality:135 pivot_root:155 mount:165 umount2:166 swapon:167 "
     "reboot:169 init_module:175 delete_module:176 add_key:248 request_key:249 keyctl:250 "
@@ -71,8 +83,9 @@ _FATAL = (
 _IOCTL, _CLONE, _FCNTL, _PRCTL, _TGKILL, _PRLIMIT, _CLONE3 = 16, 56, 72, 157, 234, 302, 435
 # terminal questions (isatty), close-on-exec, bytes waiting, non-blocking
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
-# duplicate, flags, record locks, pipe size; not F_SETOWN or F_NOTIFY, which send signals
-_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 1030, 1032, 1034, 36, 37, 38)
+# duplicate, flags, pipe size, seals; not F_SETOWN or F_NOTIFY, which send signals, and no locks:
+# nothing bounds their number, and one on a bound file would reach the host's own programs
+_FCNTLS = (0, 1, 2, 3, 4, 1030, 1032, 1034)
 # thread names, dumpable?, names of anonymous memory (glibc)
 _PRCTLS = (15, 16, 3, 0x53564D41)
 _CLONE_THREAD = 0x00010000
@@ -108,8 +121,8 @@ def _one_of(values: tuple[int, ...], argument: int) -> list[_Instruction]:
     ]
 
 
-def _checked_calls(process: int) -> dict[int, list[_Instruction]]:
-    return {
+def _checked_calls(process: int, more: frozenset[int]) -> dict[int, list[_Instruction]]:
+    checked = {
         _IOCTL: _one_of(_IOCTLS, 1),
         _FCNTL: _one_of(_FCNTLS, 1),
         _PRCTL: _one_of(_PRCTLS, 0),
@@ -125,6 +138,14 @@ def _checked_calls(process: int) -> dict[int, list[_Instruction]]:
             (_RETURN, 0, 0, _ALLOW),
         ],
     }
+    if _CLONE in more:
+        checked[_CLONE] = [
+            (_LOAD, 0, 0, _argument_at(0)),
+            (_JUMP_ANY, 0, 1, _CLONE_NEW),
+            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    return {number: check for number, check in checked.items() if number not in more - {_CLONE}}
 
 
 def _tree(ranges: list[tuple[int, int]]) -> list[_Instruction]:
@@ -141,11 +162,13 @@ class Filter:
 
     Args:
         process: The id, where it is the same for every candidate (1 in a pid namespace of its own).
+        more: Groups of calls that are allowed too, without the checks candidates have on them.
     """
 
-    def __init__(self, process: int | None) -> None:
+    def __init__(self, process: int | None, more: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._more = frozenset(number for text in more.values() for number in _numbers(text))
         actions = dict.fromkeys(_numbers(_FATAL), _KILL)
-        for text in _ALLOWED.values():
+        for text in (*_ALLOWED.values(), *more.values()):
             actions.update(dict.fromkeys(_numbers(text), _ALLOW))
         ranges: list[tuple[int, int]] = []
         for number in range(max(actions) + 2):
@@ -154,18 +177,20 @@ class Filter:
                 ranges.append((number, action))
         self._tree = _tree(ranges)
         # assembled once: doing it in each candidate cost more than the kernel's part
-        self._ready = _assemble(self._tree, process) if process is not None else None
+        self._ready = _assemble(self._tree, process, self._more) if process is not None else None
 
     def install(self) -> None:
         """Filters the calling process for good; needs no-new-privileges."""
-        header, _code = self._ready or _assemble(self._tree, os.getpid())
+        header, _code = self._ready or _assemble(self._tree, os.getpid(), self._more)
         syscall(_SECCOMP, _SET_MODE_FILTER, 0, ctypes.addressof(header), what="seccomp")
 
 
 _Buffer = ctypes.Array[ctypes.c_char]
 
 
-def _assemble(tree: list[_Instruction], process: int) -> tuple[_Buffer, _Buffer]:
+def _assemble(
+    tree: list[_Instruction], process: int, more: frozenset[int]
+) -> tuple[_Buffer, _Buffer]:
     """The header the kernel wants and the code it points to."""
     program: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
@@ -175,7 +200,7 @@ def _assemble(tree: list[_Instruction], process: int) -> tuple[_Buffer, _Buffer]
         (_JUMP_AT_LEAST, 0, 1, _X32_BIT),
         (_RETURN, 0, 0, _KILL),
     ]
-    for number, check in _checked_calls(process).items():
+    for number, check in _checked_calls(process, more).items():
         program += [(_JUMP_EQUAL, 0, len(check), number), *check]
     program += tree
     raw = b"".join(struct.pack("HBBI", *instruction) for instruction in program)

@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from sandbox.inside import candidate, kernel, landlock, root, seccomp
 from sandbox.inside.imports import AllowedPackages, preload
+from sandbox.records import explained
 
 _CHANNEL = 3
 _REAP_MS = 5000
@@ -91,13 +92,15 @@ class _Server:
         if self.tier == "B":
             if os.getuid() == 0:
                 # limits on threads do not hold for a real uid 0; files stay readable by the other
-                with contextlib.suppress(PermissionError):  # root of a container, without the right
+                with contextlib.suppress(OSError):  # root of a container, without right or `nobody`
                     os.setresuid(root.NOBODY, 0, 0)
             self.threads += _tasks_of_user(os.getuid(), process)
+        readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
         if self.tier == "A":
-            readable = [("/", landlock.READ), (os.path.dirname(root.SCRATCH), landlock.WRITE)]
-        else:
-            readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
+            # imports list the folders that packages lie in; here these hold nothing else
+            roots: list[str] = self.config["roots"]  # type: ignore[assignment]
+            readable += [(path, landlock.LIST) for path in roots]
+            readable.append((os.path.dirname(root.SCRATCH), landlock.WRITE))
         if self.tier == "B" and landlock.abi() < _LANDLOCK_FOR_B:
             # older ones let a file be emptied that may not be written
             raise OSError(f"tier B needs Landlock {_LANDLOCK_FOR_B} (Linux 6.2) or newer")
@@ -138,7 +141,7 @@ class _Server:
         try:
             child = self.spare or self._spawn(tmp_bytes)
         except OSError as error:
-            self._send({"error": f"cannot start a candidate: {error}"})
+            self._send({"error": f"cannot start a candidate: {explained(error)}"})
             return
         child.hand_over(self.control)
         self._refill(tmp_bytes)
@@ -199,8 +202,9 @@ class _Server:
             self._isolate(channel, printed, tmp_bytes)
             candidate.serve(_CHANNEL, self.base_memory_bytes)
         except BaseException as error:  # noqa: BLE001  nothing may return into the server's loop
-            with contextlib.suppress(OSError):
-                os.write(_CHANNEL, f"{type(error).__name__}: {error}".encode())
+            for end in (channel, _CHANNEL):  # the first, until it was moved to the second
+                with contextlib.suppress(OSError):
+                    os.write(end, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(70)
 
@@ -220,8 +224,9 @@ class _Server:
             kernel.die_with_parent(signal.SIGKILL)
         for which, pair in self.limits:
             resource.setrlimit(which, pair)
-        size = max(tmp_bytes, 4096)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, _lowered(resource.RLIMIT_FSIZE, max(tmp_bytes, 4096))
+        )
         kernel.drop_capabilities()
         if self.rules >= 0:
             landlock.restrict(self.rules)
@@ -284,7 +289,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
         if pid == 0:
             _serve(control, config, launcher, process)
     except OSError as error:
-        control.send(json.dumps({"error": str(error)}).encode())
+        control.send(json.dumps({"error": explained(error)}).encode())
         os._exit(1)
     os.close(process)
     kernel.set_dumpable(False)
@@ -301,12 +306,15 @@ def _serve(
             os._exit(1)
         server = _Server(control, str(config["tier"]), config)
         server.prepare([*config["readable"], *config["packages"]], process)  # type: ignore[misc]
-        control.send(json.dumps({"ready": config["tier"]}).encode())
+        ready = {"ready": config["tier"], "base_memory_bytes": server.base_memory_bytes}
+        control.send(json.dumps(ready).encode())
         server.run()
     except ImportError as error:
         control.send(json.dumps({"error": str(error), "preload": True}).encode())
     except OSError as error:
-        control.send(json.dumps({"error": str(error)}).encode())
+        control.send(json.dumps({"error": explained(error)}).encode())
+    except MemoryError:
+        control.send(json.dumps({"error": "memory is short: see `ulimit -v`"}).encode())
     finally:
         os._exit(1)
 

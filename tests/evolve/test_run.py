@@ -81,10 +81,49 @@ def test_every_evaluated_program_is_a_different_one(evolve: Evolve, toy: Path) -
     assert len({row[0] for row in rows}) == len({row[1] for row in rows}) == len(rows) == 60
 
 
-@pytest.mark.slow
-def test_the_same_seed_ends_the_same_with_any_number_of_workers_killed_or_not(
-    evolve: Evolve, toy: Path
+SAYS_HOW_IT_BEHAVES = (
+    'found = candidate.call("answer")',
+    'found = candidate.call("answer")\n    candidate.behaves_as(repr(found).encode())',
+)
+
+
+def test_a_program_that_behaves_as_an_earlier_one_is_not_judged(
+    evolve: Evolve, variant: Callable[..., Path]
 ) -> None:
+    ended = evolve(
+        "run", variant("toy", SAYS_HOW_IT_BEHAVES), "--evals", 150, "--seed", 4,
+        "--name", "mine", "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    status = ended.data["status"]
+    with closing(sqlite3.connect(database(evolve))) as connection:
+        behaviours = connection.execute("SELECT behaviour FROM programs").fetchall()
+        twins = connection.execute(
+            "SELECT a.reason, a.program, a.duplicate_of, t.program FROM attempts a"
+            " JOIN twins t ON t.attempt = a.attempt WHERE a.fate = 'twin'"
+        ).fetchall()
+    assert status["fates"]["twin"] == len(twins) > 5  # type: ignore[index]
+    assert status["evaluated"] + len(twins) == 150  # type: ignore[index]
+    assert len(set(behaviours)) == len(behaviours) == status["evaluated"]  # type: ignore[index]
+    for reason, program, duplicate_of, stored in twins:
+        assert (reason, program) == (f"behaves as program {duplicate_of}", None)
+        assert duplicate_of == stored
+
+
+def test_a_stage_that_says_twice_how_a_program_behaves_is_at_fault(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    before, after = SAYS_HOW_IT_BEHAVES
+    toy = variant("toy", (before, after + '\n    candidate.behaves_as(b"")'))
+    assert "says twice how the program behaves" in evolve("run", toy, "--evals", 5).one_line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("twins", [False, True])
+def test_the_same_seed_ends_the_same_with_any_number_of_workers_killed_or_not(
+    evolve: Evolve, variant: Callable[..., Path], twins: bool
+) -> None:
+    toy = variant("toy", *([SAYS_HOW_IT_BEHAVES] if twins else []))
     options = ("--deterministic", "--evals", 200, "--seed", 11)
     for workers in (1, 2):
         name = f"straight{workers}"

@@ -36,7 +36,7 @@ SETTINGS = Settings(
 FAILURES = [
     Fate.NO_ANSWER,
     Fate.UNPARSABLE,
-    Fate.BAD_PATCH,
+    Fate.NOT_FOUND,
     Fate.OUTSIDE_BLOCK,
     Fate.NO_OP,
     Fate.EVALUATOR_ERROR,
@@ -54,6 +54,7 @@ class Model:
         self.held = {}
         self.ended = []  # (sample, outcome, program or None)
         self.programs = {}  # id: (outcome, sample)
+        self.twins = []  # (text, id of the program it behaved as)
         self.verdicts = {}  # id: list
         self.populations = [[], []]  # per island: [id, joined]
         self.archives = [{}, {}]  # per island: cell -> id
@@ -63,7 +64,9 @@ class Model:
         self.held.pop(attempt, None)
         number = None
         best_before = self.best()
-        if outcome.program is not None:
+        if outcome.fate is Fate.TWIN:
+            self.twins.append((outcome.program, outcome.duplicate_of))
+        elif outcome.program is not None:
             number = len(self.programs) + 1
             self.programs[number] = (outcome, sample)
             self.verdicts[number] = list(outcome.verdicts)
@@ -145,7 +148,20 @@ class Model:
         for number, program in judged.items():
             if program.hash == hash:
                 return number
-        return next((n for n, p in judged.items() if p.syntax_hash == syntax_hash), None)
+        alike = next((n for n, p in judged.items() if p.syntax_hash == syntax_hash), None)
+        first_of = {p.hash: (p, number) for p, number in reversed(self.twins)}
+        twins = [number for p, number in first_of.values() if p.syntax_hash == syntax_hash]
+        return min(twins, default=None) if alike is None else alike
+
+    def behaving(self, behaviour, last):
+        return next(
+            (
+                number
+                for number, (outcome, sample) in self.programs.items()
+                if outcome.behaviour == behaviour and sample.attempt <= last
+            ),
+            None,
+        )
 
 
 def text_of(number):
@@ -233,8 +249,9 @@ class StoreAgrees(RuleBasedStateMachine):
         x=st.none() | st.sampled_from([0.5, 1.5, 9.0]),
         seed=st.booleans(),
         signature=st.sampled_from([None, None, 7, -(1 << 63)]),
+        behaviour=st.sampled_from([None, 0, 5, -(1 << 63)]),
     )
-    def settle_judged(self, data, number, fitness, rung, x, seed, signature):
+    def settle_judged(self, data, number, fitness, rung, x, seed, signature, behaviour):
         attempt = self.choose(data, self.model.pending)
         program = text_of(number)
         known = self.model.known(program.hash, program.syntax_hash)
@@ -248,6 +265,7 @@ class StoreAgrees(RuleBasedStateMachine):
             rung=rung,
             features={} if x is None else {"x": x},
             signature=signature,
+            behaviour=behaviour,
             verdicts=(verdict,),
         )
         if known is not None and self.model.programs[known][0].program.hash == program.hash:
@@ -255,6 +273,15 @@ class StoreAgrees(RuleBasedStateMachine):
                 self.store.settle(attempt, outcome)
             outcome = Outcome(fate=Fate.DUPLICATE, duplicate_of=known)
         self.settle(attempt, outcome)
+
+    @precondition(lambda self: self.model.pending and self.model.programs)
+    @rule(data=st.data(), number=st.integers(0, 60))
+    def settle_twin(self, data, number):
+        attempt = self.choose(data, self.model.pending)
+        with pytest.raises(ValueError, match="twin"):
+            self.store.settle(attempt, Outcome(fate=Fate.TWIN, duplicate_of=1))
+        twin_of = self.choose(data, self.model.programs)
+        self.settle(attempt, Outcome(fate=Fate.TWIN, program=text_of(number), duplicate_of=twin_of))
 
     @precondition(lambda self: self.model.programs)
     @rule(data=st.data(), seed=st.integers(0, 2), fitness=st.none() | st.floats(-9, 9))
@@ -332,6 +359,17 @@ class StoreAgrees(RuleBasedStateMachine):
             self.store.settle(attempt, Outcome(fate=Fate.NO_ANSWER))
             self.store.begin(Sample(attempt=self.begun, island=0, parent=None, proposer="x"))
             raise KeyError
+
+    @invariant()
+    def twins_are_known(self):
+        for program, _ in self.model.twins:
+            known = self.model.known(program.hash, program.syntax_hash)
+            assert self.store.known(program.hash, program.syntax_hash) == known
+        for behaviour in (0, 5, -(1 << 63), 1):
+            for last in (0, 3, 2**63 - 1):
+                found = self.store.behaving(behaviour, up_to_attempt=last)
+                assert found == self.model.behaving(behaviour, last)
+        assert self.store.behaving(5) == self.model.behaving(5, 2**63)
 
     def draws(self):
         return [self.store.sample(k, random.Random(k), proposer="tree") for k in range(8)]

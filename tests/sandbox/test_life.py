@@ -288,6 +288,20 @@ def test_a_library_that_fails_is_named() -> None:
         Sandbox(library={"broken": "1 / 0"})
 
 
+def test_without_layers_too_no_folder_is_left_however_deep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    source = {
+        "program.py": "import os\ndef f():\n    for _ in range(3000):\n"
+        "        os.mkdir('x')\n        os.chdir('x')\n"
+    }
+    with Sandbox(tier=Tier.NONE) as sandbox, sandbox.open(source, entry="program.py") as candidate:
+        candidate.call("f")
+        assert os.listdir(tmp_path)
+    assert not os.listdir(tmp_path)
+
+
 def test_a_closed_sandbox_says_so() -> None:
     sandbox = Sandbox()
     sandbox.close()

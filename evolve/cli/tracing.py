@@ -1,0 +1,370 @@
+"""Commands that say where a program came from: lineage, why, diff."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import zip_longest
+from pathlib import Path
+
+import click
+
+from evolve.cli.opening import opened_program, opened_run
+from evolve.cli.options import json_option, print_json, runs_option
+from evolve.errors import UsageError
+from evolve.lineage import Branch, Step, branches, largest_gain, made_by, steps, value_in
+from evolve.problem import Objective
+from evolve.terminal import (
+    clipped,
+    columns,
+    duration,
+    fitted,
+    folded,
+    inert,
+    number,
+    paint,
+    signed,
+    table,
+)
+from islands_db import Reader, StoredProgram, StoredProposal
+
+_SIDE_BY_SIDE = 120
+"""Columns from which two programs stand side by side."""
+_BRANCHES_SHOWN = 3
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+
+
+@click.command()
+@click.argument("target", required=False, metavar="[RUN][:ID]")
+@click.option("--diff", "with_diff", is_flag=True, help="With what each step changed.")
+@click.option("--tree", is_flag=True, help="With the branches that led nowhere.")
+@runs_option
+@json_option
+def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json: bool) -> None:
+    """The path from the seed to a program (default: the champion), with what each step gained."""
+    with opened_program(target, root) as (folder, reader, objective, program), reader.snapshot():
+        path = steps(reader, objective, reader.lineage(program.id))
+        line = [step.program.id for step in path]
+        beside = branches(reader.history(), line, objective) if tree else {}
+        roots = {b.root: b for found in beside.values() for b in found[:_BRANCHES_SHOWN]}
+        names = {} if as_json else {id: made_by(reader.program(id)) for id in roots}
+    if as_json:
+        plain = [
+            {**_plain(step), "branches": [asdict(b) for b in beside.get(step.program.id, [])]}
+            if tree
+            else _plain(step)
+            for step in path
+        ]
+        print_json({"run": folder.name, "objective": asdict(objective), "lineage": plain})
+        return
+    goal = "lower" if objective.direction == "min" else "higher"
+    click.echo(
+        f"{inert(folder.name)}: program {program.id}, {len(path) - 1} steps from the "
+        f"{'seed' if path[0].program.proposer == 'seed' else 'first'}; "
+        f"{objective.name}, {goal} is better"
+    )
+    lines = _path_table(path, margin=2 if tree else 0)
+    click.echo(("  " if tree else "") + paint(lines[0], bold=True))
+    for step, row in zip(path, lines[1:], strict=True):
+        click.echo(("* " if tree else "") + _by_gain(row, step))
+        if with_diff:
+            for text in _hunk_lines(step.diff):
+                click.echo(("| " if tree else "") + f"      {text}")
+        for dead_end in _branch_lines(beside.get(step.program.id, []), names):
+            click.echo(paint(dead_end, dim=True))
+    test = path[-1].test
+    if test is not None:
+        click.echo(f"in the test, made once after the search: {number(test)}")
+    click.echo("gain: how much better than the step before (validation: than the last one there)")
+    leap = largest_gain(path)
+    if leap is not None:
+        before = path[path.index(leap) - 1]
+        click.echo(
+            f"the largest gain came with program {leap.program.id}, {clipped(inert(leap.by), 30)}: "
+            f"{number(before.training)} to {number(leap.training)}"
+        )
+        at = "" if root == Path("runs") else f" --runs {root}"
+        click.echo(f"  how it came to be: evolve why {inert(folder.name)}:{leap.program.id}{at}")
+
+
+@click.command()
+@click.argument("target", required=False, metavar="[RUN][:ID]")
+@click.option("--attempt", type=click.IntRange(min=0), help="Of an attempt, also a failed one.")
+@runs_option
+@json_option
+def why(target: str | None, attempt: int | None, root: Path, as_json: bool) -> None:
+    """How a program came to be (default: the champion): parent, answer, verdicts, cost."""
+    if attempt is not None:
+        with opened_run((target or "").partition(":")[0] or None, root) as (_, reader, objective):
+            found = reader.proposals(attempt=attempt)
+            if not found:
+                raise UsageError(f"{reader.path.parent.name}: no attempt {attempt}")
+            stored = found[0].program
+            if stored is None:
+                if as_json:
+                    print_json({"proposal": asdict(found[0]), "program": None})
+                else:
+                    _print_failed(found[0])
+                return
+            _explain(reader, objective, reader.program(stored), as_json)
+        return
+    with opened_program(target, root) as (_, reader, objective, program), reader.snapshot():
+        _explain(reader, objective, program, as_json)
+
+
+@click.command()
+@click.argument("first", metavar="[RUN:]A")
+@click.argument("second", required=False, metavar="[[RUN:]B]")
+@click.option("--unified", "as_unified", is_flag=True, help="Not side by side, however wide.")
+@runs_option
+@json_option
+def diff(first: str, second: str | None, as_unified: bool, root: Path, as_json: bool) -> None:
+    """What differs between programs A and B; with A alone, between its parent and A.
+
+    Side by side in a terminal of at least 120 columns, unified elsewhere.
+    """
+    from evolve.changes import hunks
+    from evolve.diff import unified
+    from evolve.program import Program
+
+    with opened_program(first, root) as (folder, reader, objective, a):
+        before, after = a, a
+        name = folder.name
+        if second is None:
+            if a.parent is None:
+                raise UsageError(f"program {a.id} has no parent; name two programs")
+            before = reader.program(a.parent)
+        left = Program.of(reader.files(before.id))
+        right = Program.of(reader.files(after.id))
+        values = [_standing(before, objective), _standing(after, objective)]
+    if second is not None:
+        # an id alone is of the same run as the first
+        where = second if ":" in second or "/" in second else f"{folder.path}:{second}"
+        with opened_program(where, root) as (other, reader, objective, after):
+            right = Program.of(reader.files(after.id))
+            values[1] = _standing(after, objective)
+            name = folder.name if other.path == folder.path else f"{folder.name} and {other.name}"
+    if as_json:
+        print_json({"a": before.id, "b": after.id, "diff": unified(left, right)})
+        return
+    click.echo(f"{inert(name)}: program {before.id} ({values[0]}), {after.id} ({values[1]})")
+    width = columns()
+    if left == right:
+        click.echo("the same program")
+    elif as_unified or width < _SIDE_BY_SIDE:
+        for line in _hunk_lines(unified(left, right), headers=True):
+            click.echo(line)
+    else:
+        half = (width - 14) // 2
+        for hunk in hunks(left, right):
+            click.echo(paint(f"@@ {inert(hunk.path)}", dim=True))
+            for row in hunk.rows:
+                mark = " " if row.same else "<" if row.right is None else ">"
+                mark = "|" if not row.same and None not in (row.left, row.right) else mark
+                lefts, rights = folded(_code(row.left), half), folded(_code(row.right), half)
+                for index, (old, new) in enumerate(zip_longest(lefts, rights, fillvalue="")):
+                    first_line = index == 0
+                    old = f"{(row.left_number or '') if first_line else '':>4} {fitted(old, half)}"
+                    new = f"{(row.right_number or '') if first_line else '':>4} {new}"
+                    if not row.same:
+                        old, new = paint(old, fg="red"), paint(new, fg="green")
+                    click.echo(f"{old} {mark if first_line else ' '} {new}".rstrip())
+
+
+def _path_table(path: Sequence[Step], *, margin: int) -> list[str]:
+    """A header and a line for each step, at most as wide as the terminal."""
+    paid = any(step.cost_usd for step in path)
+    validated = any(step.validation is not None for step in path)
+    header = ["program", "by", "lines", "training", "gain"]
+    header += ["validation", "gain"] if validated else []
+    header += ["cost $"] if paid else []
+    rows = []
+    for step in path:
+        lines = f"+{step.added} -{step.removed}" if step.diff else ""
+        row = [str(step.program.id), inert(step.by), lines]
+        row += [number(step.training), signed(step.training_gain)]
+        row += [number(step.validation), signed(step.validation_gain)] if validated else []
+        row += [number(step.cost_usd) if step.cost_usd else ""] if paid else []
+        rows.append(row)
+    others = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header)) if i != 1]
+    left = max(8, columns() - margin - sum(others) - 2 * (len(header) - 1))
+    for row in rows:
+        row[1] = clipped(row[1], left)
+    return table(header, rows, right="r-" + "r" * (len(header) - 2))
+
+
+def _by_gain(row: str, step: Step) -> str:
+    gain = step.training_gain
+    if not gain:
+        return row
+    return paint(row, fg="green" if gain > 0 else "red")
+
+
+def _branch_lines(beside: Sequence[Branch], names: dict[int, str]) -> Iterator[str]:
+    for branch in beside[:_BRANCHES_SHOWN]:
+        rest = branch.programs - 1
+        after = f", {rest} after it" if rest else ""
+        best = f", best {number(branch.best_value)}"
+        best += f" in program {branch.best}" if branch.best != branch.root else ""
+        yield f"|\\ {branch.root} by {clipped(inert(names[branch.root]), 24)}{after}{best}"
+    more = beside[_BRANCHES_SHOWN:]
+    if more:
+        programs = sum(branch.programs for branch in more)
+        best = f"best {number(more[0].best_value)} in program {more[0].best}"
+        yield f"|\\ {len(more)} more, {programs} programs in all, {best}"
+
+
+def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_json: bool) -> None:
+    proposals = reader.proposals(program=program.id)
+    made = next(p for p in proposals if p.attempt == program.attempt)
+    parent = None if program.parent is None else reader.program(program.parent)
+    line = [program] if parent is None else [parent, program]
+    last = steps(reader, objective, line)[-1]
+    children = reader.offspring(program.id)
+    if as_json:
+        print_json(
+            {
+                **_plain(last),
+                "parent_program": None if parent is None else asdict(parent),
+                "proposal": asdict(made),
+                "proposed_again": [asdict(p) for p in proposals if p is not made],
+                "children": children,
+            }
+        )
+        return
+    click.echo(
+        f"program {program.id} of {inert(reader.path.parent.name)}: {_standing(program, objective)}"
+    )
+    _print_origin(made, parent, objective)
+    again = len(proposals) - 1
+    click.echo(f"  {children} children; proposed again {again} times")
+    _heading("what the stages said")
+    rows = [
+        [v.split, v.stage, v.status.value, _values(v.values), _meters(v.cpu_s, v.memory_bytes)]
+        for v in program.verdicts
+    ]
+    click.echo("\n".join(table(["split", "stage", "status", "values", "CPU, memory"], rows)))
+    for verdict in program.verdicts:
+        for what, text in (
+            ("reason", verdict.reason),
+            ("feedback", verdict.feedback),
+            ("stderr", verdict.stderr),
+        ):
+            if text.strip():
+                click.echo(paint(f"{what} of {inert(verdict.stage)}:", bold=True))
+                click.echo(_indented(text, fold=what != "stderr"))
+    _print_answer(made)
+    if last.diff:
+        _heading(f"what it changed: +{last.added} -{last.removed} lines")
+        for changed in _hunk_lines(last.diff):
+            click.echo(f"  {changed}")
+
+
+def _print_failed(proposal: StoredProposal) -> None:
+    fate = "under way" if proposal.fate is None else proposal.fate.value
+    beside = "" if proposal.duplicate_of is None else f" of program {proposal.duplicate_of}"
+    click.echo(f"attempt {proposal.attempt}: {fate}{beside}")
+    if proposal.reason:
+        click.echo(_indented(proposal.reason))
+    click.echo(f"  by {inert(_by(proposal))} on island {proposal.island}", nl=False)
+    click.echo("" if proposal.parent is None else f", from program {proposal.parent}")
+    _print_answer(proposal)
+
+
+def _print_origin(made: StoredProposal, parent: StoredProgram | None, objective: Objective) -> None:
+    click.echo(f"  by {inert(_by(made))}, attempt {made.attempt} on island {made.island}")
+    if parent is not None:
+        click.echo(f"  from program {parent.id}: {_standing(parent, objective)}")
+    if made.inspirations:
+        click.echo(f"  shown beside it: programs {', '.join(map(str, made.inspirations))}")
+    cost = f"{made.cost_usd:.4g} dollars" if made.cost_usd else "no dollars"
+    spent = duration(made.propose_s) if made.propose_s >= 1 else f"{made.propose_s:.3f} s"
+    click.echo(f"  the proposal took {spent} and {cost}")
+
+
+def _print_answer(proposal: StoredProposal) -> None:
+    if proposal.note.strip():
+        _heading("what the proposer was given beside the program")
+        click.echo(_indented(proposal.note))
+    if proposal.diff.strip():
+        _heading("what it answered")
+        click.echo(_indented(proposal.diff))
+
+
+def _heading(text: str) -> None:
+    click.echo("")
+    click.echo(paint(text, bold=True))
+
+
+def _by(proposal: StoredProposal) -> str:
+    same = proposal.operator in ("", proposal.proposer)
+    return proposal.proposer if same else f"{proposal.proposer} {proposal.operator}"
+
+
+def _standing(program: StoredProgram, objective: Objective) -> str:
+    """Its values in the splits it has been scored in: "training 0.74, validation 0.70"."""
+    found = []
+    for split in ("training", "validation", "test"):
+        value = value_in(program.verdicts, split, objective)
+        if value is not None:
+            found.append(f"{split} {number(value)}")
+    return ", ".join(found) or "no score"
+
+
+def _values(values: object) -> str:
+    assert isinstance(values, dict)
+    return ", ".join(f"{name} {number(value)}" for name, value in list(values.items())[:2])
+
+
+def _meters(cpu_s: float, memory_bytes: int) -> str:
+    return f"{cpu_s:.2f} s, {memory_bytes >> 20} MiB"
+
+
+def _indented(text: str, *, fold: bool = False) -> str:
+    lines = inert(text, lines=True).rstrip("\n").split("\n")
+    if fold:
+        lines = [part for line in lines for part in textwrap.wrap(line, columns() - 2) or [""]]
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _code(line: str | None) -> str:
+    return "" if line is None else inert(line.expandtabs(4))
+
+
+def _hunk_lines(unified: str, *, headers: bool = False) -> Iterator[str]:
+    """The lines of a unified diff, coloured; without the names of files unless asked for."""
+    old = new = 0  # lines that the open hunk still has: its text may look like anything
+    for line in unified.split("\n")[:-1]:
+        shown = inert(line, lines=True)
+        if old <= 0 and new <= 0 and not line.startswith("\\"):
+            sizes = _HUNK.match(line)
+            if sizes is not None:
+                old, new = (int(size or 1) for size in sizes.groups())
+                yield paint(shown, dim=True)
+            elif headers:
+                yield paint(shown, bold=True)
+            continue
+        kind = line[:1]
+        old -= kind in ("-", " ")
+        new -= kind in ("+", " ")
+        colour = {"+": "green", "-": "red"}.get(kind)
+        yield paint(shown, fg=colour) if colour else paint(shown, dim=True)
+
+
+def _plain(step: Step) -> dict[str, object]:
+    return {
+        **asdict(step.program),
+        "by": step.by,
+        "added": step.added,
+        "removed": step.removed,
+        "training": step.training,
+        "training_gain": step.training_gain,
+        "validation": step.validation,
+        "validation_gain": step.validation_gain,
+        "test": step.test,
+        "cost_usd": step.cost_usd,
+        "diff": step.diff,
+        "answer": step.program.diff,
+    }

@@ -1,0 +1,153 @@
+"""The line from a seed to a program, step by step, and the branches beside it that led nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evolve.changes import counted
+from evolve.diff import unified
+from evolve.problem import Objective, SplitKind
+from evolve.program import Program
+from islands_db import History, Reader, StoredProgram, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One program on the line and what its edit brought.
+
+    Values are of the first objective, in its own sign and unit. A gain is how much better than
+    before, whatever the objective's direction: in training than the step before, in validation
+    than the last step that was validated. None where there is nothing to compare.
+    """
+
+    program: StoredProgram
+    added: int
+    removed: int
+    training: float | None
+    training_gain: float | None
+    validation: float | None
+    validation_gain: float | None
+    test: float | None
+    cost_usd: float
+    diff: str
+    """Unified; "" for the first."""
+
+    @property
+    def by(self) -> str:
+        return made_by(self.program)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """What a child that is not on the line became: with all that came from it, and its best."""
+
+    root: int
+    programs: int
+    best: int
+    best_value: float | None
+
+
+def made_by(program: StoredProgram) -> str:
+    """Who made a program and how: "tree constant", "seed"."""
+    if not program.operator or program.operator == program.proposer:
+        return program.proposer
+    return f"{program.proposer} {program.operator}"
+
+
+def value_in(verdicts: Sequence[Verdict], split: str, objective: Objective) -> float | None:
+    """A program's value of an objective in a split: of the last stage that came to one there."""
+    found = [v.values.get(objective.name) for v in verdicts if v.split == split]
+    return found[-1] if found else None
+
+
+def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -> list[Step]:
+    """What each program of a line of parents and children brought."""
+    found: list[Step] = []
+    before: Program | None = None
+    training: float | None = None
+    validation: float | None = None
+    for stored in line:
+        text = Program.of(reader.files(stored.id))
+        added, removed = (0, 0) if before is None else counted(before, text)
+        values = {kind: value_in(stored.verdicts, kind, objective) for kind in SplitKind}
+        found.append(
+            Step(
+                program=stored,
+                added=added,
+                removed=removed,
+                training=values[SplitKind.TRAINING],
+                training_gain=_gain(objective, training, values[SplitKind.TRAINING]),
+                validation=values[SplitKind.VALIDATION],
+                validation_gain=_gain(objective, validation, values[SplitKind.VALIDATION]),
+                test=values[SplitKind.TEST],
+                cost_usd=sum(p.cost_usd for p in reader.proposals(attempt=stored.attempt)),
+                diff="" if before is None else unified(before, text),
+            )
+        )
+        before, training = text, values[SplitKind.TRAINING]
+        if values[SplitKind.VALIDATION] is not None:
+            validation = values[SplitKind.VALIDATION]
+    return found
+
+
+def largest_gain(path: Sequence[Step]) -> Step | None:
+    """The step that gained most in training, the first of equals; None if none gained."""
+    gaining = [step for step in path if step.training_gain is not None and step.training_gain > 0]
+    return max(gaining, key=lambda step: step.training_gain or 0.0, default=None)
+
+
+def _gain(objective: Objective, before: float | None, value: float | None) -> float | None:
+    if before is None or value is None:
+        return None
+    return objective.fitness(value) - objective.fitness(before) + 0.0
+
+
+def branches(
+    history: History, line: Sequence[int], objective: Objective
+) -> dict[int, list[Branch]]:
+    """For each program of the line, what its other children came to, the best branch first.
+
+    O(n log n) in the programs of the run, a second or so for a million.
+    """
+    made = history.program > 0
+    ids, parents = history.program[made], history.parent[made]
+    rung, fitness = history.rung[made], history.fitness[made]
+    size = int(ids.max(initial=0)) + 1
+    parent_of = np.zeros(size, dtype=np.int64)
+    parent_of[ids] = parents
+    on_line = np.zeros(size, dtype=np.bool_)
+    on_line[list(line)] = True
+    # everyone points to the parent, and the first of a branch to itself; then paths are halved
+    branch_of = np.arange(size)
+    inner = (parent_of > 0) & ~on_line & ~on_line[parent_of]
+    branch_of[inner] = parent_of[inner]
+    while True:
+        further = branch_of[branch_of]
+        if np.array_equal(further, branch_of):
+            break
+        branch_of = further
+    counts = np.bincount(branch_of[ids], minlength=size)
+    worst_first = np.lexsort((-ids, np.nan_to_num(fitness, nan=-np.inf), rung))
+    best_of = np.zeros(size, dtype=np.int64)
+    best_of[branch_of[ids[worst_first]]] = ids[worst_first]
+    value_of = np.full(size, np.nan)
+    value_of[ids] = fitness
+    sign = 1.0 if objective.direction == "max" else -1.0
+    found: dict[int, list[Branch]] = {}
+    roots = np.flatnonzero(on_line[parent_of] & ~on_line & (parent_of > 0))
+    rank_of = np.zeros(size, dtype=np.int64)
+    rank_of[ids[worst_first]] = np.arange(len(ids))
+    for root in roots[np.argsort(-rank_of[best_of[roots]])].tolist():
+        best = int(best_of[root])
+        value = float(value_of[best])
+        branch = Branch(
+            root=root,
+            programs=int(counts[root]),
+            best=best,
+            best_value=None if np.isnan(value) else sign * value,
+        )
+        found.setdefault(int(parent_of[root]), []).append(branch)
+    return found
