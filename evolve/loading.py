@@ -106,6 +106,7 @@ def load(reference: str, settings: Mapping[str, str] | None = None) -> Task:
     problem.check()
     try:
         parameters = problem.resolve(shorthand, settings)
+        problem.settle(parameters)
     except ProblemError as error:
         raise UsageError(str(error)) from None
     return Task(problem=problem, parameters=parameters, reference=reference)

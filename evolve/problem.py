@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from math import isfinite
@@ -21,6 +21,8 @@ from evolve.errors import FaultError
 
 Number = int | float | Fraction
 Parameters = Mapping[str, object]
+Seconds = float | Callable[[Parameters], float]
+"""A limit, or how it follows from the parameters."""
 
 
 class ProblemError(FaultError):
@@ -148,6 +150,7 @@ class Stage:
 
     Attributes:
         timeout_s: Wall seconds for the candidate's whole life in this stage, import included.
+        timeout_of: How they follow from the parameters, where they do; `Problem.settle` applies it.
         memory_mb: Address space of the candidate, in MiB.
         cores: Cores the stage occupies.
         exclusive: Nothing else of the run evaluates meanwhile (for timing).
@@ -157,10 +160,38 @@ class Stage:
     name: str
     function: StageFunction
     timeout_s: float = 10.0
+    timeout_of: Callable[[Parameters], float] | None = None
     memory_mb: int = 1024
     cores: int = 1
     exclusive: bool = False
     pass_mark: Number | None = None
+
+    def settled(self, parameters: Parameters) -> Stage:
+        if self.timeout_of is None:
+            return self
+        return replace(self, timeout_s=self.timeout_of(parameters), timeout_of=None)
+
+
+def _timed(
+    function: Callable[..., object],
+    timeout_s: Seconds,
+    *,
+    memory_mb: int,
+    exclusive: bool,
+    cores: int = 1,
+    pass_mark: Number | None = None,
+) -> Stage:
+    fixed = not callable(timeout_s)
+    return Stage(
+        name=function.__name__,
+        function=function,  # type: ignore[arg-type]
+        timeout_s=timeout_s if fixed else 0.0,  # type: ignore[arg-type]
+        timeout_of=None if fixed else timeout_s,  # type: ignore[arg-type]
+        memory_mb=memory_mb,
+        cores=cores,
+        exclusive=exclusive,
+        pass_mark=pass_mark,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +251,9 @@ class Problem:
         known_bad: Programs in the folder (globs) that the stages must reject.
         driver: Trusted file that runs beside the candidate in its sandbox; it may hold no secret.
         requires: Distributions that candidates may import.
-        preload: Modules imported before candidates are forked.
+        preload: Modules imported before candidates are forked. A name that ends in ".py" is a
+            trusted file of the folder, run once after the modules in the sandbox's server:
+            programs import it by its stem, compiled functions and all. It may hold no secret.
         primitives: Names that tree mutation may use, e.g. "abs", "math.sqrt".
         verifier: The registered verifier that certificates of this problem name.
     """
@@ -257,7 +290,7 @@ class Problem:
     def stage(
         self,
         *,
-        timeout_s: float = 10.0,
+        timeout_s: Seconds = 10.0,
         memory_mb: int = 1024,
         cores: int = 1,
         exclusive: bool = False,
@@ -267,10 +300,9 @@ class Problem:
 
         def add(function: F) -> F:
             self.stages.append(
-                Stage(
-                    name=function.__name__,
-                    function=function,  # type: ignore[arg-type]
-                    timeout_s=timeout_s,
+                _timed(
+                    function,
+                    timeout_s,
                     memory_mb=memory_mb,
                     cores=cores,
                     exclusive=exclusive,
@@ -282,35 +314,25 @@ class Problem:
         return add
 
     def validation(
-        self, *, timeout_s: float = 30.0, memory_mb: int = 1024, exclusive: bool = False
+        self, *, timeout_s: Seconds = 30.0, memory_mb: int = 1024, exclusive: bool = False
     ) -> Callable[[F], F]:
         """Sets the evaluation on fresh draws that picks champions."""
 
         def add(function: F) -> F:
-            self.validation_stage = Stage(
-                name=function.__name__,
-                function=function,  # type: ignore[arg-type]
-                timeout_s=timeout_s,
-                memory_mb=memory_mb,
-                exclusive=exclusive,
+            self.validation_stage = _timed(
+                function, timeout_s, memory_mb=memory_mb, exclusive=exclusive
             )
             return function
 
         return add
 
     def test(
-        self, *, timeout_s: float = 60.0, memory_mb: int = 1024, exclusive: bool = False
+        self, *, timeout_s: Seconds = 60.0, memory_mb: int = 1024, exclusive: bool = False
     ) -> Callable[[F], F]:
         """Sets the evaluation that is drawn at the end and scored once."""
 
         def add(function: F) -> F:
-            self.test_stage = Stage(
-                name=function.__name__,
-                function=function,  # type: ignore[arg-type]
-                timeout_s=timeout_s,
-                memory_mb=memory_mb,
-                exclusive=exclusive,
-            )
+            self.test_stage = _timed(function, timeout_s, memory_mb=memory_mb, exclusive=exclusive)
             return function
 
         return add
@@ -323,6 +345,18 @@ class Problem:
             return function
 
         return add
+
+    def settle(self, parameters: Parameters) -> None:
+        """Fixes the limits that follow from the parameters.
+
+        Raises:
+            ProblemError: a limit's function refuses these parameters.
+        """
+        self.stages = [stage.settled(parameters) for stage in self.stages]
+        if self.validation_stage is not None:
+            self.validation_stage = self.validation_stage.settled(parameters)
+        if self.test_stage is not None:
+            self.test_stage = self.test_stage.settled(parameters)
 
     def draw(self, function: DrawT) -> DrawT:
         """Sets how the object found is drawn: `function(artifact) -> str`, an SVG picture.
@@ -382,6 +416,22 @@ class Problem:
         self.read(self.statement)
         if self.driver is not None:
             self.read(self.driver)
+        for name in self.library:
+            if not name.isidentifier():
+                raise ProblemError(f"{self.name}: preload {name + '.py'!r} is not a module's name")
+
+    @property
+    def preloaded_modules(self) -> list[str]:
+        return [name for name in self.preload if not name.endswith(".py")]
+
+    @property
+    def library(self) -> dict[str, str]:
+        """Sources of the folder's files that are preloaded, by module name."""
+        return {
+            name.removesuffix(".py"): self.read(name)
+            for name in self.preload
+            if name.endswith(".py")
+        }
 
     def known_bad_files(self) -> list[Path]:
         """Programs that the stages must reject."""

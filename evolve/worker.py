@@ -52,7 +52,8 @@ def open_sandbox(task: Task, *, unsafe: bool = False) -> Sandbox:
     sys.set_int_max_str_digits(0)
     return Sandbox(
         requires=problem.requires,
-        preload=problem.preload,
+        preload=problem.preloaded_modules,
+        library=problem.library,
         tier=Tier.NONE if unsafe else None,
     )
 

@@ -23,6 +23,7 @@ class Sandbox:
     Args:
         requires: Distributions that candidates may import; their dependencies come with them.
         preload: Modules imported once, before candidates are forked.
+        library: Trusted sources by module name, run once after that; candidates can import them.
         tier: None takes the best this machine gives, A or B.
 
     Raises:
@@ -34,11 +35,13 @@ class Sandbox:
         *,
         requires: Sequence[str] = (),
         preload: Sequence[str] = (),
+        library: Mapping[str, str] | None = None,
         tier: Tier | None = None,
     ) -> None:
         refuse_other_machines()
         self._view = plan(tuple(requires))
         self._preload = tuple(preload)
+        self._library = dict(library or {})
         self._server: ForkServer | None = None
         self._group = Group()
         self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
@@ -149,7 +152,13 @@ class Sandbox:
         self.close()
 
     def _start(self) -> ForkServer:
-        return ForkServer(self._view, tier=self.tier, preload=self._preload, group=self._group)
+        return ForkServer(
+            self._view,
+            tier=self.tier,
+            preload=self._preload,
+            library=self._library,
+            group=self._group,
+        )
 
     def _end_server(self) -> None:
         if self._server is not None:

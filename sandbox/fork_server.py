@@ -119,9 +119,17 @@ class ForkServer:
         SandboxError: it does not come up; the message has the step that failed.
     """
 
-    def __init__(self, view: View, *, tier: Tier, preload: Sequence[str], group: Group) -> None:
+    def __init__(
+        self,
+        view: View,
+        *,
+        tier: Tier,
+        preload: Sequence[str],
+        library: Mapping[str, str],
+        group: Group,
+    ) -> None:
         refuse_other_machines()
-        config = {**asdict(view), "tier": tier, "preload": list(preload)}
+        config = {**asdict(view), "tier": tier, "preload": list(preload), "library": dict(library)}
         # what is masked is empty in tier A; fewer rules cost a candidate less
         masks = view.masks if tier is Tier.B else ()
         config["readable"] = list(_without(view.system, masks))

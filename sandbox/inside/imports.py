@@ -7,8 +7,9 @@ import importlib.util
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
+from types import ModuleType
 
 
 class AllowedPackages:
@@ -42,13 +43,25 @@ class AllowedPackages:
         return False
 
 
-def preload(modules: Sequence[str]) -> None:
-    """Imports modules and puts unseeded generators into the same state in every server."""
+def preload(modules: Sequence[str], library: Mapping[str, str]) -> None:
+    """Imports modules and puts unseeded generators into the same state in every server.
+
+    `library` holds sources by module name: trusted text that is run once, after the modules, and
+    that candidates import under this name.
+    """
     for name in modules:
         try:
             importlib.import_module(name)
         except BaseException as error:
             raise ImportError(f"preload {name!r}: {type(error).__name__}: {error}") from error
+    for name, source in library.items():
+        module = ModuleType(name)
+        module.__file__ = f"{name}.py"
+        sys.modules[name] = module
+        try:
+            exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        except BaseException as error:
+            raise ImportError(f"preload '{name}.py': {type(error).__name__}: {error}") from error
     # unseeded numbers are the same in every evaluation
     random.seed(0)
     if "numpy" in sys.modules:

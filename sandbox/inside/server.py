@@ -58,7 +58,7 @@ class _Server:
 
     def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
-        preload(self.config["preload"])  # type: ignore[arg-type]
+        preload(self.config["preload"], self.config["library"])  # type: ignore[arg-type]
         tasks = os.open("self/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
         started = len(os.listdir(tasks)) - 1
         os.close(tasks)

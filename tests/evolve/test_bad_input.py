@@ -59,6 +59,29 @@ def test_a_module_that_cannot_be_used(
     assert not list(evolve.folder.glob("runs/*"))
 
 
+def test_a_limit_and_a_library_that_follow_from_the_folder(evolve: Evolve, variant: Write) -> None:
+    folder = variant(
+        "limited",
+        ("timeout_s=2.0, memory_mb=256)\ndef close", "timeout_s=limit)\ndef close"),
+        ('    shorthand="{goal}",', '    shorthand="{goal}",\n    preload=["arithmetic.py"],'),
+        (
+            "problem = Problem(",
+            "from evolve.problem import ProblemError\n\ndef limit(parameters):\n"
+            '    if parameters["goal"] < 0:\n        raise ProblemError("goal: below 0")\n'
+            '    return parameters["goal"] / 1000\n\n\nproblem = Problem(',
+        ),
+    )
+    (folder / "arithmetic.py").write_text("def triple(x):\n    return 3 * x\n")
+    idea = folder / "idea.py"
+    idea.write_text(
+        "import time\n\nimport arithmetic\n\n# EVOLVE-BLOCK-START\ndef answer():\n"
+        "    time.sleep(0.5)\n    return arithmetic.triple(7)\n# EVOLVE-BLOCK-END\n"
+    )
+    assert "distance 979" in evolve("evaluate", folder, idea).out
+    assert "timeout" in evolve("evaluate", f"{folder}:100", idea).out
+    assert "goal: below 0" in evolve("evaluate", f"{folder}:-1", idea).one_line
+
+
 def test_a_seed_without_blocks(evolve: Evolve, variant: Write) -> None:
     ended = evolve("run", variant(seed="def answer():\n    return 1\n"), "--evals", 1)
     assert ended.code == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import select
 import signal
@@ -276,6 +277,32 @@ def test_a_preload_that_fails_is_named() -> None:
 def test_a_preload_that_is_not_allowed_is_named() -> None:
     with pytest.raises(SandboxError, match="preload 'hypothesis'"):
         Sandbox(preload=["hypothesis"])
+
+
+def test_a_library_is_run_once_and_every_candidate_starts_from_it() -> None:
+    library = {"counter": "import math\nruns = [math.pi]\n"}
+    source = "import counter\n\ndef seen():\n    counter.runs.append(1)\n    return counter.runs"
+    with Sandbox(library=library) as sandbox:
+        for _ in range(2):
+            with sandbox.open({"program.py": source}, entry="program.py") as candidate:
+                assert candidate.call("seen") == [math.pi, 1]
+
+
+def test_a_program_cannot_put_its_own_file_in_the_place_of_a_library() -> None:
+    files = {
+        "program.py": "import counter\n\ndef seen():\n    return counter.own",
+        "counter.py": "",
+    }
+    with (
+        Sandbox(library={"counter": "own = 7"}) as sandbox,
+        sandbox.open(files, entry="program.py") as candidate,
+    ):
+        assert candidate.call("seen") == 7
+
+
+def test_a_library_that_fails_is_named() -> None:
+    with pytest.raises(SandboxError, match=r"preload 'broken\.py': ZeroDivisionError"):
+        Sandbox(library={"broken": "1 / 0"})
 
 
 def test_without_layers_too_no_folder_is_left_however_deep(
