@@ -121,7 +121,7 @@ def test_a_killed_launcher_or_server_takes_all_candidates_along(
         candidate.call("f")
         pids = tree(launchers()[-1])
         os.kill(pids[position], signal.SIGKILL)
-        assert all_gone(pids[1:], 2.0)
+        assert all_gone(pids[1:], 10.0)
 
 
 def test_closing_leaves_no_process_and_no_descriptor() -> None:
