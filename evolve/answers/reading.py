@@ -1,0 +1,150 @@
+"""Takes an answer apart, hands its parts to the form they have, and checks the child."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+
+from evolve.answers.blocks import parse_blocks
+from evolve.answers.fences import fences
+from evolve.answers.hunks import parse_diff
+from evolve.answers.placing import place_edits
+from evolve.answers.records import AnswerError, Applied, Expect, Form, Kind, Refused
+from evolve.answers.thinking import declines, spoken
+from evolve.answers.whole import parse_whole
+from evolve.program import Program, blocks, excerpt, syntax_hash
+
+MAX_ANSWER_CHARS = 8_000_000
+"""Several times the largest program; more is not looked at."""
+
+_ELLIPSIS = re.compile(
+    r"(?:#|//|/\*|--)\s*[\[(<]?\s*(?:"
+    r"(?:\.{3}|…)"
+    r"|(?:the\s+)?(?:rest|remainder)\s+of\s.{0,80}\b(?:unchanged|as before|the same|omitted|here)\b"
+    r"|.{0,60}\b(?:existing|previous|original|other)\s+(?:code|implementation|functions?|logic)\b"
+    r".{0,40}(?:\.{3}|…|\bunchanged\b|\bas before\b|\bhere\b|\bremains?\b)"
+    r"|.{0,40}\b(?:code|rest|body)\s+(?:is\s+|remains\s+|stays\s+)?"
+    r"(?:unchanged|omitted|the same|as before)\b"
+    r")",
+    re.IGNORECASE,
+)
+
+
+def apply_answer(
+    parent: Program,
+    text: str,
+    *,
+    expect: Expect = Expect.EDITS,
+    cut: bool = False,
+    declined: bool = False,
+) -> Applied | Refused:
+    """The child that an answer makes of the parent, or why there is none.
+
+    Pure; for any text it ends with one of the two, in time about linear in answer and program.
+
+    Args:
+        text: As the model wrote it; without a reasoning that the vendor hands over apart.
+        expect: What the prompt asked for. Every form is read in any case, except code without
+            any marker, which is a program only where one was expected.
+        cut: The vendor says that the answer reached its limit of tokens.
+        declined: The vendor says that the model refused, or that a filter stopped it.
+    """
+    try:
+        return _applied(parent, text, expect, cut=cut, declined=declined)
+    except AnswerError as error:
+        return error.refused
+
+
+def _applied(parent: Program, text: str, expect: Expect, *, cut: bool, declined: bool) -> Applied:
+    if declined:
+        raise AnswerError(Kind.DECLINED, f"the model declined: {excerpt(text, 200)}")
+    if len(text) > MAX_ANSWER_CHARS:
+        raise AnswerError(
+            Kind.UNPARSABLE,
+            f"an answer of {len(text)} characters; at most {MAX_ANSWER_CHARS} are read",
+        )
+    said, unfinished = spoken(text.removeprefix("\ufeff"))
+    if cut:
+        raise AnswerError(Kind.TRUNCATED, "the answer reached its limit of tokens")
+    if unfinished:
+        raise AnswerError(Kind.TRUNCATED, "the answer ends within its thinking")
+    if not said.strip():
+        raise AnswerError(Kind.EMPTY, "the answer is empty")
+    program, form, exact = _read(parent, said, expect)
+    _check(parent, program)
+    return Applied(program=program, form=form, exact=exact)
+
+
+def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bool]:
+    lines = said.split("\n")
+    if all(line.endswith("\r") for line in lines[:-1]) and len(lines) > 1:
+        lines = [line.removesuffix("\r") for line in lines]
+    fenced_text = any("```" in content or "~~~" in content for content in parent.files.values())
+    edits = parse_blocks(lines, fenced_text=fenced_text)
+    form = Form.BLOCKS
+    if not edits:
+        edits, form = parse_diff(lines), Form.DIFF
+    if edits:
+        program, exact = place_edits(parent, edits)
+        return program, form, exact
+    whole = parse_whole(parent, lines, expect=expect)
+    if whole is not None:
+        return whole, Form.WHOLE, True
+    raise _nothing(lines, said, expect)
+
+
+def _nothing(lines: list[str], said: str, expect: Expect) -> AnswerError:
+    parts = fences(lines)
+    if any(not part.closed for part in parts):
+        return AnswerError(Kind.TRUNCATED, "a code block is not closed: the answer was cut off")
+    if parts:
+        wanted = "a complete program" if expect is Expect.WHOLE else "SEARCH/REPLACE blocks"
+        return AnswerError(
+            Kind.UNPARSABLE,
+            f"the answer has code, but not as {wanted}, so it cannot be said where it belongs",
+        )
+    if declines(said):
+        return AnswerError(Kind.DECLINED, f"the model declined: {excerpt(said, 200)}")
+    return AnswerError(Kind.PROSE, f"the answer has no code: {excerpt(said.strip(), 120)}")
+
+
+def _check(parent: Program, child: Program) -> None:
+    if child == parent:
+        raise AnswerError(Kind.NO_OP, "the answer changes nothing")
+    _check_nothing_left_out(parent, child)
+    for path, text in child.files.items():
+        if not path.endswith(".py") or text == parent.files[path]:
+            continue
+        fault = _syntax_fault(text)
+        if fault and not _syntax_fault(parent.files[path]):
+            raise AnswerError(Kind.SYNTAX_ERROR, f"the changed program does not parse: {fault}")
+    if syntax_hash(child) == syntax_hash(parent):
+        raise AnswerError(Kind.NO_OP, "the answer changes layout, comments or names only")
+
+
+def _check_nothing_left_out(parent: Program, child: Program) -> None:
+    known = {line.strip() for text in parent.files.values() for line in text.split("\n")}
+    for block in blocks(child):
+        for line in block.text.split("\n"):
+            found = _ELLIPSIS.search(line[:400])
+            if found is not None and line.strip() not in known:
+                raise AnswerError(
+                    Kind.PARTIAL,
+                    f"{excerpt(line.strip())} stands for code that is not there; write it out",
+                )
+
+
+def _syntax_fault(text: str) -> str:
+    """What Python finds wrong, in one line; "" for nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape is the candidate's affair
+            ast.parse(text)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        where = f"line {error.lineno}" if error.lineno else "it"
+        return f"{where}: {error.msg}" + (f", at {excerpt(line)}" if line else "")
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"it cannot be read ({type(error).__name__})"
+    return ""
