@@ -245,7 +245,7 @@ def between(parent: Program, child: Program) -> str:
     if change is not None:
         raise ProgramError(change)
     texts = {path: text.split("\n") for path, text in parent.files.items()}
-    signs = "=" * (1 + max(_longest_marker(parent), _longest_marker(child)))
+    signs = "=" * max(marker_signs(parent), marker_signs(child))
     written: list[str] = []
     for path in parent.files:
         for place in _unique(parent, texts, _changed(parent, child, path)):
@@ -259,15 +259,15 @@ def between(parent: Program, child: Program) -> str:
     return "".join(f"{line}\n" for line in written)
 
 
-def _longest_marker(program: Program) -> int:
-    """Signs in the longest line that reads like a marker; at least one less than a marker has."""
+def marker_signs(program: Program) -> int:
+    """Signs that markers need so that no line of the program reads like one; at least 7."""
     longest = 6
     for text in program.files.values():
         for line in text.split("\n"):
             for pattern in (_START, _DIVIDER, _END):
                 if match := pattern.fullmatch(line):
                     longest = max(longest, len(match[1]))
-    return longest
+    return longest + 1
 
 
 def _changed(parent: Program, child: Program, path: str) -> list[_Place]:

@@ -200,6 +200,11 @@ class Problem:
     Args:
         name: Its name, an identifier.
         statement: File in the folder with the text a person and a model read.
+        contract: File with what the evolved code must know to be called rightly (types, shapes,
+            dtypes, units, who calls it, how often, with what, how ties break, what may be done at
+            import), or a function of the parameters that names it. Prompts hold it.
+        measurement: How the score is measured (number and size of instances, noise): text, or a
+            function of the parameters that gives it. Prompts hold it.
         seeds: Seed programs: files in the folder that hold EVOLVE-BLOCKs, or a function of the
             parameters that names them.
         objective: "min NAME" or "max NAME", or several; the first one leads.
@@ -219,6 +224,8 @@ class Problem:
     statement: str
     seeds: Sequence[str] | Callable[[Parameters], Sequence[str]]
     objective: str | Sequence[str]
+    contract: str | Callable[[Parameters], str] = ""
+    measurement: str | Callable[[Parameters], str] = ""
     parameters: Parameters = field(default_factory=dict)
     shorthand: str = ""
     features: Sequence[Feature] = ()
@@ -314,6 +321,19 @@ class Problem:
     def seed_files(self, parameters: Parameters) -> list[str]:
         """Names of the seed programs for these parameters."""
         return list(self.seeds(parameters) if callable(self.seeds) else self.seeds)
+
+    def contract_file(self, parameters: Parameters) -> str:
+        """The file with the contract for these parameters; "" where there is none."""
+        return self.contract(parameters) if callable(self.contract) else self.contract
+
+    def contract_text(self, parameters: Parameters) -> str:
+        """The contract for these parameters; "" where there is none."""
+        file = self.contract_file(parameters)
+        return self.read(file) if file else ""
+
+    def measurement_text(self, parameters: Parameters) -> str:
+        """How the score is measured with these parameters; "" where nobody said."""
+        return self.measurement(parameters) if callable(self.measurement) else self.measurement
 
     def check(self) -> None:
         """What can be said without running anything.

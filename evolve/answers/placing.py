@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
+from itertools import pairwise
 
 from evolve.answers.records import AnswerError, Edit, Kind
 from evolve.program import (
@@ -176,7 +177,7 @@ def _at_once(parent: Program, edits: Iterable[Edit]) -> tuple[Program, bool]:
         if place is not None:
             places.append((number, place))
     places.sort(key=lambda item: (item[1].file, item[1].first, item[1].last))
-    for (number, one), (other_number, other) in zip(places, places[1:], strict=False):
+    for (number, one), (other_number, other) in pairwise(places):
         same_point = one.first == other.first and (one.first == one.last)
         if one.file == other.file and (other.first < one.last or same_point):
             low, high = sorted((number, other_number))

@@ -17,7 +17,8 @@ _CLOSE = re.compile(
 )
 _CHANNEL = re.compile(r"<\|channel\|>final(?:[^<]{0,80})<\|message\|>")
 _DECLINES = re.compile(
-    r"\W{0,4}(?:(?:I'?m|I am|we'?re) (?:really |very |truly )?(?:sorry|unable|not able|not going to)"
+    r"\W{0,4}(?:(?:I'?m|I am|we'?re) (?:really |very |truly )?"
+    r"(?:sorry|unable|not able|not going to)"
     r"|sorry|apologies|unfortunately,? I"
     r"|I (?:can'?t|cannot|can not|won'?t|will not|must decline|have to decline|am not able))\b",
     re.IGNORECASE,
@@ -30,11 +31,9 @@ def spoken(text: str) -> tuple[str, bool]:
     Tags count at the start of a line outside of code fences and edits. A closing tag without an
     opening one ends a thinking that the vendor's template had begun.
     """
-    final = None
-    for final in _CHANNEL.finditer(text):
-        pass
+    final = _last(_CHANNEL, text)
     if final is not None:
-        text = text[final.end() :]
+        text = text[final:]
     if not any(sign in text for sign in ("<", "[/", "◁")):
         return text, False
     lines = text.split("\n")
@@ -72,6 +71,7 @@ def spoken(text: str) -> tuple[str, bool]:
 
 
 def _last(pattern: re.Pattern[str], line: str) -> int | None:
+    """Where the last match ends."""
     end = None
     for match in pattern.finditer(line):
         end = match.end()

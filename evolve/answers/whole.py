@@ -1,4 +1,4 @@
-"""Complete programs: found by their EVOLVE-BLOCK markers, or, where asked for, as one code block."""
+"""Complete programs: found by their EVOLVE-BLOCK markers, or as one code block without them."""
 
 from __future__ import annotations
 
