@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from evolve import diff
+from evolve.answers import Refused, apply_answer
 from evolve.program import Program, ProgramError, length, outside_changed, syntax_hash
 from evolve.proposers import NoAnswer, Proposer, Request
 from islands_db import Fate, Outcome, ProgramText, Sample, Store
@@ -105,18 +105,7 @@ def describe(program: Program) -> ProgramText:
 
 
 def _applied(parent: Program, answer: str) -> tuple[Fate | None, str, ProgramText | None]:
-    try:
-        edits = diff.parse(answer)
-    except diff.PatchError as error:
-        return Fate.UNPARSABLE, str(error), None
-    try:
-        child = diff.apply(parent, edits)
-    except diff.PatchError as error:
-        outside = error.kind is diff.Fault.OUTSIDE_BLOCK
-        return Fate.OUTSIDE_BLOCK if outside else Fate.BAD_PATCH, str(error), None
-    text = describe(child)
-    if text.hash == parent.hash:
-        return Fate.NO_OP, "the answer changes nothing", None
-    if text.syntax_hash == syntax_hash(parent):
-        return Fate.NO_OP, "the answer changes layout, comments or names only", None
-    return None, "", text
+    result = apply_answer(parent, answer)
+    if isinstance(result, Refused):
+        return Fate(result.kind.value), result.reason, None
+    return None, "", describe(result.program)

@@ -13,9 +13,11 @@ from rich.text import Text
 
 from evolve.status import Status
 from evolve.terminal import duration, inert, number
+from islands_db import Fate
 
 _PLAIN_EVERY_S = 5.0
-_WASTE = ("no_op", "duplicate", "twin", "bad_patch", "unparsable", "outside_block", "no_answer")
+_JUDGED = (Fate.SEED, Fate.EVALUATED, Fate.EVALUATOR_ERROR)
+_WASTE = tuple(fate.value for fate in Fate if fate not in _JUDGED)
 
 
 class View(Protocol):

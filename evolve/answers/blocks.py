@@ -31,10 +31,12 @@ _START = re.compile(
 )
 _DIVIDER = re.compile(r"[ \t]*(={5,})[ \t\r]*")
 _END = re.compile(
-    r"[ \t]*(?:(>{5,})[ \t]*(?:REPLACED?|UPDATED|END|NEW|SEARCH/REPLACE)?|\+{5,}[ \t]+REPLACE)"
+    r"[ \t]*(?:(>{5,}(?=[ \t]*[A-Z])|>{7,})[ \t]*(?:REPLACED?|UPDATED|END|NEW|SEARCH/REPLACE)?"
+    r"|\+{5,}[ \t]+REPLACE)"
     r"[ \t]*[:.]?[ \t]*(?:`{3,})?[ \t\r]*",
     re.IGNORECASE,
 )
+_OPENING = "<<<<<<< SEARCH"
 _STRICT_END = re.compile(r"[ \t]*>{7,} REPLACE\s*")
 _PATH = r"(?:[\w.+-]+/)*[\w+-]*\.?[\w+-]+(?:\.[\w+-]+)*"
 _PATH_LINE = re.compile(
@@ -71,6 +73,9 @@ def parse_blocks(lines: Sequence[str], *, fenced_text: bool) -> list[Edit]:
         AnswerError: `TRUNCATED` or `UNPARSABLE`: a block is broken, or there are too many.
     """
     markers = _markers(lines)
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    if last and last != _OPENING and _OPENING.startswith(last):
+        raise AnswerError(Kind.TRUNCATED, "the answer ends at the start of a block")
     if not any(marker.sign is _Sign.START for marker in markers):
         if any(marker.sign is _Sign.END and marker.strict for marker in markers):
             raise _broken(1, f"{_Sign.END.value} without a SEARCH before it")
@@ -108,6 +113,11 @@ def _markers(lines: Sequence[str]) -> list[_Marker]:
             strict = _STRICT_END.fullmatch(line) is not None
             found.append(_Marker(index, _Sign.END, len(match[1] or "1234567"), strict))
     return found
+
+
+def marker_counts(lines: Sequence[str]) -> set[int]:
+    """The numbers of signs of all lines that read like a marker."""
+    return {marker.count for marker in _markers(lines)}
 
 
 def _is_remark(text: str) -> bool:

@@ -17,8 +17,11 @@ _GIT = ("diff --git ", "index ", "new file mode", "old mode", "new mode", "simil
 MAX_HUNKS = 256
 
 
-def parse_diff(lines: Sequence[str]) -> list[Edit]:
+def parse_diff(lines: Sequence[str], *, bare_context: bool = False) -> list[Edit]:
     """The hunks of the diffs in an answer; none where there is no diff.
+
+    Args:
+        bare_context: Context stands without the blank in front that it should have.
 
     Raises:
         AnswerError: `TRUNCATED`: a fence or patch was begun and not ended. `UNPARSABLE`: a hunk
@@ -33,10 +36,10 @@ def parse_diff(lines: Sequence[str]) -> list[Edit]:
             if part.first < last:  # within one that was read already
                 continue
             inside = without_indent(lines[part.first : part.last], part.indent)
-            edits += _hunks(inside, cut=not part.closed, fenced=True, done=len(edits))
+            edits += _hunks(inside, cut=not part.closed, fenced=True, bare=bare_context)
             last = part.last
-    elif any(line.startswith("@@") for line in lines) and not parts:
-        edits = _hunks(list(lines), cut=False, fenced=False, done=0)
+    elif not parts and any(line.startswith(("@@", "*** Begin Patch")) for line in lines):
+        edits = _hunks(list(lines), cut=False, fenced=False, bare=bare_context)
     if len(edits) > MAX_HUNKS:
         raise AnswerError(Kind.UNPARSABLE, f"more than {MAX_HUNKS} hunks")
     return edits
@@ -51,7 +54,7 @@ def _is_diff(lines: Sequence[str], part: Fence) -> bool:
     )
 
 
-def _hunks(lines: list[str], *, cut: bool, fenced: bool, done: int) -> list[Edit]:
+def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edit]:
     edits: list[Edit] = []
     file: str | None = None
     begun = ended = False
@@ -65,7 +68,7 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, done: int) -> list[Edit
         if body:
             if at_end and cut and not _counts_fit(header, body):
                 raise _cut()
-            edit = _edit(body, header, file, done + len(edits) + 1)
+            edit = _edit(body, header, file, bare=bare)
             if edit is not None:
                 edits.append(edit)
         body = []
@@ -138,7 +141,7 @@ def _counts_fit(header: re.Match[str] | None, body: Sequence[str]) -> bool:
 
 
 def _edit(
-    body: list[str], header: re.Match[str] | None, file: str | None, number: int
+    body: list[str], header: re.Match[str] | None, file: str | None, *, bare: bool
 ) -> Edit | None:
     """A hunk as an edit; a line without any of the signs is context whose blank was forgotten."""
     said = header is not None and _counts_fit(header, body)
@@ -154,7 +157,7 @@ def _edit(
         if sign == "+":
             replace.append(rest)
             continue
-        text = rest if sign in ("-", " ") else line
+        text = rest if sign == "-" or (sign == " " and not bare) else line
         search.append(text)
         if sign != "-":
             replace.append(text)
@@ -163,8 +166,7 @@ def _edit(
     if not any(line.strip() for line in search):
         raise AnswerError(
             Kind.UNPARSABLE,
-            f"hunk {number} has no context: no line that says where it belongs",
-            block=number,
+            "a hunk of the diff has no context: no line that says where it belongs",
         )
     line_number = int(header[1]) if header is not None and said else None
     return Edit(search=tuple(search), replace=tuple(replace), file=file, line=line_number)

@@ -10,7 +10,7 @@ from evolve.answers.blocks import parse_blocks
 from evolve.answers.fences import fences
 from evolve.answers.hunks import parse_diff
 from evolve.answers.placing import place_edits
-from evolve.answers.records import AnswerError, Applied, Expect, Form, Kind, Refused
+from evolve.answers.records import AnswerError, Applied, Edit, Expect, Form, Kind, Refused
 from evolve.answers.thinking import declines, spoken
 from evolve.answers.whole import parse_whole
 from evolve.program import Program, blocks, excerpt, syntax_hash
@@ -86,12 +86,26 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
     if not edits:
         edits, form = parse_diff(lines), Form.DIFF
     if edits:
-        program, exact = place_edits(parent, edits)
+        program, exact = _placed(parent, edits, lines, form)
         return program, form, exact
     whole = parse_whole(parent, lines, expect=expect)
     if whole is not None:
         return whole, Form.WHOLE, True
     raise _nothing(lines, said, expect)
+
+
+def _placed(
+    parent: Program, edits: list[Edit], lines: list[str], form: Form
+) -> tuple[Program, bool]:
+    try:
+        return place_edits(parent, edits)
+    except AnswerError as error:
+        if form is not Form.DIFF or error.refused.kind is not Kind.NOT_FOUND:
+            raise
+        try:
+            return place_edits(parent, parse_diff(lines, bare_context=True))
+        except AnswerError:
+            raise error from None
 
 
 def _nothing(lines: list[str], said: str, expect: Expect) -> AnswerError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from evolve import syntax
 from evolve.answers.blocks import path_named
@@ -13,6 +14,7 @@ from evolve.answers.records import AnswerError, Expect, Kind
 from evolve.program import Program, blocks, excerpt, marker
 
 _MAX_VERSIONS = 16
+_MAX_PARTS = 256
 
 
 def parse_whole(parent: Program, lines: Sequence[str], *, expect: Expect) -> Program | None:
@@ -78,14 +80,13 @@ def _groups(
             outermost.append(part)
             reach = part.last
     groups: dict[int, list[tuple[int, str]]] = {}
+    inside, before = -1, ""
     for index, kind in marked:
-        inside = next((p.first for p in outermost if p.first <= index < p.last), -1)
-        # a fence within the block closes the one around it too early: its END comes after
-        if inside == -1 and kind == "END" and groups:
-            last = list(groups)[-1]
-            if groups[last][-1][1] == "START":
-                inside = last
+        # a fence within a block seems to close the one around it: its END belongs to its START
+        if (before, kind) != ("START", "END"):
+            inside = next((p.first for p in outermost if p.first <= index < p.last), -1)
         groups.setdefault(inside, []).append((index, kind))
+        before = kind
     if len(groups) > _MAX_VERSIONS:
         raise AnswerError(Kind.AMBIGUOUS, f"the answer holds {len(groups)} programs; write one")
     return list(groups.values())
@@ -119,18 +120,49 @@ def _read_group(
             f"the answer has {len(group) // 2} EVOLVE-BLOCKs, the program has {own}; keep the "
             "markers as they are",
         )
-    faults: list[AnswerError] = []
-    for path in files:
-        fault = _outside_differs(parent, path, lines, group, parts)
-        if fault is None:
-            text = {}
-            for order in range(len(group) // 2):
-                first, last = group[2 * order] + 1, group[2 * order + 1]
-                indent = _indent_of_fence(parts, first)
-                text[order] = _block_text(parent, path, lines[first:last], indent)
-            return path, text
-        faults.append(fault)
-    raise faults[0]
+    named = _named(lines, group[0], parts)
+    fits = {
+        path: _outside_given(parent, path, lines, group, parts)
+        for path in ([named] if named in files else files)
+    }
+    path = _only(fits)
+    text = {}
+    for order in range(len(group) // 2):
+        first, last = group[2 * order] + 1, group[2 * order + 1]
+        indent = _indent_of_fence(parts, group[2 * order])
+        text[order] = _block_text(parent, path, lines[first:last], indent)
+    return path, text
+
+
+def _only(fits: dict[str, AnswerError | bool]) -> str:
+    """The one file that the text around the blocks is of; where none was written, the only file.
+
+    Args:
+        fits: Whether the text around is there or left away, or why it is neither.
+    """
+    for wanted in (True, False):
+        found = [path for path, fit in fits.items() if fit is wanted]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise AnswerError(
+                Kind.AMBIGUOUS,
+                f"it cannot be said which file the answer changes: {' or '.join(found)}; put the "
+                "path on the line before",
+            )
+    raise next(fit for fit in fits.values() if isinstance(fit, AnswerError))
+
+
+def _named(lines: Sequence[str], start: int, parts: Sequence[Fence]) -> str | None:
+    """The path on the line before the fence around a line, or in its info string."""
+    part = next((p for p in reversed(parts) if p.first <= start < p.last), None)
+    if part is None:
+        return None
+    words = part.info.replace(":", " ").replace("=", " ").split()
+    if len(words) > 1 and (path := path_named(words[-1])):
+        return path
+    above = next((line for line in reversed(lines[: part.first - 1]) if line.strip()), "")
+    return path_named(above)
 
 
 def _indent_of_fence(parts: Sequence[Fence], line: int) -> str:
@@ -171,14 +203,14 @@ def _outside(parent: Program, path: str) -> list[list[str]]:
     return [[line.strip() for line in piece if line.strip()] for piece in pieces]
 
 
-def _outside_differs(
+def _outside_given(
     parent: Program,
     path: str,
     lines: Sequence[str],
     group: Sequence[int],
     parts: Sequence[Fence],
-) -> AnswerError | None:
-    """Why the text around the blocks is not the parent's, if it is not."""
+) -> AnswerError | bool:
+    """Whether the parent's text around the blocks is there (not: left away), or how it differs."""
     expected = _outside(parent, path)
     for order in range(1, len(group) // 2):
         given = _filled(lines[group[2 * order - 1] + 1 : group[2 * order]])
@@ -189,7 +221,7 @@ def _outside_differs(
     if before and path_named(before[0]) and (not expected[0] or before[0] != expected[0][0]):
         before = before[1:]  # the file's name as a first line
     if not before and not after:
-        return None  # nothing but the blocks was written
+        return not expected[0] and not expected[-1]
     fenced = any(part.first <= group[0] for part in parts)
     if not fenced:  # prose may stand around it
         before = before[len(before) - len(expected[0]) :]
@@ -197,7 +229,7 @@ def _outside_differs(
     if before != expected[0]:
         return _differs(before, expected[0])
     if after == expected[-1]:
-        return None
+        return True
     open_ended = next((not p.closed for p in reversed(parts) if p.first <= group[-1]), True)
     if open_ended and after == expected[-1][: len(after)]:
         return AnswerError(Kind.TRUNCATED, "the program ends before it is complete")
@@ -245,13 +277,17 @@ def _without_markers(parent: Program, lines: Sequence[str], expect: Expect) -> P
         return None
     block = own[0]
     before, after = _outside(parent, block.file)
+    wanted = _Names.of(parent) if expect is Expect.WHOLE else None
     candidates: dict[str, None] = {}
     open_ended = False
-    for part in fences(lines):
+    parts = fences(lines)
+    if len(parts) > _MAX_PARTS:
+        raise AnswerError(Kind.UNPARSABLE, f"the answer holds {len(parts)} code blocks")
+    for part in parts:
         inside = list(lines[part.first : part.last])
         if any(fence_line(line) for line in inside):
             continue  # a document, not a program
-        text = _body(parent, inside, before, after, expect)
+        text = _body(inside, before, after, wanted)
         if text is not None:
             open_ended |= not part.closed
             candidates[_block_text(parent, block.file, text, part.indent)] = None
@@ -269,11 +305,7 @@ def _without_markers(parent: Program, lines: Sequence[str], expect: Expect) -> P
 
 
 def _body(
-    parent: Program,
-    lines: list[str],
-    before: Sequence[str],
-    after: Sequence[str],
-    expect: Expect,
+    lines: list[str], before: Sequence[str], after: Sequence[str], wanted: _Names | None
 ) -> list[str] | None:
     """The lines of the block in a program without markers, or None where it is no such program."""
     filled = [index for index, line in enumerate(lines) if line.strip()]
@@ -289,26 +321,32 @@ def _body(
         first = filled[len(before) - 1] + 1 if before else 0
         last = filled[len(texts) - len(after)] if after else len(lines)
         return lines[first:last]
-    if expect is Expect.WHOLE and texts and _defines_block(parent, lines):
+    if wanted is not None and texts and wanted.are_defined(lines):
         return lines
     return None
 
 
-def _defines_block(parent: Program, lines: Sequence[str]) -> bool:
-    """Whether the code defines what the parent's only block does, and nothing that stands around.
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a program's only block defines, and what is defined around it."""
 
-    Imports may be there again.
-    """
-    block = blocks(parent)[0]
-    if not block.file.endswith(".py"):
-        return False
-    own = _names(block.text)
-    given = _names("".join(f"{line.rstrip(chr(13))}\n" for line in lines))
-    rest = parent.files[block.file].split("\n")
-    around = _names("\n".join([*rest[: block.first - 1], *rest[block.last :]]))
-    if not own or given is None or around is None:
-        return False
-    return own <= given and not given & (around - own)
+    inside: set[str]
+    around: set[str]
+
+    @classmethod
+    def of(cls, parent: Program) -> _Names | None:
+        block = blocks(parent)[0]
+        rest = parent.files[block.file].split("\n")
+        inside = _names(block.text)
+        around = _names("\n".join([*rest[: block.first - 1], *rest[block.last :]]))
+        if not block.file.endswith(".py") or not inside or around is None:
+            return None
+        return cls(inside, around - inside)
+
+    def are_defined(self, lines: Sequence[str]) -> bool:
+        """Whether code defines all of the block and nothing around; imports may be there again."""
+        given = _names("".join(f"{line.rstrip(chr(13))}\n" for line in lines))
+        return given is not None and self.inside <= given and not given & self.around
 
 
 def _names(text: str) -> set[str] | None:

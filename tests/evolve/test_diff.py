@@ -1,4 +1,4 @@
-"""SEARCH/REPLACE blocks: strict, whole, and never outside of an EVOLVE-BLOCK."""
+"""SEARCH/REPLACE blocks as machines write them: exact, whole, never outside of an EVOLVE-BLOCK."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from evolve.diff import Edit, Fault, PatchError, apply, between, parse, unified
+from evolve.answers.blocks import parse_blocks
+from evolve.answers.placing import place_edits
+from evolve.answers.records import AnswerError, Edit, Kind
+from evolve.diff import between, unified
 from evolve.program import Program, ProgramError, outside_changed
 
 START, END = "# EVOLVE-BLOCK-START", "# EVOLVE-BLOCK-END"
@@ -34,15 +37,23 @@ def block(search: str, replace: str, signs: int = 7) -> str:
     return f"{'<' * signs} SEARCH\n{search}{'=' * signs}\n{replace}{'>' * signs} REPLACE\n"
 
 
+def parse(answer: str) -> list[Edit]:
+    return parse_blocks(answer.split("\n"), fenced_text=False)
+
+
+def apply(parent: Program, edits: list[Edit]) -> Program:
+    return place_edits(parent, edits)[0]
+
+
 def changed(answer: str, source: str = SOURCE) -> str:
     return apply(one(source), parse(answer)).files["a.py"]
 
 
-def fault(answer: str, program: Program | None = None) -> tuple[Fault, str]:
-    with pytest.raises(PatchError) as caught:
+def fault(answer: str, program: Program | None = None) -> tuple[Kind, str]:
+    with pytest.raises(AnswerError) as caught:
         apply(program or one(SOURCE), parse(answer))
     assert "\n" not in str(caught.value)
-    return caught.value.kind, str(caught.value)
+    return caught.value.refused.kind, str(caught.value)
 
 
 def test_edits_are_read_from_an_answer_with_text_around_them():
@@ -52,10 +63,10 @@ def test_edits_are_read_from_an_answer_with_text_around_them():
         + "```\n=======\nand\n\nsrc/b.py\n"
         + block("x\n", "")
     )
-    assert parse(answer) == (
+    assert parse(answer) == [
         Edit(search=("a", "b"), replace=("c",)),
         Edit(search=("x",), replace=(), file="src/b.py"),
-    )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,25 +81,36 @@ def test_a_sentence_before_a_block_is_no_path():
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "kind", "reason"),
     [
-        ("", "no SEARCH/REPLACE block"),
-        ("def f(): return 1\n", "no SEARCH/REPLACE block"),
-        ("<<<<<<< SEARCH\nx\n", "block 1: the '=======' divider is missing"),
-        ("<<<<<<< SEARCH\nx\n=======\ny\n", "block 1: the REPLACE marker is missing"),
+        ("<<<<<<< SEARCH\nx\n", Kind.TRUNCATED, "block 1: the '=======' divider is missing"),
+        (
+            "<<<<<<< SEARCH\nx\n=======\ny\n",
+            Kind.TRUNCATED,
+            "block 1: the REPLACE marker is missing",
+        ),
         (
             block("x\n", "y\n") + "<<<<<<< SEARCH\nx\n<<<<<<< SEARCH\n",
+            Kind.UNPARSABLE,
             "block 2: SEARCH marker where",
         ),
-        ("<<<<<<< SEARCH\nx\n>>>>>>> REPLACE\n", "block 1: REPLACE marker where"),
-        (block("x\n", "y\n=======\nz\n"), "block 1: '=======' divider where the REPLACE"),
-        ("x\n>>>>>>> REPLACE\n", "block 1: REPLACE marker without"),
+        (
+            "<<<<<<< SEARCH\nx\n>>>>>>> REPLACE\n",
+            Kind.UNPARSABLE,
+            "block 1: REPLACE marker where",
+        ),
+        (
+            block("x\n", "y\n=======\nz\n"),
+            Kind.UNPARSABLE,
+            "block 1: '=======' divider where the REPLACE",
+        ),
+        ("x\n>>>>>>> REPLACE\n", Kind.UNPARSABLE, "block 1: REPLACE marker without"),
     ],
 )
-def test_a_broken_answer_is_refused_with_the_reason(answer, reason):
-    with pytest.raises(PatchError, match=reason) as caught:
+def test_a_broken_answer_is_refused_with_the_reason(answer, kind, reason):
+    with pytest.raises(AnswerError, match=reason) as caught:
         parse(answer)
-    assert caught.value.kind is Fault.UNPARSABLE
+    assert caught.value.refused.kind is kind
 
 
 def test_all_edits_apply_at_once_to_the_parent():
@@ -104,32 +126,36 @@ def test_all_edits_apply_at_once_to_the_parent():
 def test_a_search_text_must_occur_exactly_once():
     good = block("        print(0)\n", "        print(1)\n")
     assert fault(good + block("    for i in range(n):\n", "")) == (
-        Fault.BAD_PATCH,
-        "block 2: SEARCH text '    for i in range(n):' occurs 3 times, expected 1",
+        Kind.AMBIGUOUS,
+        "block 2: SEARCH text '    for i in range(n):' stands more than once, at lines 5 and 7 for "
+        "example; quote more of the lines around it",
     )
-    assert fault(good + block("    for j in range(n):\n", ""))[1].endswith(
-        "occurs 0 times, expected 1"
+    kind, message = fault(good + block("    for j in range(n):\n", ""))
+    assert kind is Kind.NOT_FOUND
+    assert message == (
+        "block 2: SEARCH text '    for j in range(n):' is not in the program; nearest is line 5: "
+        "where it has 'for j in range(n):', the program has 'for i in range(n):'"
     )
 
 
 def test_search_matches_whole_lines():
-    assert fault(block("print(0)\n", "print(1)\n"))[1].endswith("occurs 0 times, expected 1")
-    assert fault(block("", "print(1)\n"))[1] == "block 1: SEARCH text is empty"
+    assert fault(block("int(0)\n", "int(1)\n"))[0] is Kind.NOT_FOUND
+    assert "SEARCH text is empty" in fault(block("", "print(1)\n"))[1]
 
 
 def test_a_long_search_text_is_cut_in_the_middle():
     _, message = fault(block("x" * 500 + "y\n", ""))
-    assert len(message) < 150
+    assert len(message) < 200
     assert "xx ... xx" in message
 
 
 def test_text_outside_of_the_blocks_stays():
     assert fault(block("print(f(1))\n", "print(2)\n")) == (
-        Fault.OUTSIDE_BLOCK,
+        Kind.OUTSIDE_BLOCK,
         "block 1: SEARCH text 'print(f(1))' stands at a.py:13, outside of the EVOLVE-BLOCKs",
     )
-    assert fault(block(f"{END}\n", ""))[0] is Fault.OUTSIDE_BLOCK
-    assert fault(block("        print(0)\n", f"{END}\n{START}\n"))[0] is Fault.OUTSIDE_BLOCK
+    assert fault(block(f"{END}\n", ""))[0] is Kind.OUTSIDE_BLOCK
+    assert fault(block("        print(0)\n", f"{END}\n{START}\n"))[0] is Kind.OUTSIDE_BLOCK
 
 
 def test_text_outside_may_be_quoted_if_it_stays_the_same():
@@ -147,13 +173,13 @@ def test_edits_that_overlap_are_refused():
         "    for i in range(n):\n        print(0)\n", "    pass\n"
     )
     kind, message = fault(answer)
-    assert kind is Fault.BAD_PATCH
-    assert message.endswith("overlaps that of block 1; join the two")
+    assert kind is Kind.AMBIGUOUS
+    assert message == "block 2 overlaps block 1: both change line 10 of the program; join the two"
 
 
 def test_an_edit_that_changes_nothing_gives_the_parent_itself():
     parent = one(SOURCE)
-    assert apply(parent, parse(block("def f(n):\n", "def f(n):\n"))) is parent
+    assert apply(parent, parse(block("def f(n):\n", "def f(n):\n"))) == parent
 
 
 def test_the_named_file_is_meant_where_there_are_several():
@@ -162,9 +188,10 @@ def test_the_named_file_is_meant_where_there_are_several():
     edit = block("x = 1\n", "x = 2\n")
     child = apply(program, parse("b.py\n" + edit))
     assert child.files == {"a.py": text, "b.py": f"{START}\nx = 2\n{END}\n"}
-    assert fault(edit, program)[1].endswith("occurs 2 times, expected 1")
-    assert (
-        fault("c.py\n" + edit, program)[1] == "block 1: no file 'c.py'; the program has a.py, b.py"
+    assert fault(edit, program)[0] is Kind.AMBIGUOUS
+    assert fault("c.py\n" + edit, program) == (
+        Kind.NOT_FOUND,
+        "block 1: no file 'c.py'; the program has a.py, b.py",
     )
 
 
@@ -243,7 +270,7 @@ def test_whatever_is_applied_the_outside_stays(pair, edits, data):
     before = dict(parent.files)
     try:
         child = apply(parent, made)
-    except PatchError:
+    except AnswerError:
         assert dict(parent.files) == before
         return
     assert outside_changed(parent, child) is None
@@ -255,9 +282,9 @@ def test_whatever_is_applied_the_outside_stays(pair, edits, data):
 def test_one_edit_that_fails_leaves_none_applied(pair, position):
     parent, child = pair
     assume(parent != child)
-    edits = list(parse(between(parent, child)))
+    edits = parse(between(parent, child))
     edits.insert(position % (len(edits) + 1), Edit(search=("not there",), replace=("a",)))
-    with pytest.raises(PatchError, match="occurs 0 times"):
+    with pytest.raises(AnswerError, match="is not in the program"):
         apply(parent, edits)
 
 

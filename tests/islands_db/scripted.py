@@ -67,7 +67,7 @@ def outcome_of(store: Store, sample: Sample) -> Outcome:
         values = [sample.attempt + 1] * (4 + sample.attempt)
     if sample.proposer != "seed":
         if operator == "break":
-            fate = rng.choice((Fate.NO_ANSWER, Fate.UNPARSABLE, Fate.BAD_PATCH))
+            fate = rng.choice((Fate.NO_ANSWER, Fate.UNPARSABLE, Fate.NOT_FOUND))
             return Outcome(fate=fate, reason=f"block {sample.attempt} does not apply")
         place = rng.randrange(len(values))
         if operator == "change":

@@ -36,7 +36,7 @@ SETTINGS = Settings(
 FAILURES = [
     Fate.NO_ANSWER,
     Fate.UNPARSABLE,
-    Fate.BAD_PATCH,
+    Fate.NOT_FOUND,
     Fate.OUTSIDE_BLOCK,
     Fate.NO_OP,
     Fate.EVALUATOR_ERROR,

@@ -1,0 +1,18 @@
+"""Online bin packing: how much an item wants to go into a bin."""
+
+import math
+
+# EVOLVE-BLOCK-START
+
+
+def priority(item: int, remaining: int) -> float:
+    """The highest wins."""
+    left = remaining - item
+    if left == 0:
+        return 100.0
+    if left < 5:
+        return -10.0 * left
+    return -math.sqrt(left)
+
+
+# EVOLVE-BLOCK-END
