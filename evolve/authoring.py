@@ -15,6 +15,7 @@ from evolve.loading import Task
 from evolve.messages import Judged
 from evolve.problem import SplitKind
 from evolve.program import Program, ProgramError
+from evolve.prompts import facts_of, load_templates
 from evolve.terminal import number
 from evolve.worker import open_sandbox
 from islands_db import Status
@@ -69,6 +70,7 @@ def check_problem(task: Task, *, unsafe: bool = False) -> list[Finding]:
         FaultError: the seeds cannot be read, so nothing can be looked at.
     """
     findings = [Finding(what="module", fine=True, detail=f"{task.problem.folder}/problem.py loads")]
+    findings += _check_prompts(task)
     with open_sandbox(task, unsafe=unsafe) as sandbox:
         findings.append(
             Finding(
@@ -81,6 +83,29 @@ def check_problem(task: Task, *, unsafe: bool = False) -> list[Finding]:
         findings += _check_splits(task, sandbox)
     findings += _check_baselines(task)
     findings += _check_records(task)
+    return findings
+
+
+def _check_prompts(task: Task) -> list[Finding]:
+    """Whether a language model would be told what it needs."""
+    findings = []
+    try:
+        load_templates(task.problem.folder)
+        facts = facts_of(task)
+    except FaultError as error:
+        return [Finding(what="prompts", fine=False, detail=str(error))]
+    if not facts.contract:
+        detail = (
+            'none; a model is not told how its code is called: write contract="contract.md" with '
+            "types, units, who calls it, how often, how ties break"
+        )
+        findings.append(Finding(what="contract", fine=None, detail=detail))
+    if not facts.measurement:
+        detail = (
+            "not said; a model cannot tell a gain from noise: write measurement=... with the "
+            "number and size of the instances"
+        )
+        findings.append(Finding(what="measurement", fine=None, detail=detail))
     return findings
 
 

@@ -179,7 +179,9 @@ def identity(task: Task) -> dict[str, str]:
     folder = task.problem.folder
     statement = folder / task.problem.statement
     fixtures = set(task.problem.known_bad_files())
-    for path in sorted(p for p in {*folder.rglob("*.py"), statement} - fixtures if p.is_file()):
+    contract = task.problem.contract_file(task.parameters)
+    texts = {statement, *([folder / contract] if contract else [])}
+    for path in sorted(p for p in {*folder.rglob("*.py"), *texts} - fixtures if p.is_file()):
         hashes[f"{folder.name}/{path.relative_to(folder)}"] = _digest(path)
     for path in sorted(_EVALUATORS.glob("*.py")):
         hashes[f"evaluators/{path.name}"] = _digest(path)

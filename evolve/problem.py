@@ -324,7 +324,7 @@ class Problem:
 
     def contract_file(self, parameters: Parameters) -> str:
         """The file with the contract for these parameters; "" where there is none."""
-        return self.contract(parameters) if callable(self.contract) else self.contract
+        return self._text_for("contract", self.contract, parameters)
 
     def contract_text(self, parameters: Parameters) -> str:
         """The contract for these parameters; "" where there is none."""
@@ -333,7 +333,18 @@ class Problem:
 
     def measurement_text(self, parameters: Parameters) -> str:
         """How the score is measured with these parameters; "" where nobody said."""
-        return self.measurement(parameters) if callable(self.measurement) else self.measurement
+        return self._text_for("measurement", self.measurement, parameters)
+
+    def _text_for(
+        self, what: str, given: str | Callable[[Parameters], str], parameters: Parameters
+    ) -> str:
+        try:
+            text = given(parameters) if callable(given) else given
+        except Exception as error:  # noqa: BLE001  a user's function may raise anything
+            raise ProblemError(f"{self.name}: {what}: {type(error).__name__}: {error}") from None
+        if not isinstance(text, str):
+            raise ProblemError(f"{self.name}: {what} is {type(text).__name__}, expected text")
+        return text
 
     def check(self) -> None:
         """What can be said without running anything.

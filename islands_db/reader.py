@@ -189,6 +189,7 @@ class Reader:
         attempt: int | None = None,
         program: int | None = None,
         parent: int | None = None,
+        last: int | None = None,
     ) -> list[StoredProposal]:
         """Attempts in order: all, or those that fit every condition given.
 
@@ -196,6 +197,7 @@ class Reader:
             attempt: This one.
             program: Those that came to this program: the one that made it, and its duplicates.
             parent: Those that started from this program, whatever became of them.
+            last: So many of them, the newest.
         """
         conditions, values = ["1"], []
         if attempt is not None:
@@ -210,12 +212,14 @@ class Reader:
         if parent is not None:
             conditions.append("parent = ?")
             values.append(parent)
-        return self._read(
+        found = self._read(
             rows.proposal_value,
             f"SELECT {rows.PROPOSAL} FROM attempts"  # noqa: S608
-            f" WHERE {' AND '.join(conditions)} ORDER BY attempt",
+            f" WHERE {' AND '.join(conditions)} ORDER BY attempt DESC LIMIT ?",
             *values,
+            -1 if last is None else last,
         )
+        return found[::-1]
 
     def events(self, kind: str | None = None) -> list[StoredEvent]:
         """What happened to the run, in order."""

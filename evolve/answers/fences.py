@@ -43,15 +43,8 @@ def fences(lines: Sequence[str]) -> list[Fence]:
         if match is None:
             continue
         indent, signs, info = match[1], match[2], match[3]
-        closes = next(
-            (
-                depth
-                for depth in range(len(open_) - 1, -1, -1)
-                if open_[depth][2][0] == signs[0] and len(open_[depth][2]) <= len(signs)
-            ),
-            None,
-        )
-        if info or closes is None:
+        closes = None if info else _closed_by(signs, [open_signs for _, _, open_signs, _ in open_])
+        if closes is None:
             if len(open_) < _DEEPEST:
                 open_.append((index + 1, indent, signs, info))
             continue
@@ -64,6 +57,15 @@ def fences(lines: Sequence[str]) -> list[Fence]:
 
 
 _DEEPEST = 8
+
+
+def _closed_by(signs: str, open_: Sequence[str]) -> int | None:
+    """Which open fence a bare one closes: the innermost of its length, else of a smaller one."""
+    for fits in (str.__eq__, str.startswith):
+        for depth in range(len(open_) - 1, -1, -1):
+            if fits(signs, open_[depth]):
+                return depth
+    return None
 
 
 def without_indent(lines: Sequence[str], indent: str) -> list[str]:

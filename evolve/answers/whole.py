@@ -123,7 +123,7 @@ def _read_group(
     named = _named(lines, group[0], parts)
     fits = {
         path: _outside_given(parent, path, lines, group, parts)
-        for path in ([named] if named in files else files)
+        for path in ([named] if named is not None and named in files else files)
     }
     path = _only(fits)
     text = {}

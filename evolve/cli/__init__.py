@@ -26,6 +26,7 @@ _MODULES = {
     "ls": "reading", "best": "reading", "show": "reading", "lineage": "reading",
     "evaluate": "judging", "verify": "judging",
     "problems": "authoring", "new": "authoring", "check": "authoring",
+    "prompt": "prompting",
     "doctor": "doctoring",
 }  # fmt: skip
 _SUMMARIES = {
@@ -41,6 +42,7 @@ _SUMMARIES = {
     "problems": "List the problems that have a name here.",
     "new": "Write a problem folder that runs.",
     "check": "Say whether a problem is sound, and what a run would cost.",
+    "prompt": "Show what a language model would be asked first.",
     "doctor": "Say what this machine gives, and what is missing.",
 }
 

@@ -21,6 +21,7 @@ STAGNANT_AFTER = 50
 """Attempts without a better program, and every third prompt asks for another idea."""
 MOST_TRIED = 4
 MOST_STEPS = 2
+_LOOKED_AT = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +184,7 @@ class StoreSource:
         own = self._reader.program(parent)
         mine = (own.rung, -float("inf") if own.fitness is None else own.fitness)
         found = []
-        for proposal in reversed(self._reader.proposals(parent=parent)):
+        for proposal in reversed(self._reader.proposals(parent=parent, last=_LOOKED_AT)):
             child = proposal.duplicate_of if proposal.program is None else proposal.program
             if proposal.fate not in (Fate.EVALUATED, Fate.DUPLICATE) or child in (None, parent):
                 continue

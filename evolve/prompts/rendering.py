@@ -88,7 +88,7 @@ def render_retry(templates: Templates, refused: Refused, expect: Expect) -> str:
     nearest = f"The program's text nearest to it:\n\n{fenced(refused.nearest)}"
     return templates.fill(
         "retry",
-        reason=line_of(refused.reason, 2 * _REASON_CHARS),
+        reason=inert(refused.reason),
         nearest=nearest if refused.nearest else "",
         again=again,
     )
@@ -255,11 +255,11 @@ def _verdict(verdict: Verdict, objective: Objective) -> str:
 
 
 def _references(facts: Facts) -> str:
-    said = [f"{name} {number(value, _DIGITS)} on the same draw" for name, value in facts.baselines]
+    said = [f"{name}: {number(value, _DIGITS)} on the same draw" for name, value in facts.baselines]
     for record in facts.records:
         measured = f": {record.split}" if record.split else ""
         value = number(float(record.value), _DIGITS)
-        said.append(f"{record.who} {value} (published{measured})")
+        said.append(f"{record.who}: {value} (published{measured})")
     return "; ".join(said)
 
 

@@ -9,6 +9,8 @@ from evolve.problem import CandidateHandle
 problem = Problem(
     name="no_three_in_line",
     statement="statement.md",
+    contract="contract.md",
+    measurement="There is one grid and nothing random, so the score has no noise.",
     seeds=["seed.py"],
     objective="max points",
     parameters={"n": 14},
