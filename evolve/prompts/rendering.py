@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from evolve import diff
 from evolve.answers import Expect, Refused
-from evolve.problem import Objective
+from evolve.problem import Number, Objective
 from evolve.program import Program, blocks, outside_changed
 from evolve.prompts.records import Context, Facts, Operator, Prompt, Shown, Tried
 from evolve.prompts.templates import Templates
@@ -175,7 +175,11 @@ def _scoring(facts: Facts) -> str:
     if len(facts.stages) > 1:
         steps = [
             f"`{step.name}`"
-            + (f" (goes on from {_mark(step.pass_mark)})" if step.pass_mark is not None else "")
+            + (
+                f" (to go on: {_reaching(facts, step.pass_mark)})"
+                if step.pass_mark is not None
+                else ""
+            )
             for step in facts.stages
         ]
         said.append(
@@ -191,9 +195,9 @@ def _scoring(facts: Facts) -> str:
     return " ".join(said)
 
 
-def _mark(value: object) -> str:
-    assert isinstance(value, int | float) or hasattr(value, "numerator")
-    return number(float(value), _DIGITS)  # type: ignore[arg-type]
+def _reaching(facts: Facts, mark: Number) -> str:
+    least = "at least" if facts.objectives[0].direction == "max" else "at most"
+    return f"{least} {number(float(mark), _DIGITS)}"
 
 
 # --- programs -------------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ def _standing(facts: Facts, shown: Shown) -> str:
     """How the program did, beside what else is known; a failure is called one."""
     lines = []
     if shown.failed and shown.verdicts:
-        lines.append("**This program fails and has no score.**")
+        lines.append("**This program fails and has no score; mend that first.**")
     marks = {step.name: step.pass_mark for step in facts.stages}
     objective = facts.objectives[0]
     for verdict in shown.verdicts:
@@ -235,7 +239,9 @@ def _standing(facts: Facts, shown: Shown) -> str:
         mark = marks.get(verdict.stage)
         value = verdict.values.get(objective.name)
         if mark is not None and value is not None and not objective.reaches(value, mark):
-            lines[-1] += f"; it misses the mark of {_mark(mark)}, so no later stage was run"
+            lines[-1] += (
+                f"; {_reaching(facts, mark)} was needed to go on, so no later stage was run"
+            )
     if references := _references(facts):
         lines.append(f"- for comparison: {references}")
     return "\n".join(lines)
@@ -336,7 +342,7 @@ def _changes(facts: Facts, attempts: Sequence[Tried], *, past: bool) -> str:
 
 def _change(facts: Facts, tried: Tried, *, past: bool) -> str:
     if tried.child is None:
-        return f"- Refused ({tried.fate}): {line_of(tried.reason)}"
+        return f"- Refused ({tried.fate.replace('_', ' ')}): {line_of(tried.reason)}"
     if past:
         start = f"- Program {tried.parent.id} became program {tried.child.id}: "
     elif tried.fate is Fate.DUPLICATE:

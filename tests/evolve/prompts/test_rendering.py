@@ -187,7 +187,9 @@ def test_more_bytes_than_tokens():
 def test_a_failed_program_is_never_shown_as_a_good_one():
     text = PROMPTS["full_diff"].text
     assert "Program 6" not in text
-    assert "**This program fails and has no score.**" in PROMPTS["failed_parent"].text
+    assert (
+        "**This program fails and has no score; mend that first.**" in PROMPTS["failed_parent"].text
+    )
     assert "`distance`" not in PROMPTS["failed_parent"].text.split("## The program")[1]
     with pytest.raises(ValueError, match="has a score"):
         render(
