@@ -125,12 +125,16 @@ def _changed(spending: Spending, call: Call, sign: int) -> Spending:
     counts = dict(spending.calls)
     counts[call.state] = counts.get(call.state, 0) + sign
     open_ended = call.unsettled
+    left = spending.unsettled + sign * open_ended
     return replace(
         spending,
         calls=counts,
         settled_usd=spending.settled_usd + sign * (call.cost_usd or 0.0),
-        unsettled_usd=spending.unsettled_usd + sign * (call.reserve_usd if open_ended else 0.0),
-        unsettled=spending.unsettled + sign * open_ended,
+        # nothing unsettled is nothing, not what rounding left
+        unsettled_usd=spending.unsettled_usd + sign * (call.reserve_usd if open_ended else 0.0)
+        if left
+        else 0.0,
+        unsettled=left,
         tokens=spending.tokens
         + sign * (call.reserve_tokens if open_ended else call.input + call.output),
         input=spending.input + sign * call.input,

@@ -453,6 +453,49 @@ class Store:
             ).fetchone()
         return None if row is None else int(row[0])
 
+    def rank(self, program: int) -> tuple[int, float]:
+        """Rung and fitness of a program, the fitness -inf where it has none.
+
+        Raises:
+            ValueError: there is no such program, or it has not been judged.
+        """
+        with faults(self.path):
+            row = self._connection.execute(
+                "SELECT rung, fitness FROM programs WHERE id = ?", (program,)
+            ).fetchone()
+        if row is None or row[0] is None:
+            raise ValueError(f"program {program} has not been judged")
+        return int(row[0]), float("-inf") if row[1] is None else float(row[1])
+
+    def came_from(self, program: int) -> tuple[int, int | None]:
+        """The attempt that made a program, and that attempt's parent.
+
+        Raises:
+            ValueError: there is no such program.
+        """
+        with faults(self.path):
+            row = self._connection.execute(
+                "SELECT a.attempt, a.parent FROM programs p"
+                " JOIN attempts a ON a.attempt = p.attempt WHERE p.id = ?",
+                (program,),
+            ).fetchone()
+        if row is None:
+            raise ValueError(f"no program {program}")
+        return row[0], row[1]
+
+    def tried_without_gain(self, parent: int, count: int) -> list[int]:
+        """The last attempts from a parent whose program did no better, the oldest first."""
+        with faults(self.path):
+            rows = self._connection.execute(
+                "SELECT a.attempt FROM attempts a JOIN programs p ON p.id = a.parent"
+                " JOIN programs c ON c.id = ifnull(a.program, a.duplicate_of)"
+                " WHERE a.parent = ? AND a.fate IN ('evaluated', 'duplicate') AND c.id <> p.id"
+                " AND (c.rung, ifnull(c.fitness, -1e999)) <= (p.rung, ifnull(p.fitness, -1e999))"
+                " ORDER BY a.attempt DESC LIMIT ?",
+                (parent, count),
+            ).fetchall()
+        return [attempt for (attempt,) in reversed(rows)]
+
     def _known_by_hash(self, hash: str) -> int | None:
         with faults(self.path):
             row = self._connection.execute(

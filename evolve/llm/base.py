@@ -17,7 +17,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a model is asked. `fixed` opens every prompt of a run and may be cached by the vendor."""
+    """What a model is asked. `fixed` opens every prompt of a run; the vendor may cache it."""
 
     fixed: str
     messages: tuple[Message, ...]

@@ -73,6 +73,13 @@ class Model(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     key_env: str = ""
     key_file: str = ""
     price: Price | None = None
+    label: str = ""
+    """Tells the same model with other settings apart."""
+
+    @property
+    def arm(self) -> str:
+        """The name it goes by in the run."""
+        return self.label or self.model
 
     @property
     def vendor(self) -> Vendor:

@@ -147,10 +147,7 @@ class OpenAIClient:
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        if options.stream:
-            body = self._joined(reply)
-        else:
-            body = wire.json_object(reply, id_header=_ID)
+        body = self._joined(reply) if options.stream else wire.json_object(reply, id_header=_ID)
         return self._read_chat(reply, body)
 
     def _joined(self, reply: wire.Reply) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def worth_another_try(error: CallError) -> bool:
 
 
 def wait_s(error: CallError, tried: int, rng: random.Random) -> float:
-    """Seconds before try `tried` + 1: what the vendor asks for and a little more, or twice the last.
+    """Seconds before try `tried` + 1: what the vendor asks for, or about twice the last wait.
 
     Chance spreads the waits, so that calls that failed together do not come back together.
 
