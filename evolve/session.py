@@ -38,6 +38,7 @@ from evolve.problem import SplitKind
 from evolve.program import Program, ProgramError
 from evolve.proposers import REGISTRY, Proposer
 from evolve.randomness import derive, unforeseen
+from evolve.recording import RecordedDesk, Recording
 from evolve.runs import RunFolder
 from evolve.status import Reference, Status
 from islands_db import JSON, Axis, Outcome, Placement, Reader, Sample, Settings, Store
@@ -81,6 +82,8 @@ class Session:
     unsafe: bool
     watch: Callable[[Status], None]
     tell: Callable[[str], None]
+    recording: Recording | None = None
+    """A run whose answers stand in for the models."""
     store: Store = field(init=False)
     reader: Reader = field(init=False)
     judge: Judge = field(init=False)
@@ -93,6 +96,7 @@ class Session:
     _proposers: dict[str, Proposer] = field(init=False)
     _desk: LiveDesk | None = None
     _prices: dict[str, JSON] = field(default_factory=dict)
+    _stack: AsyncExitStack = field(init=False)
     _newest_best: int = 0
     _wired: bool = False
     _validating: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -111,6 +115,7 @@ class Session:
         self.seeds = self.task.seeds()
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
+            self._stack = stack
             self.judge = Judge(
                 self.task,
                 workers=self.config.workers or 1,
@@ -141,8 +146,8 @@ class Session:
 
     async def _work(self) -> Ended:
         self.monitor.references = await self._compute_references()
-        if self._desk is not None:
-            await self._start_models(self._desk)
+        if self.config.llm:
+            await self._start_models(self._answering())
         # what is here now stays; a full collection over it would block the loop for 20 ms
         gc.collect()
         gc.freeze()
@@ -213,7 +218,7 @@ class Session:
 
     async def _open_models(self, stack: AsyncExitStack) -> list[Line]:
         """The models' clients; refuses before anything is stored or spent."""
-        if not self.config.llm:
+        if not self.config.llm or (self.recording is not None and not self.recording.live):
             return []
         # imported here, as SDKs take a second that runs without models need not wait
         from evolve.llm import opening
@@ -239,6 +244,14 @@ class Session:
             alone=not self.config.proposers,
             rng=random.Random(),
         )
+
+    def _answering(self) -> Desk:
+        """Who answers: the models, or the run that is replayed."""
+        if self.recording is None:
+            assert self._desk is not None
+            return self._desk
+        recorded = self._stack.enter_context(Reader(self.recording.database))
+        return RecordedDesk(self.store, recorded, live=self._desk, tell=self.tell)
 
     async def _start_models(self, desk: Desk) -> None:
         """Gives every model its proposer; what prompts say of the problem is settled now."""

@@ -31,6 +31,7 @@ from evolve.live import choose
 from evolve.loading import Task, available, identity, load
 from evolve.proposers import REGISTRY
 from evolve.randomness import unforeseen
+from evolve.recording import Recording
 from evolve.runs import RunFolder
 from evolve.session import INTERRUPTED, Ended, Session, check_identity
 from evolve.summary import plain_summary, print_summary
@@ -130,9 +131,13 @@ def run(
     )
     weights(config)
     if dry_run:
-        from evolve.cli.asking import print_dry_run
+        from evolve.cli.prompting import show
+        from evolve.prompts import Operator
 
-        return print_dry_run(task, config)
+        if not config.llm:
+            raise UsageError("--dry-run shows what models would be sent; name one with --llm")
+        show(task, config, Operator.DIFF, unsafe=unsafe, as_json=as_json)
+        return 0
     folder = runs.create(root, name, replace=replace)
     with folder.lock():
         try:
@@ -179,15 +184,7 @@ def resume(
         )
         if workers is not None:
             config = msgspec.structs.replace(config, workers=workers)
-        stored = meta["parameters"]
-        assert isinstance(stored, dict)
-        task = load(str(meta["folder"]), {k: str(v) for k, v in stored.items()})
-        task = Task(
-            problem=task.problem, parameters=task.parameters, reference=str(meta["problem"])
-        )
-        known = meta["identity"]
-        assert isinstance(known, dict)
-        check_identity(known, identity(task))
+        task = _stored_task(meta)
         last = msgspec.convert(meta.get("budget", {}), Budget)
         budget = _budget(last, evals, minutes, target, usd, tokens)
         ended = _execute(folder, task, config, budget, bool(meta["unsafe"]), as_json, new=False)
@@ -233,6 +230,54 @@ def control(
     print_json(send(folder.socket, command, **arguments))
 
 
+def replay_run(
+    root: Path,
+    name: str | None,
+    new_name: str | None,
+    *,
+    live: bool,
+    replace: bool,
+    as_json: bool,
+) -> int:
+    """Runs a recorded search again on its stored answers; see the command `replay`."""
+    from islands_db import Reader
+
+    recorded = runs.find(root, name)
+    with Reader(recorded.database) as reader:
+        meta = reader.meta
+        counts = reader.counts()
+    config = configuration.parse(
+        meta["config"], where=f"the stored configuration of {recorded.name}"
+    )
+    if not config.llm:
+        raise UsageError(f"{recorded.name} asked no models, so there are no answers to replay")
+    if not config.deterministic:
+        raise UsageError(
+            f"{recorded.name} was not run with --deterministic, so the order of its results is "
+            "not recorded and it cannot be replayed"
+        )
+    task = _stored_task(meta)
+    folder = runs.create(root, new_name or f"{recorded.name}-replay", replace=replace)
+    limits = Budget() if live else Budget(evals=max(1, counts.ran))
+    with folder.lock():
+        ended = _execute(
+            folder, task, config, limits, bool(meta["unsafe"]), as_json, new=True,
+            recording=Recording(database=recorded.database, live=live),
+        )  # fmt: skip
+    return _report(folder, task, ended, as_json, root)
+
+
+def _stored_task(meta: Mapping[str, object]) -> Task:
+    """The problem of a stored run, if it is still what it was."""
+    stored, known = meta["parameters"], meta["identity"]
+    assert isinstance(stored, dict)
+    assert isinstance(known, dict)
+    task = load(str(meta["folder"]), {k: str(v) for k, v in stored.items()})
+    task = Task(problem=task.problem, parameters=task.parameters, reference=str(meta["problem"]))
+    check_identity(known, identity(task))
+    return task
+
+
 def _execute(
     folder: RunFolder,
     task: Task,
@@ -242,6 +287,7 @@ def _execute(
     as_json: bool,
     *,
     new: bool,
+    recording: Recording | None = None,
 ) -> Ended:
     if unsafe:
         print(f"evolve: {_UNSAFE}", file=sys.stderr)
@@ -256,6 +302,7 @@ def _execute(
         unsafe=unsafe,
         watch=view.watch,
         tell=view.tell,
+        recording=recording,
     )
     try:
         return asyncio.run(session.run(new=new))
