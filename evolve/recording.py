@@ -32,12 +32,19 @@ class RecordedDesk:
     """A `Desk` that answers from a recorded run; calls cost what they cost then."""
 
     def __init__(
-        self, store: Store, reader: Reader, *, live: Desk | None, tell: Callable[[str], None]
+        self,
+        store: Store,
+        reader: Reader,
+        *,
+        live: Desk | None,
+        tell: Callable[[str], None],
+        ended: Callable[[], None],
     ) -> None:
         self._store = store
         self._reader = reader
         self._live = live
         self._tell = tell
+        self._ended = ended
         self._left = False
 
     def out_of_order(self) -> frozenset[str]:
@@ -58,7 +65,8 @@ class RecordedDesk:
                 return await self._live.ask(arm, request, blank)
             proposals = self._reader.proposals(attempt=blank.attempt)
             if not proposals or proposals[0].fate is None:
-                raise Stopped  # the recording ends before this attempt
+                self._ended()
+                raise Stopped
             raise Unanswered(proposals[0].reason)
         last = known[-1]
         if last.prompt and last.prompt != blank.prompt:
@@ -68,7 +76,8 @@ class RecordedDesk:
         if last.state is not CallState.ANSWERED:
             proposals = self._reader.proposals(attempt=blank.attempt)
             if proposals and proposals[0].fate is not None:
-                raise Unanswered(last.reason)
+                raise Unanswered(proposals[0].reason)
+            self._ended()
             raise Stopped
         number = self._store.open_call(replace(blank, model=arm))
         ended = replace(last, attempt=blank.attempt, turn=blank.turn, model=arm)

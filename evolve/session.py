@@ -251,7 +251,13 @@ class Session:
             assert self._desk is not None
             return self._desk
         recorded = self._stack.enter_context(Reader(self.recording.database))
-        return RecordedDesk(self.store, recorded, live=self._desk, tell=self.tell)
+        return RecordedDesk(
+            self.store,
+            recorded,
+            live=self._desk,
+            tell=self.tell,
+            ended=lambda: self.loop.stop("the recording ends here"),
+        )
 
     async def _start_models(self, desk: Desk) -> None:
         """Gives every model its proposer; what prompts say of the problem is settled now."""

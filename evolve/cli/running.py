@@ -245,7 +245,6 @@ def replay_run(
     recorded = runs.find(root, name)
     with Reader(recorded.database) as reader:
         meta = reader.meta
-        counts = reader.counts()
     config = configuration.parse(
         meta["config"], where=f"the stored configuration of {recorded.name}"
     )
@@ -258,7 +257,8 @@ def replay_run(
         )
     task = _stored_task(meta)
     folder = runs.create(root, new_name or f"{recorded.name}-replay", replace=replace)
-    limits = Budget() if live else Budget(evals=max(1, counts.ran))
+    last = msgspec.convert(meta.get("budget", {}), Budget)
+    limits = Budget(evals=last.evals)
     with folder.lock():
         ended = _execute(
             folder, task, config, limits, bool(meta["unsafe"]), as_json, new=True,
