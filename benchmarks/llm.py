@@ -27,6 +27,8 @@ from islands_db import Call, Sample, Settings, Store
 
 BOTH = ("openai/loopback", "anthropic/loopback-small")
 _WHOLE_RUN_S = 540.0
+_RAN = "SELECT count(*) FROM attempts WHERE fate IN ('seed', 'evaluated', 'twin')"
+"""Programs that used up an evaluation."""
 
 
 # --- how fast -------------------------------------------------------------------------------------
@@ -277,9 +279,7 @@ def _faulty(plan: Plan) -> tuple[int, int, Compared]:
             )  # fmt: skip
             found = compare(vendor, scratch / "a" / "run.db")
         with closing(sqlite3.connect(scratch / "a" / "run.db")) as connection:
-            programs = connection.execute(
-                "SELECT count(DISTINCT hash) FROM programs WHERE rung IS NOT NULL"
-            ).fetchone()[0]
+            programs = connection.execute(_RAN).fetchone()[0]
     return evals, programs, found
 
 
@@ -339,7 +339,7 @@ def _killed_run(rng: random.Random, kills: int, seed: int) -> tuple[int, Compare
                 process.wait()
                 done += 1
             with closing(sqlite3.connect(scratch / "a" / "run.db")) as connection:
-                evals = connection.execute("SELECT count(*) FROM programs").fetchone()[0] + 20
+                evals = connection.execute(_RAN).fetchone()[0] + 20
             subprocess.run(
                 [*EVOLVE, "resume", "a", "--evals", str(evals), "--json", "--runs", name],
                 env=vendor.environment, check=True, capture_output=True, timeout=_WHOLE_RUN_S,

@@ -52,7 +52,7 @@ class Monitor:
         """Takes one point of the evaluations' count over time."""
         self._recent.append((time.monotonic(), self.store.counts().evaluated))
 
-    def status(self, *, paused: bool = False) -> Status:
+    def status(self, *, paused: bool = False, waiting: bool = False) -> Status:
         """The run at this moment."""
         counts = self.store.counts()
         objective = self.champions.objective
@@ -65,7 +65,7 @@ class Monitor:
             problem=self.problem,
             objective=objective.name,
             direction=objective.direction,
-            phase="paused" if paused else self.phase,
+            phase="paused" if paused else "no model" if waiting else self.phase,
             tier=self.tier,
             deterministic=self.deterministic,
             elapsed_s=self.budget.elapsed_s,

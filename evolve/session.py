@@ -478,7 +478,8 @@ class Session:
 
     def status(self) -> Status:
         """The run at this moment."""
-        return self.monitor.status(paused=not self.loop.go.is_set())
+        waiting = self._desk is not None and self._desk.all_down
+        return self.monitor.status(paused=not self.loop.go.is_set(), waiting=waiting)
 
 
 def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:

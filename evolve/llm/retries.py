@@ -49,6 +49,8 @@ class Breaker:
     """No call starts earlier: a rate limit, or the wait of an open breaker."""
     reason: str = ""
     _probing: bool = False
+    _failed_probes: int = 0
+    """Since it went down; calls that were in flight then do not count."""
 
     @property
     def down(self) -> bool:
@@ -64,17 +66,20 @@ class Breaker:
     def succeeded(self) -> None:
         if self.down:
             self.not_before = 0.0
+        self._failed_probes = 0
         self.failures, self.answered, self._probing, self.reason = 0, True, False, ""
 
     def failed(self, error: CallError, now: float, rng: random.Random) -> None:
+        self._failed_probes += self._probing
         self._probing = False
         self.reason = str(error)
         self.failures += 1
         if error.fault is Fault.RATE_LIMIT and error.retry_after_s is not None:
             self.not_before = max(self.not_before, now + error.retry_after_s)
         if self.down:
-            beyond = min(self.failures - OPENS_AFTER, 16)
-            rest = min(LONGEST_WAIT_S, 2.0**beyond) * (0.5 + 0.5 * rng.random())
+            rest = min(LONGEST_WAIT_S, 2.0 ** min(self._failed_probes, 16)) * (
+                0.5 + 0.5 * rng.random()
+            )
             self.not_before = max(self.not_before, now + rest)
 
     def abandoned(self) -> None:

@@ -34,6 +34,20 @@ def client(vendor: Loopback, way: tuple[str, str, bool], **changes: object) -> C
     return kind(Options(**given))  # type: ignore[arg-type]
 
 
+async def ask(one: Client) -> None:
+    try:
+        await one.complete(conformance.QUESTION)
+    finally:
+        await one.close()
+
+
+async def look(one: Client) -> None:
+    try:
+        await one.check()
+    finally:
+        await one.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [*conformance.FINISHES, *conformance.EXPECTED])
 def test_every_client_tells_answers_from_faults(fault: str, tmp_path: Path) -> None:
@@ -58,7 +72,7 @@ def test_a_server_that_hangs_is_given_up_and_the_call_may_have_been_billed(tmp_p
     with loopback(tmp_path / "ledger", "--latency", "5") as vendor:
         for way in WAYS:
             with pytest.raises(CallError, match="no answer in time") as caught:
-                asyncio.run(client(vendor, way, timeout_s=0.3).complete(conformance.QUESTION))
+                asyncio.run(ask(client(vendor, way, timeout_s=0.3)))
             assert caught.value.maybe_billed
 
 
@@ -67,10 +81,10 @@ def test_key_address_and_model_are_checked_for_nothing(
     way: tuple[str, str, bool], tmp_path: Path
 ) -> None:
     with loopback(tmp_path / "ledger") as vendor:
-        asyncio.run(client(vendor, way).check())
+        asyncio.run(look(client(vendor, way)))
         for changes in ({"key": "sk-wrong-key-1234567"}, {"name": "lopback"}):
             with pytest.raises(CallError) as caught:
-                asyncio.run(client(vendor, way, **changes).check())
+                asyncio.run(look(client(vendor, way, **changes)))
             assert caught.value.fault is Fault.MODEL
             assert "sk-wrong" not in str(caught.value)
         assert vendor.entries() == []
@@ -80,7 +94,7 @@ def test_nothing_was_sent_where_there_was_no_connection() -> None:
     vendor = Loopback(port=9, ledger=Path("/dev/null"))
     for way in WAYS:
         with pytest.raises(CallError, match="no connection") as caught:
-            asyncio.run(client(vendor, way).complete(conformance.QUESTION))
+            asyncio.run(ask(client(vendor, way)))
         assert not caught.value.maybe_billed
 
 
