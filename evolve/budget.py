@@ -7,6 +7,7 @@ cap is not passed however many calls are in flight. What a lost call may have co
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Budget:
         """Why no further call is made; empty while calls can be paid."""
         self._drafting = 0
         self._queue: deque[tuple[Amount, asyncio.Future[None]]] = deque()
-        self._changes: list[asyncio.Future[None]] = []
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
     def elapsed_s(self) -> float:
@@ -83,17 +84,22 @@ class Budget:
 
     # Evaluations
 
-    async def begin_draft(self) -> None:
+    async def begin_draft(self, attempt: int) -> None:
         """Waits until what is being drafted would not need more evaluations than are left.
 
-        So no call is paid whose program could not be evaluated. Returns also when the budget is
-        spent, which the caller must look at.
+        So no call is paid whose program could not be evaluated. The lowest attempt goes first:
+        where results are taken in order, a later one would wait for it. Returns also when the
+        budget is spent, which the caller must look at.
         """
-        while not self.spent() and self._drafts_fill_the_rest():
-            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._changes.append(changed)
-            await changed
-        self._drafting += 1
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (attempt, ticket))
+        self._changed()
+        try:
+            await ticket
+        except BaseException:
+            if ticket.done() and not ticket.cancelled():
+                self.end_draft()
+            raise
 
     def end_draft(self) -> None:
         self._drafting -= 1
@@ -111,10 +117,14 @@ class Budget:
         return limit is not None and self.evaluations + self._drafting >= limit
 
     def _changed(self) -> None:
-        woken, self._changes = self._changes, []
-        for change in woken:
-            if not change.done():
-                change.set_result(None)
+        while self._waiting and (self.spent() or not self._drafts_fill_the_rest()):
+            self._let_in()
+
+    def _let_in(self) -> None:
+        _, ticket = heapq.heappop(self._waiting)
+        if not ticket.done():
+            self._drafting += 1
+            ticket.set_result(None)
 
     # Dollars and tokens
 
@@ -149,7 +159,8 @@ class Budget:
     def cancel(self) -> None:
         """Sends everyone away who waits for anything here: the run is stopping."""
         self._refuse("the run is stopping")
-        self._changed()
+        while self._waiting:
+            self._let_in()
 
     def _admit(self) -> None:
         while self._queue:

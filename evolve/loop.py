@@ -140,7 +140,7 @@ class Loop:
 
     async def _outcome(self, sample: Sample) -> Outcome:
         await self.may_ask()
-        await self.budget.begin_draft()
+        await self.budget.begin_draft(sample.attempt)
         try:
             await self.may_ask()
             draft = await self.drafter.draft(sample, derive(self.seed, "propose", sample.attempt))
