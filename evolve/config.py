@@ -5,17 +5,19 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from evolve.errors import UsageError, nearest
+from evolve.llm.models import Model, checked
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 _LAG = 16
+_MOST_LAG = 4096
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -23,6 +25,10 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     evals: Annotated[int, msgspec.Meta(ge=1)] | None = None
     minutes: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """For calls to models; what a lost call may have cost counts as spent."""
+    tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Input and output of calls to models."""
     target: float | None = None
     """Value of the first objective, on validation draws where the problem has them."""
 
@@ -44,8 +50,13 @@ class RunFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     deterministic: bool = False
     lag: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
     """Attempts under way at once; attempt k starts from the state after result k - lag. By default
-    16, and four for each worker where they are many and the order does not matter."""
-    proposers: dict[str, Weight] = msgspec.field(default_factory=lambda: {"tree": 1.0})
+    16, and four for each worker where they are many and the order does not matter; beside that, as
+    many as calls may be in flight."""
+    proposers: dict[str, Weight] = msgspec.field(default_factory=dict)
+    """By default "tree", unless models are given."""
+    llm: tuple[Model, ...] = ()
+    policy: Literal["bandit", "fixed"] = "bandit"
+    """How proposers and models share the attempts: by gain per cost, or by their weights."""
     budget: Budget = Budget()
     islands: Islands = Islands()
 
@@ -69,7 +80,10 @@ def parse(raw: object, *, where: str) -> RunFile:
     """Checks plain data against the run file's shape; `where` names its origin in errors."""
     _known_keys(raw, RunFile, where, "")
     try:
-        return msgspec.convert(raw, RunFile)
+        config = msgspec.convert(raw, RunFile)
+        for model in config.llm:
+            checked(model, where=f"{where}: llm")
+        return config
     except msgspec.ValidationError as error:
         text = str(error).replace(" - at `$.", " at `").replace("`$`", "the top level")
         raise UsageError(f"{where}: {text}") from None
@@ -80,7 +94,7 @@ def resolved(
 ) -> RunFile:
     """The configuration with everything settled that was left open."""
     workers = config.workers or cores
-    lag = config.lag or (_LAG if config.deterministic else max(_LAG, 4 * workers))
+    lag = config.lag or min(_MOST_LAG, calls_in_flight(config) + default_lag(config, workers))
     kept = {k: v for k, v in parameters.items() if isinstance(v, str | int | float)}
     return msgspec.structs.replace(
         config,
@@ -88,8 +102,35 @@ def resolved(
         parameters=kept,
         workers=workers,
         lag=lag,
+        proposers=config.proposers or ({} if config.llm else {"tree": 1.0}),
         seed=seed if config.seed is None else config.seed,
     )
+
+
+def default_lag(config: RunFile, workers: int) -> int:
+    """Attempts under way beside those that wait for a model."""
+    return _LAG if config.deterministic else max(_LAG, 4 * workers)
+
+
+def calls_in_flight(config: RunFile) -> int:
+    """How many calls all models of the run together may have in flight."""
+    return sum(model.concurrency for model in config.llm)
+
+
+def weights(config: RunFile) -> dict[str, float]:
+    """Shares of proposers and models by name.
+
+    Raises:
+        UsageError: a name stands twice, or nothing has a share.
+    """
+    found = dict(config.proposers)
+    for model in config.llm:
+        if model.arm in found:
+            raise UsageError(f"{model.arm} is given twice; give one of them a label")
+        found[model.arm] = model.weight
+    if sum(found.values()) <= 0:
+        raise UsageError("proposers: at least one needs a weight above 0")
+    return found
 
 
 def plain(config: RunFile) -> dict[str, object]:
@@ -109,3 +150,18 @@ def _known_keys(raw: object, kind: type[msgspec.Struct], where: str, prefix: str
         nested = fields[key]
         if isinstance(nested, type) and issubclass(nested, msgspec.Struct):
             _known_keys(value, nested, where, f"{prefix}{key}.")
+        if key == "llm" and isinstance(value, list):
+            for entry in value:
+                _known_model_keys(entry, where)
+
+
+def _known_model_keys(entry: object, where: str) -> None:
+    if isinstance(entry, dict) and any("key" in k and k not in _KEY_KEYS for k in entry):
+        raise UsageError(
+            f"{where}: a key does not belong into a run file, which is stored with the run; name "
+            "the environment variable that holds it as key_env, or a file as key_file"
+        )
+    _known_keys(entry, Model, where, "llm.")
+
+
+_KEY_KEYS = ("key_env", "key_file")

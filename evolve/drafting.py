@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
@@ -52,6 +53,11 @@ class Drafter:
         self._proposers = proposers
         self._program = lru_cache(maxsize=1024)(lambda id: Program.of(store.files(id)))
 
+    def planned(self, sample: Sample, rng: random.Random) -> Sample:
+        """The sample with what its proposer wants to remember of it."""
+        note = self._proposers[sample.proposer].plan(sample, rng)
+        return replace(sample, note=note) if note else sample
+
     async def draft(self, sample: Sample, seed: int) -> Draft:
         """Drafts one attempt; every expected failure is a fate, never an exception."""
         if sample.proposer == SEED:
@@ -64,13 +70,20 @@ class Drafter:
             parent=self._program(sample.parent),
             inspirations=tuple(self._program(id) for id in sample.inspirations),
             seed=seed,
+            note=sample.note,
         )
         began = time.monotonic()
         try:
             answer = await self._proposers[sample.proposer].propose(request)
         except NoAnswer as error:
             spent = time.monotonic() - began
-            return Draft(fate=Fate.NO_ANSWER, reason=str(error), propose_s=spent)
+            return Draft(
+                fate=error.fate,
+                reason=str(error),
+                operator=error.operator,
+                cost_usd=error.cost_usd,
+                propose_s=spent,
+            )
         spent = time.monotonic() - began
         fate, reason, text = _applied(request.parent, answer.text)
         return Draft(

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evolve.status import Status
-from evolve.terminal import duration, inert, number
+from evolve.terminal import clipped, duration, inert, number
 from islands_db import Fate
 
 _PLAIN_EVERY_S = 5.0
@@ -94,6 +94,7 @@ def one_line(status: Status) -> str:
         f"{duration(status.elapsed_s):>8} {status.phase:<10} "
         f"{status.evaluated} at {status.rate:.0f}/s  training {number(status.best_training)}  "
         f"{status.champion_split} {number(status.champion_value)}  waste {wasted}"
+        f"{f'  ${spent_usd(status):.4f}' if status.models else ''}"
         f"{'  left ' + left if left else ''}"
     )
 
@@ -149,17 +150,41 @@ def panel(status: Status) -> Group:
         if status.fates.get(fate)
     )
     lines.append(Text(f"not evaluated  {waste or 'none'}", style="dim"))
+    lines += [Text(inert(line)) for line in money(status)]
     return Group(*lines)
+
+
+def money(status: Status) -> list[str]:
+    """What each model was asked and what it cost; nothing where no model is asked."""
+    lines = []
+    for model in status.models:
+        lost = f", {model.unsettled} lost" if model.unsettled else ""
+        doubt = f" + at most ${model.unsettled_usd:.4f} unsettled" if model.unsettled_usd else ""
+        share = status.shares.get(model.name)
+        part = f"  {share:.0%} of proposals" if share is not None and len(status.shares) > 1 else ""
+        lines.append(
+            f"{clipped(model.name, 40)}  {model.calls} calls ({model.in_flight} in flight{lost})  "
+            f"${model.settled_usd:.4f}{doubt}{part}"
+        )
+    return lines
 
 
 def _left(status: Status) -> str:
     parts = []
+    usd = status.budget.get("usd")
+    if usd is not None:
+        parts.append(f"${max(0.0, usd - spent_usd(status)):.2f}")
     minutes, evals = status.budget.get("minutes"), status.budget.get("evals")
     if minutes is not None:
         parts.append(duration(max(0.0, minutes * 60 - status.elapsed_s)))
     if evals is not None:
         parts.append(f"{max(0, int(evals) - status.evaluated)} evaluations")
     return ", ".join(parts)
+
+
+def spent_usd(status: Status) -> float:
+    """What the calls cost at most, lost ones at their reserve."""
+    return sum(model.settled_usd + model.unsettled_usd for model in status.models)
 
 
 def choose(*, as_json: bool) -> View:

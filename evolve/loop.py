@@ -16,6 +16,7 @@ from functools import partial
 
 import msgspec
 
+from evolve.bandit import Bandit, gain
 from evolve.budget import Budget
 from evolve.drafting import HUMAN, SEED, Draft, Drafter
 from evolve.errors import FaultError, first_leaf
@@ -34,7 +35,8 @@ class Loop:
     """Runs attempts until the budget is spent or `stop` is called.
 
     Attributes:
-        weights: Shares of the proposers, by name.
+        bandit: Which proposer makes the next proposal.
+        out_of_order: Proposers that cannot be asked now.
         seed: The run's seed; everything random is derived from it.
         on_settled: Told of every stored outcome; must be quick.
         on_best: Run beside the attempts whenever a program becomes the best in training.
@@ -43,13 +45,16 @@ class Loop:
     store: Store
     judge: Judge
     drafter: Drafter
-    weights: Mapping[str, float]
+    bandit: Bandit
+    out_of_order: Callable[[], frozenset[str]]
     seed: int
     lag: int
     deterministic: bool
     budget: Budget
     on_settled: Callable[[Sample, Outcome, Placement], None]
     on_best: Callable[[int], Awaitable[None]]
+    on_stop: Callable[[], None]
+    """Ends all waiting for calls and money."""
     go: asyncio.Event
     """Cleared while the run is paused."""
     stop_reason: str = ""
@@ -71,14 +76,18 @@ class Loop:
             FaultError: a seed fails, or the problem's own code does so again and again.
         """
         # a round ends early when an evaluation was given back; what is pending is taken up again
-        while not (self.stop_reason or self.budget.spent()):
+        while not self._over():
             await self._round()
-        return self.stop_reason or self.budget.spent()
+        return self._over()
+
+    def _over(self) -> str:
+        return self.stop_reason or self.budget.spent() or self.budget.exhausted
 
     def stop(self, reason: str) -> None:
         """Lets what is being evaluated end, and starts nothing more."""
         self.stop_reason = self.stop_reason or reason
         self.go.set()
+        self.on_stop()
 
     def hand_in(self, files: Mapping[str, str]) -> int:
         """Begins an attempt with a program that a person wrote; its number."""
@@ -130,18 +139,23 @@ class Loop:
             self._settling.give_up(sample.attempt)
 
     async def _outcome(self, sample: Sample) -> Outcome:
-        await self._may_go_on()
-        draft = await self.drafter.draft(sample, derive(self.seed, "propose", sample.attempt))
-        async with self._screening.turn(sample.attempt):
-            # whatever came of the draft: where the budget ended must not depend on timing
-            await self._may_go_on()
-            if draft.text is None:
-                assert draft.fate is not None
-                return draft.rejected(draft.fate, draft.reason)
-            known, twin = self._seen(draft.text)
-            if known is None and twin is None:
-                self.budget.reserve_evaluation()
-                self._note_under_way(sample.attempt, draft.text)
+        await self.may_ask()
+        await self.budget.begin_draft(sample.attempt)
+        try:
+            await self.may_ask()
+            draft = await self.drafter.draft(sample, derive(self.seed, "propose", sample.attempt))
+            async with self._screening.turn(sample.attempt):
+                # whatever came of the draft: where the budget ended must not depend on timing
+                await self._may_go_on()
+                if draft.text is None:
+                    assert draft.fate is not None
+                    return draft.rejected(draft.fate, draft.reason)
+                known, twin = self._seen(draft.text)
+                if known is None and twin is None:
+                    self.budget.reserve_evaluation()
+                    self._note_under_way(sample.attempt, draft.text)
+        finally:
+            self.budget.end_draft()
         if twin is not None:
             await twin
             self._may_start()
@@ -202,6 +216,7 @@ class Loop:
             raise FaultError(_seed_fault(sample, outcome))
         with self.store.atomic():
             placement = self.store.settle(sample.attempt, outcome)
+            self._learn(sample, outcome, placement)
             if sample.proposer == SEED:
                 self._seeds_left -= 1
                 if self._seeds_left == 0:
@@ -217,6 +232,17 @@ class Loop:
         if placement.best and placement.program is not None:
             self._group.create_task(_run(self.on_best(placement.program)))
 
+    def _learn(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
+        better = outcome.fitness is not None and sample.parent is not None
+        if better:
+            assert outcome.fitness is not None
+            assert sample.parent is not None
+            better = (outcome.rung, outcome.fitness) > self.store.rank(sample.parent)
+        won = gain(best=placement.best, better=better, joined=placement.joined)
+        self.bandit.tell(sample.proposer, gain=won, cost_usd=outcome.cost_usd)
+        if self.bandit.learning and len(self.bandit.weights) > 1:
+            self.store.set_meta("bandit", self.bandit.plain())
+
     def _begin_seeds(self) -> None:
         names = list(self.drafter.seeds)
         self._seeds_left = len(names)
@@ -228,9 +254,9 @@ class Loop:
 
     def _begin_next(self) -> None:
         rng = generator(self.seed, "sample", self._next)
-        names = sorted(self.weights)
-        proposer = rng.choices(names, [self.weights[name] for name in names])[0]
-        self._begin(self.store.sample(self._next, rng, proposer=proposer))
+        proposer = self.bandit.ask(rng, self.out_of_order())
+        sample = self.store.sample(self._next, rng, proposer=proposer)
+        self._begin(self.drafter.planned(sample, rng))
 
     def _begin(self, sample: Sample) -> None:
         self.store.begin(sample)
@@ -262,6 +288,12 @@ class Loop:
             text, mark = self._marks.pop(attempt)
             del self._under_way[text.hash], self._under_way[text.syntax_hash]
             mark.set_result(None)
+
+    async def may_ask(self) -> None:
+        """As `_may_go_on`, for what costs money: also while calls can be paid only."""
+        await self._may_go_on()
+        if self.budget.exhausted:
+            raise Stopped
 
     async def _may_go_on(self) -> None:
         """Waits out a pause; raises Stopped when nothing more may begin."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from evolve.budget import Budget
 from evolve.champion import Champions
-from evolve.status import IslandStatus, Reference, Status
-from islands_db import Store
+from evolve.status import IslandStatus, ModelStatus, Reference, Status
+from islands_db import CallState, Store
 
 _RATE_WINDOW_S = 5.0
 _BEAT_S = 0.01
@@ -31,6 +31,8 @@ class Monitor:
     """Where champions are compared: validation, or training where there is none."""
     deterministic: bool
     references: Sequence[Reference] = ()
+    shares: Callable[[], dict[str, float]] = dict
+    """Each proposer's chance to make the next proposal."""
     phase: str = "starting"
     last: str = ""
     longest_block_s: float = 0.0
@@ -50,7 +52,7 @@ class Monitor:
         """Takes one point of the evaluations' count over time."""
         self._recent.append((time.monotonic(), self.store.counts().evaluated))
 
-    def status(self, *, paused: bool = False) -> Status:
+    def status(self, *, paused: bool = False, waiting: bool = False) -> Status:
         """The run at this moment."""
         counts = self.store.counts()
         objective = self.champions.objective
@@ -63,11 +65,17 @@ class Monitor:
             problem=self.problem,
             objective=objective.name,
             direction=objective.direction,
-            phase="paused" if paused else self.phase,
+            phase="paused" if paused else "no model" if waiting else self.phase,
             tier=self.tier,
             deterministic=self.deterministic,
             elapsed_s=self.budget.elapsed_s,
-            budget={"evals": limits.evals, "minutes": limits.minutes, "target": limits.target},
+            budget={
+                "evals": limits.evals,
+                "minutes": limits.minutes,
+                "usd": limits.usd,
+                "tokens": limits.tokens,
+                "target": limits.target,
+            },
             attempts=counts.attempts,
             evaluated=counts.evaluated,
             programs=counts.programs,
@@ -85,6 +93,19 @@ class Monitor:
             ],
             elites=counts.elites,
             fates={fate.value: count for fate, count in counts.fates.items()},
+            models=[
+                ModelStatus(
+                    name=name,
+                    calls=sum(spent.calls.values()),
+                    settled_usd=spent.settled_usd,
+                    unsettled_usd=spent.unsettled_usd,
+                    unsettled=spent.unsettled - spent.calls.get(CallState.OPEN, 0),
+                    in_flight=spent.calls.get(CallState.OPEN, 0),
+                )
+                for name, spent in sorted(self.store.spending_by_model().items())
+            ],
+            tokens=self.store.spending().tokens,
+            shares=self.shares(),
             references=list(self.references),
             last=self.last,
         )

@@ -9,20 +9,23 @@ import asyncio
 import gc
 import itertools
 import os
+import random
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from evolve import messages
+from evolve.bandit import Bandit
 from evolve.budget import Budget
 from evolve.champion import Champions, Standing
 from evolve.closing import Closing, TestResult
 from evolve.config import Budget as Limits
-from evolve.config import RunFile
+from evolve.config import RunFile, weights
 from evolve.control import ControlServer
 from evolve.drafting import SEED, Drafter
 from evolve.errors import UsageError
@@ -35,12 +38,17 @@ from evolve.problem import SplitKind
 from evolve.program import Program, ProgramError
 from evolve.proposers import REGISTRY, Proposer
 from evolve.randomness import derive, unforeseen
+from evolve.recording import RecordedDesk, Recording
 from evolve.runs import RunFolder
 from evolve.status import Reference, Status
-from islands_db import Axis, Outcome, Placement, Reader, Sample, Settings, Store
+from islands_db import JSON, Axis, Outcome, Placement, Reader, Sample, Settings, Store
 from islands_db import Status as VerdictStatus
 
+if TYPE_CHECKING:
+    from evolve.llm.desk import Desk, Line, LiveDesk
+
 INTERRUPTED = "interrupted"
+_LIMITS = ("evals", "minutes", "usd", "tokens", "target")
 _TICK_S = 0.25
 _RATE_WINDOW_S = 5.0
 _LENGTH_AXIS = ("length", 0.0, 200.0, 20)
@@ -74,6 +82,8 @@ class Session:
     unsafe: bool
     watch: Callable[[Status], None]
     tell: Callable[[str], None]
+    recording: Recording | None = None
+    """A run whose answers stand in for the models."""
     store: Store = field(init=False)
     reader: Reader = field(init=False)
     judge: Judge = field(init=False)
@@ -83,6 +93,10 @@ class Session:
     seeds: Mapping[str, Program] = field(init=False)
     monitor: Monitor = field(init=False)
     closing: Closing = field(init=False)
+    _proposers: dict[str, Proposer] = field(init=False)
+    _desk: LiveDesk | None = None
+    _prices: dict[str, JSON] = field(default_factory=dict)
+    _stack: AsyncExitStack = field(init=False)
     _newest_best: int = 0
     _wired: bool = False
     _validating: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -101,6 +115,7 @@ class Session:
         self.seeds = self.task.seeds()
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
+            self._stack = stack
             self.judge = Judge(
                 self.task,
                 workers=self.config.workers or 1,
@@ -110,10 +125,11 @@ class Session:
             stack.push_async_callback(self.judge.stop)
             await self.judge.start()
             proposers = await self._start_proposers(stack)
+            lines = await self._open_models(stack)
             self.store = self._create() if new else Store.open(self.folder.database)
             stack.callback(self.store.close)
             self.reader = stack.enter_context(Reader(self.folder.database))
-            self._wire(proposers)
+            self._wire(proposers, lines)
             control = ControlServer(self.folder.socket, self._command)
             stack.push_async_callback(control.stop)
             await control.start()
@@ -130,6 +146,8 @@ class Session:
 
     async def _work(self) -> Ended:
         self.monitor.references = await self._compute_references()
+        if self.config.llm:
+            await self._start_models(self._answering())
         # what is here now stays; a full collection over it would block the loop for 20 ms
         gc.collect()
         gc.freeze()
@@ -198,11 +216,80 @@ class Session:
             proposers[name] = proposer
         return proposers
 
-    def _wire(self, proposers: Mapping[str, Proposer]) -> None:
+    async def _open_models(self, stack: AsyncExitStack) -> list[Line]:
+        """The models' clients; refuses before anything is stored or spent."""
+        if not self.config.llm or (self.recording is not None and not self.recording.live):
+            return []
+        # imported here, as SDKs take a second that runs without models need not wait
+        from evolve.llm import opening
+
+        capped = self.limits.usd is not None
+        lines = opening.prepared(self.config.llm, os.environ, capped=capped)
+        for line in lines:
+            stack.push_async_callback(line.client.close)
+        await opening.check_all(lines)
+        self._prices = opening.prices_used(lines)
+        return lines
+
+    def _open_desk(self, lines: list[Line]) -> LiveDesk:
+        from evolve.llm.desk import LiveDesk
+
+        return LiveDesk(
+            self.store,
+            self.budget,
+            lines,
+            may_go_on=lambda: self.loop.may_ask(),
+            tell=self.tell,
+            ordered=self.config.deterministic,
+            alone=not self.config.proposers,
+            rng=random.Random(),
+        )
+
+    def _answering(self) -> Desk:
+        """Who answers: the models, or the run that is replayed."""
+        if self.recording is None:
+            assert self._desk is not None
+            return self._desk
+        recorded = self._stack.enter_context(Reader(self.recording.database))
+        return RecordedDesk(
+            self.store,
+            recorded,
+            live=self._desk,
+            tell=self.tell,
+            ended=lambda: self.loop.stop("the recording ends here"),
+        )
+
+    async def _start_models(self, desk: Desk) -> None:
+        """Gives every model its proposer; what prompts say of the problem is settled now."""
+        from evolve.prompts import facts_of, load_templates
+        from evolve.proposers.llm import LLMProposer, Prompting
+
+        baselines = await self._baselines(SplitKind.TRAINING, "training_baselines")
+        prompting = Prompting(
+            self.store,
+            self.reader,
+            load_templates(self.task.problem.folder),
+            facts_of(self.task, baselines),
+        )
+        for model in self.config.llm:
+            self._proposers[model.arm] = LLMProposer(model.arm, desk, prompting)
+
+    def _wire(self, proposers: dict[str, Proposer], lines: list[Line]) -> None:
         elapsed = self.store.meta.get("elapsed_s", 0.0)
         assert isinstance(elapsed, int | float)
         evaluated = self.store.counts().evaluated
-        self.budget = Budget(self.limits, evaluated=evaluated, elapsed_s=float(elapsed))
+        self.budget = Budget(
+            self.limits,
+            evaluated=evaluated,
+            elapsed_s=float(elapsed),
+            spending=self.store.spending(),
+        )
+        self._proposers = proposers
+        self._desk = self._open_desk(lines) if lines else None
+        if lines and "prices" not in self.store.meta:
+            self.store.set_meta("prices", self._prices)
+        bandit = Bandit(weights(self.config), learning=self.config.policy == "bandit")
+        bandit.restore(self.store.meta.get("bandit"))
         self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
         self._keep_budget()
         self._compare_with_target()
@@ -218,6 +305,7 @@ class Session:
             if self.task.problem.validation_stage
             else SplitKind.TRAINING,
             deterministic=self.config.deterministic and not order_lost,
+            shares=bandit.shares,
         )
         self.closing = Closing(
             folder=self.folder,
@@ -233,13 +321,15 @@ class Session:
             store=self.store,
             judge=self.judge,
             drafter=Drafter(self.store, proposers, self.seeds),
-            weights=self.config.proposers,
+            bandit=bandit,
+            out_of_order=self._desk.out_of_order if self._desk else frozenset,
             seed=self.seed,
             lag=self.config.lag or 1,
             deterministic=self.config.deterministic,
             budget=self.budget,
             on_settled=self._on_settled,
             on_best=self._on_best,
+            on_stop=self._desk.stop if self._desk else self.budget.cancel,
             go=go,
         )
         self._wired = True
@@ -248,12 +338,7 @@ class Session:
         """Baselines on the validation draw (training where there is none), and published values."""
         problem = self.task.problem
         split = SplitKind.VALIDATION if problem.validation_stage else SplitKind.TRAINING
-        stored = self.store.meta.get("baselines")
-        if stored is None:
-            computed = await self.judge.baselines(split, derive(self.seed, split))
-            self.store.set_meta("baselines", msgspec.to_builtins(computed))
-        else:
-            computed = msgspec.convert(stored, tuple[BaselineValue, ...])
+        computed = await self._baselines(split, "baselines")
         name = problem.objectives[0].name
         for baseline in computed:
             if baseline.fault:
@@ -276,6 +361,15 @@ class Session:
         # for those who read the run later, without the problem's code
         self.store.set_meta("references", msgspec.to_builtins(references))
         return references
+
+    async def _baselines(self, split: SplitKind, key: str) -> tuple[BaselineValue, ...]:
+        """The problem's baselines on the run's draw of a split; computed once and stored."""
+        stored = self.store.meta.get(key)
+        if stored is None:
+            computed = await self.judge.baselines(split, derive(self.seed, split))
+            self.store.set_meta(key, msgspec.to_builtins(computed))
+            return tuple(computed)
+        return msgspec.convert(stored, tuple[BaselineValue, ...])
 
     async def _on_best(self, program: int) -> None:
         self._newest_best = program
@@ -330,9 +424,9 @@ class Session:
         return {"ok": True}
 
     def _change_budget(self, message: Mapping[str, object]) -> None:
-        changes = {k: v for k, v in message.items() if k in ("evals", "minutes", "target")}
+        changes = {k: v for k, v in message.items() if k in _LIMITS}
         if not changes:
-            raise UsageError("budget: expected evals, minutes or target")
+            raise UsageError(f"budget: expected {', '.join(_LIMITS)}")
         try:
             merged = {**msgspec.to_builtins(self.budget.limits), **changes}
             self.budget.change(msgspec.convert(merged, Limits))
@@ -386,7 +480,8 @@ class Session:
 
     def status(self) -> Status:
         """The run at this moment."""
-        return self.monitor.status(paused=not self.loop.go.is_set())
+        waiting = self._desk is not None and self._desk.all_down
+        return self.monitor.status(paused=not self.loop.go.is_set(), waiting=waiting)
 
 
 def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -13,6 +13,21 @@ class IslandStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatus:
+    """What the calls to one model came to; what the vendor bills lies between settled and the sum
+    of both."""
+
+    name: str
+    calls: int
+    settled_usd: float
+    unsettled_usd: float
+    """Reserves of calls that were lost, or are in flight."""
+    unsettled: int
+    """Calls that were lost: nobody knows whether they were billed."""
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """A value to compare with: a computed baseline or a published record."""
 
@@ -48,6 +63,11 @@ class Status:
     islands: list[IslandStatus]
     elites: int
     fates: dict[str, int]
+    models: list[ModelStatus] = field(default_factory=list)
+    tokens: int = 0
+    """Input and output of all calls, with the reserve of those that were lost."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """Each proposer's chance to make the next proposal."""
     references: list[Reference] = field(default_factory=list)
     last: str = ""
 

@@ -119,6 +119,18 @@ def _round(connection: sqlite3.Connection) -> tuple[int, int]:
     return logged, copied
 
 
+def sync_log(path: Path) -> None:
+    """Has the disk hold the log as it is now; what was folded in before that is on the disk."""
+    try:
+        descriptor = os.open(path.with_name(path.name + "-wal"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def require(path: Path) -> None:
     """Refuses a path that is no file or no SQLite database of ours, before anything touches it."""
     try:

@@ -25,16 +25,17 @@ _LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     "verdicts": ("position",),
 }
 
-_PROCESS = ("meta", "events")
-"""Tables that tell of the process: its name, its workers, its pauses and resumptions."""
+_PROCESS = ("meta", "events", "calls")
+"""Tables that tell of the process: its name, its workers, its pauses, its calls and their faults.
+What the answers came to stands in the attempts."""
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
     """A hash of the search: equal for two runs exactly when they decided and found the same.
 
     Covered are settings, attempts, programs and their texts, verdicts, populations, archives,
-    totals and held results; left out are the columns of `MEASURED`, the run's own values and its
-    events. The order of rows does not count.
+    totals and held results; left out are the columns of `MEASURED`, the run's own values, its
+    events and its calls. The order of rows does not count.
 
     Raises:
         StoreError: the file is no run's database.

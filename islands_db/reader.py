@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from islands_db import connections, history, rows
+from islands_db import calls, connections, history, rows
 from islands_db.faults import decoding
 from islands_db.history import History
 from islands_db.records import (
     JSON,
+    Call,
     Counts,
     IslandCounts,
     Settings,
+    Spending,
     StoredEvent,
     StoredProgram,
     StoredProposal,
@@ -226,6 +228,20 @@ class Reader:
             -1 if last is None else last,
         )
         return found[::-1]
+
+    def calls(self, *, attempt: int | None = None) -> list[Call]:
+        """The calls in the order they were sent: all, or those of one attempt."""
+        return self._read(
+            calls.value,
+            f"SELECT {calls.CALL} FROM calls"  # noqa: S608
+            " WHERE ? IS NULL OR attempt = ? ORDER BY id",
+            attempt,
+            attempt,
+        )
+
+    def spending(self) -> Mapping[str, Spending]:
+        """What the calls to each model came to."""
+        return calls.Totals(self._read(dict, calls.BY_MODEL)).models()
 
     def events(self, kind: str | None = None) -> list[StoredEvent]:
         """What happened to the run, in order."""

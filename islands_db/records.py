@@ -49,6 +49,15 @@ class Status(StrEnum):
     EVALUATOR_ERROR = "evaluator_error"
 
 
+class CallState(StrEnum):
+    """What became of one paid call; an answered one has an answer, and a cost where it is known."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    CUT = "cut"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
     """One archive axis: [low, high] in `cells` equal cells; values outside go to the outer ones."""
@@ -212,6 +221,67 @@ class StoredEvent:
     data: Mapping[str, JSON]
     created: str
     """UTC, ISO 8601; for display only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call to a model: what was asked, what was set aside for it, and what came back.
+
+    Tokens as in `evolve.llm.Usage`: `cached` and `written` are part of `input`, `reasoning` is
+    part of `output`.
+    """
+
+    attempt: int
+    turn: int
+    model: str
+    template: str = ""
+    """Hash of the templates the prompt was made from."""
+    prompt: str = ""
+    """Hash of the prompt as it was sent."""
+    reserve_usd: float = 0.0
+    reserve_tokens: int = 0
+    state: CallState = CallState.OPEN
+    cost_usd: float | None = None
+    """None while nothing is known of it."""
+    input: int = 0
+    cached: int = 0
+    written: int = 0
+    output: int = 0
+    reasoning: int = 0
+    finish: str = ""
+    answered_by: str = ""
+    request_id: str = ""
+    status: int = 0
+    """HTTP status of an error; 0 where none came."""
+    reason: str = ""
+    answer: str | None = None
+    latency_s: float = 0.0
+
+    @property
+    def unsettled(self) -> bool:
+        """The vendor may have billed it, up to its reserve."""
+        unknown = self.state is CallState.ANSWERED and self.cost_usd is None
+        return unknown or self.state in (CallState.OPEN, CallState.CUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What the calls of a run, or of one model, came to.
+
+    What the vendor bills is at least `settled_usd` and at most `settled_usd + unsettled_usd`.
+    """
+
+    calls: Mapping[CallState, int] = field(default_factory=dict)
+    settled_usd: float = 0.0
+    unsettled_usd: float = 0.0
+    unsettled: int = 0
+    """Calls of which nobody knows whether they were billed."""
+    tokens: int = 0
+    """Input and output, with the reserve of the unsettled."""
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from islands_db import rows
+from islands_db.calls import BY_MODEL, Totals
 from islands_db.islands import Islands, Slot
 from islands_db.pool import NO_CELL, NO_SIGNATURE, Entrant
-from islands_db.records import JSON, Fate, Outcome, Sample, Settings, Tally
+from islands_db.records import JSON, Call, Fate, Outcome, Sample, Settings, Tally
 
 NOTHING = Tally(attempts=0, programs=0, cost_usd=0.0)
 
@@ -30,6 +31,8 @@ class State:
     held: set[int]
     best: Entrant | None
     islands: Islands
+    spending: Totals
+    open_calls: dict[int, Call]
 
     def count(self, proposer: str, outcome: Outcome, program: int | None) -> Tally:
         """Adds an ended attempt to the totals; the new total of its proposer and fate."""
@@ -84,7 +87,15 @@ def load(connection: sqlite3.Connection) -> State:
         held={attempt for (attempt,) in query("SELECT attempt FROM held")},
         best=None if best is None else _entrant(*best),
         islands=islands,
+        spending=_totals(connection),
+        open_calls={},
     )
+
+
+def _totals(connection: sqlite3.Connection) -> Totals:
+    cursor = connection.execute(BY_MODEL)
+    names = [column[0] for column in cursor.description]
+    return Totals(dict(zip(names, row, strict=True)) for row in cursor)
 
 
 def _slots(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Slot, Entrant]]:

@@ -15,12 +15,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 
-from islands_db import connections, islands, migrations, rows, state, writing
+from islands_db import calls, connections, islands, migrations, rows, state, writing
 from islands_db.faults import decoding, faults
 from islands_db.grid import cell
 from islands_db.pool import NO_CELL, NO_SIGNATURE, Entrant
 from islands_db.records import (
     JSON,
+    Call,
+    CallState,
     Counts,
     Fate,
     Outcome,
@@ -28,6 +30,7 @@ from islands_db.records import (
     ProgramText,
     Sample,
     Settings,
+    Spending,
     StoreError,
     Verdict,
 )
@@ -102,6 +105,7 @@ class Store:
                 connections.require_ours(connection, path)
                 connections.require_sound(connection, path)
                 migrations.migrate(connection, name=str(path))
+                calls.cut_open(connection)
                 return cls(path, connection, lock)
         except BaseException:
             if connection is not None:
@@ -156,6 +160,15 @@ class Store:
         """
         with faults(self.path):
             return connections.checkpoint(self.path, self._transactions.writing)
+
+    def sync(self) -> None:
+        """Makes all that was committed before this call survive a power cut; from any thread.
+
+        The same as `atomic(durable=True)` for those commits, but the writer need not wait: its log
+        is one file, and what an fsync secures does not depend on who asks for it.
+        """
+        with faults(self.path):
+            connections.sync_log(self.path)
 
     # Attempts
 
@@ -319,6 +332,58 @@ class Store:
             arrived = self._state.islands.migrate(self._state.settled)
             writing.put_slots(self._connection, "members", arrived)
 
+    # Calls
+
+    def open_call(self, call: Call) -> int:
+        """Stores that a call is about to be sent, with what is set aside for it; its number.
+
+        Raises:
+            ValueError: its turn has been answered, which nobody pays for twice.
+        """
+        if self.answer(call.attempt, call.turn) is not None:
+            raise ValueError(f"attempt {call.attempt}: turn {call.turn} has been answered")
+        with self.atomic():
+            number = calls.add(self._connection, call)
+            self._state.open_calls[number] = call
+            self._state.spending.add(None, call)
+        return number
+
+    def end_call(self, number: int, call: Call) -> None:
+        """Stores how a call ended.
+
+        Raises:
+            ValueError: it is not open, or it is not to be ended as open.
+        """
+        before = self._state.open_calls.get(number)
+        if before is None or call.state is CallState.OPEN:
+            raise ValueError(f"call {number} is not open, or not ended")
+        with self.atomic():
+            calls.end(self._connection, number, call)
+            del self._state.open_calls[number]
+            self._state.spending.add(before, call)
+
+    def answer(self, attempt: int, turn: int) -> Call | None:
+        """The answered call of an attempt's turn."""
+        with decoding(self.path):
+            cursor = self._connection.execute(
+                f"SELECT {calls.CALL} FROM calls"  # noqa: S608
+                " WHERE attempt = ? AND turn = ? AND state = 'answered'",
+                (attempt, turn),
+            )
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            names = [column[0] for column in cursor.description]
+            return calls.value(dict(zip(names, row, strict=True)))
+
+    def spending(self) -> Spending:
+        """What all calls came to, from running totals."""
+        return self._state.spending.all()
+
+    def spending_by_model(self) -> Mapping[str, Spending]:
+        """As `spending`, for each model."""
+        return self._state.spending.models()
+
     # Verdicts, events, values
 
     def add_verdicts(self, program: int, verdicts: Iterable[Verdict]) -> None:
@@ -387,6 +452,49 @@ class Store:
                 (behaviour, last),
             ).fetchone()
         return None if row is None else int(row[0])
+
+    def rank(self, program: int) -> tuple[int, float]:
+        """Rung and fitness of a program, the fitness -inf where it has none.
+
+        Raises:
+            ValueError: there is no such program, or it has not been judged.
+        """
+        with faults(self.path):
+            row = self._connection.execute(
+                "SELECT rung, fitness FROM programs WHERE id = ?", (program,)
+            ).fetchone()
+        if row is None or row[0] is None:
+            raise ValueError(f"program {program} has not been judged")
+        return int(row[0]), float("-inf") if row[1] is None else float(row[1])
+
+    def came_from(self, program: int) -> tuple[int, int | None]:
+        """The attempt that made a program, and that attempt's parent.
+
+        Raises:
+            ValueError: there is no such program.
+        """
+        with faults(self.path):
+            row = self._connection.execute(
+                "SELECT a.attempt, a.parent FROM programs p"
+                " JOIN attempts a ON a.attempt = p.attempt WHERE p.id = ?",
+                (program,),
+            ).fetchone()
+        if row is None:
+            raise ValueError(f"no program {program}")
+        return row[0], row[1]
+
+    def tried_without_gain(self, parent: int, count: int) -> list[int]:
+        """The last attempts from a parent whose program did no better, the oldest first."""
+        with faults(self.path):
+            rows = self._connection.execute(
+                "SELECT a.attempt FROM attempts a JOIN programs p ON p.id = a.parent"
+                " JOIN programs c ON c.id = ifnull(a.program, a.duplicate_of)"
+                " WHERE a.parent = ? AND a.fate IN ('evaluated', 'duplicate') AND c.id <> p.id"
+                " AND (c.rung, ifnull(c.fitness, -1e999)) <= (p.rung, ifnull(p.fitness, -1e999))"
+                " ORDER BY a.attempt DESC LIMIT ?",
+                (parent, count),
+            ).fetchall()
+        return [attempt for (attempt,) in reversed(rows)]
 
     def _known_by_hash(self, hash: str) -> int | None:
         with faults(self.path):

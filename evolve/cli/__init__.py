@@ -28,7 +28,7 @@ _MODULES = {
     "evaluate": "judging", "verify": "verifying",
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "prompt": "prompting",
-    "doctor": "doctoring",
+    "doctor": "doctoring", "replay": "asking",
 }  # fmt: skip
 _SUMMARIES = {
     "run": "Evolve a program for a problem.",
@@ -46,6 +46,7 @@ _SUMMARIES = {
     "new": "Write a problem folder that runs.",
     "check": "Say whether a problem is sound, and what a run would cost.",
     "prompt": "Show what a language model would be asked first.",
+    "replay": "Run a recorded search again without asking any model.",
     "doctor": "Say what this machine gives, and what is missing.",
 }
 

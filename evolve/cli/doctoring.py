@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
+from evolve import config as configuration
+from evolve.cli.models import choice, llm_options
 from evolve.cli.options import json_option, print_json
+from evolve.config import RunFile
 from evolve.terminal import inert, table, wrapped
 
 if TYPE_CHECKING:
@@ -22,12 +26,30 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@llm_options
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Ask the models of a run file."
+)
 @json_option
-def doctor(as_json: bool) -> int:
+def doctor(
+    llm: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    policy: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> int:
     """Say which sandbox tier this machine gives, what is missing, and what to do about it.
 
-    Exit code 3: no sandbox can be had here, or it did not hold a dozen attacks tried on it.
+    With --llm it makes the smallest possible call to each model instead, and says what failed.
+
+    Exit code 3: no sandbox can be had here, it did not hold a dozen attacks tried on it, or a
+    model did not answer.
     """
+    given = configuration.read(config_file) if config_file else RunFile()
+    models = choice(given.llm, llm, base_urls, prices)
+    if models:
+        return _ask_models(msgspec.structs.replace(given, llm=models), as_json=as_json)
     from sandbox import Tier, probe
 
     found = probe()
@@ -97,6 +119,19 @@ def _compiler() -> str:
         return f"gcc {toolchain.compiler().version}"
     except SandboxError as error:
         return f"none: {error}"
+
+
+def _ask_models(config: RunFile, *, as_json: bool) -> int:
+    from evolve.cli.asking import smallest_calls
+
+    found = smallest_calls(config)
+    if as_json:
+        print_json({"models": found})
+    else:
+        for one in found:
+            word = "works" if one["works"] else "FAILS"
+            click.echo(inert(f"{one['model']}  {word}: {one['detail']}"))
+    return 0 if all(one["works"] for one in found) else 3
 
 
 def _try_attacks() -> Iterator[Outcome]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from evolve.cli.models import choice, llm_options
 from evolve.cli.options import json_option, print_json, set_option, settings_of, unsafe_option
+from evolve.config import RunFile
 from evolve.terminal import inert
+
+if TYPE_CHECKING:
+    from evolve.loading import Task
+    from evolve.prompts import Operator
 
 _OPERATORS = ("diff", "rewrite")
 
@@ -20,10 +28,19 @@ _OPERATORS = ("diff", "rewrite")
     show_default=True,
     help="What is asked for: a change of a part, or a whole program.",
 )
+@llm_options
 @unsafe_option
 @json_option
 def prompt(
-    problem: str, settings: tuple[str, ...], operator: str, unsafe: bool, as_json: bool
+    problem: str,
+    settings: tuple[str, ...],
+    operator: str,
+    llm: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    policy: str | None,
+    unsafe: bool,
+    as_json: bool,
 ) -> None:
     """Show what a language model would be asked first about PROBLEM; asks none.
 
@@ -32,10 +49,18 @@ def prompt(
     """  # fmt: skip
     from evolve.loading import load
     from evolve.prompts import Operator
+
+    config = RunFile(llm=choice((), llm, base_urls, prices))
+    task = load(problem, settings_of(settings))
+    show(task, config, Operator(operator), unsafe=unsafe, as_json=as_json)
+
+
+def show(task: Task, config: RunFile, operator: Operator, *, unsafe: bool, as_json: bool) -> None:
+    """Prints the first prompt of a run, and what calls of its models may cost."""
+    from evolve.cli.asking import estimates, print_estimates
     from evolve.prompts.first import first_prompt
 
-    task = load(problem, settings_of(settings))
-    first = first_prompt(task, Operator(operator), unsafe=unsafe)
+    first = first_prompt(task, operator, unsafe=unsafe)
     if as_json:
         print_json(
             {
@@ -45,6 +70,7 @@ def prompt(
                 "templates": first.templates,
                 "bytes": first.size_bytes,
                 "most_tokens": first.most_tokens,
+                "models": estimates(config, first.size_bytes),
             }
         )
         return
@@ -56,3 +82,4 @@ def prompt(
         f"in every prompt; at most {first.most_tokens:,} tokens, usually about "
         f"{first.size_bytes // 4:,} ---"
     )
+    print_estimates(config, first.size_bytes)

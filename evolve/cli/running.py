@@ -14,6 +14,7 @@ import msgspec
 
 from evolve import config as configuration
 from evolve import runs
+from evolve.cli.models import choice, llm_options, tokens_option, usd_option
 from evolve.cli.options import (
     Finite,
     json_option,
@@ -23,13 +24,14 @@ from evolve.cli.options import (
     settings_of,
     unsafe_option,
 )
-from evolve.config import Budget, RunFile
+from evolve.config import Budget, RunFile, weights
 from evolve.control import send
 from evolve.errors import EvolveError, UsageError, first_leaf, nearest
 from evolve.live import choose
 from evolve.loading import Task, available, identity, load
 from evolve.proposers import REGISTRY
 from evolve.randomness import unforeseen
+from evolve.recording import Recording
 from evolve.runs import RunFolder
 from evolve.session import INTERRUPTED, Ended, Session, check_identity
 from evolve.summary import plain_summary, print_summary
@@ -50,6 +52,9 @@ _UNSAFE = (
 @click.option(
     "--target", type=Finite(), help="Stop when the champion's validation value reaches this."
 )
+@usd_option
+@tokens_option
+@llm_options
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Worker processes; one per core by default."
@@ -59,6 +64,9 @@ _UNSAFE = (
     "--deterministic", is_flag=True, help="Same seed, same database, for any number of workers."
 )
 @click.option("--lag", type=click.IntRange(1, 4096), help="Attempts under way at once.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the first prompt and what calls may cost; asks nobody."
+)
 @click.option("--name", help="Name of the run; a nickname by default.")
 @click.option("--replace", is_flag=True, help="Delete a run of that name first.")
 @runs_option
@@ -71,11 +79,18 @@ def run(
     evals: int | None,
     minutes: float | None,
     target: float | None,
+    usd: float | None,
+    tokens: int | None,
+    llm: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    policy: str | None,
     seed: int | None,
     workers: int | None,
     islands: int | None,
     deterministic: bool,
     lag: int | None,
+    dry_run: bool,
     name: str | None,
     replace: bool,
     root: Path,
@@ -96,7 +111,11 @@ def run(
         config = msgspec.structs.replace(
             config, islands=msgspec.structs.replace(config.islands, count=islands)
         )
-    config = msgspec.structs.replace(config, budget=_budget(config.budget, evals, minutes, target))
+    budget = _budget(config.budget, evals, minutes, target, usd, tokens)
+    models = choice(config.llm, llm, base_urls, prices)
+    config = msgspec.structs.replace(
+        config, budget=budget, llm=models, policy=policy or config.policy
+    )
     if not config.problem:
         raise UsageError("no problem: `evolve run PROBLEM`, or problem = ... in the run file")
     _check_proposers(config)
@@ -110,6 +129,15 @@ def run(
         cores=os.cpu_count() or 1,
         seed=unforeseen(),
     )
+    weights(config)
+    if dry_run:
+        from evolve.cli.prompting import show
+        from evolve.prompts import Operator
+
+        if not config.llm:
+            raise UsageError("--dry-run shows what models would be sent; name one with --llm")
+        show(task, config, Operator.DIFF, unsafe=unsafe, as_json=as_json)
+        return 0
     folder = runs.create(root, name, replace=replace)
     with folder.lock():
         try:
@@ -124,6 +152,8 @@ def run(
 @click.argument("name", required=False)
 @click.option("--evals", type=click.IntRange(min=1), help="New total of evaluations.")
 @click.option("--minutes", type=MINUTES, help="New total of minutes.")
+@usd_option
+@tokens_option
 @click.option("--target", type=Finite(), help="New target.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Worker processes.")
 @runs_option
@@ -132,6 +162,8 @@ def resume(
     name: str | None,
     evals: int | None,
     minutes: float | None,
+    usd: float | None,
+    tokens: int | None,
     target: float | None,
     workers: int | None,
     root: Path,
@@ -152,17 +184,9 @@ def resume(
         )
         if workers is not None:
             config = msgspec.structs.replace(config, workers=workers)
-        stored = meta["parameters"]
-        assert isinstance(stored, dict)
-        task = load(str(meta["folder"]), {k: str(v) for k, v in stored.items()})
-        task = Task(
-            problem=task.problem, parameters=task.parameters, reference=str(meta["problem"])
-        )
-        known = meta["identity"]
-        assert isinstance(known, dict)
-        check_identity(known, identity(task))
+        task = _stored_task(meta)
         last = msgspec.convert(meta.get("budget", {}), Budget)
-        budget = _budget(last, evals, minutes, target)
+        budget = _budget(last, evals, minutes, target, usd, tokens)
         ended = _execute(folder, task, config, budget, bool(meta["unsafe"]), as_json, new=False)
     return _report(folder, task, ended, as_json, root)
 
@@ -173,6 +197,8 @@ def resume(
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--evals", type=click.IntRange(min=1), help="budget: new total of evaluations.")
 @click.option("--minutes", type=MINUTES, help="budget: new total of minutes.")
+@usd_option
+@tokens_option
 @click.option("--target", type=Finite(), help="budget: new target.")
 @runs_option
 def control(
@@ -181,6 +207,8 @@ def control(
     file: Path | None,
     evals: int | None,
     minutes: float | None,
+    usd: float | None,
+    tokens: int | None,
     target: float | None,
     root: Path,
 ) -> None:
@@ -188,7 +216,9 @@ def control(
     folder = runs.find(root, name)
     arguments: dict[str, object] = {}
     if command == "budget":
-        given = {"evals": evals, "minutes": minutes, "target": target}
+        given = {
+            "evals": evals, "minutes": minutes, "usd": usd, "tokens": tokens, "target": target
+        }  # fmt: skip
         arguments = {k: v for k, v in given.items() if v is not None}
     if command == "inject":
         if file is None:
@@ -200,6 +230,54 @@ def control(
     print_json(send(folder.socket, command, **arguments))
 
 
+def replay_run(
+    root: Path,
+    name: str | None,
+    new_name: str | None,
+    *,
+    live: bool,
+    replace: bool,
+    as_json: bool,
+) -> int:
+    """Runs a recorded search again on its stored answers; see the command `replay`."""
+    from islands_db import Reader
+
+    recorded = runs.find(root, name)
+    with Reader(recorded.database) as reader:
+        meta = reader.meta
+    config = configuration.parse(
+        meta["config"], where=f"the stored configuration of {recorded.name}"
+    )
+    if not config.llm:
+        raise UsageError(f"{recorded.name} asked no models, so there are no answers to replay")
+    if not config.deterministic:
+        raise UsageError(
+            f"{recorded.name} was not run with --deterministic, so the order of its results is "
+            "not recorded and it cannot be replayed"
+        )
+    task = _stored_task(meta)
+    folder = runs.create(root, new_name or f"{recorded.name}-replay", replace=replace)
+    last = msgspec.convert(meta.get("budget", {}), Budget)
+    limits = Budget(evals=last.evals)
+    with folder.lock():
+        ended = _execute(
+            folder, task, config, limits, bool(meta["unsafe"]), as_json, new=True,
+            recording=Recording(database=recorded.database, live=live),
+        )  # fmt: skip
+    return _report(folder, task, ended, as_json, root)
+
+
+def _stored_task(meta: Mapping[str, object]) -> Task:
+    """The problem of a stored run, if it is still what it was."""
+    stored, known = meta["parameters"], meta["identity"]
+    assert isinstance(stored, dict)
+    assert isinstance(known, dict)
+    task = load(str(meta["folder"]), {k: str(v) for k, v in stored.items()})
+    task = Task(problem=task.problem, parameters=task.parameters, reference=str(meta["problem"]))
+    check_identity(known, identity(task))
+    return task
+
+
 def _execute(
     folder: RunFolder,
     task: Task,
@@ -209,6 +287,7 @@ def _execute(
     as_json: bool,
     *,
     new: bool,
+    recording: Recording | None = None,
 ) -> Ended:
     if unsafe:
         print(f"evolve: {_UNSAFE}", file=sys.stderr)
@@ -223,6 +302,7 @@ def _execute(
         unsafe=unsafe,
         watch=view.watch,
         tell=view.tell,
+        recording=recording,
     )
     try:
         return asyncio.run(session.run(new=new))
@@ -255,8 +335,15 @@ def _drop_if_empty(folder: RunFolder) -> None:
     shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _budget(base: Budget, evals: int | None, minutes: float | None, target: float | None) -> Budget:
-    given = {"evals": evals, "minutes": minutes, "target": target}
+def _budget(
+    base: Budget,
+    evals: int | None,
+    minutes: float | None,
+    target: float | None,
+    usd: float | None,
+    tokens: int | None,
+) -> Budget:
+    given = {"evals": evals, "minutes": minutes, "target": target, "usd": usd, "tokens": tokens}
     return msgspec.structs.replace(base, **{k: v for k, v in given.items() if v is not None})
 
 
@@ -264,8 +351,6 @@ def _check_proposers(config: RunFile) -> None:
     for name in config.proposers:
         if name not in REGISTRY:
             raise UsageError(f"no proposer {name!r}; {nearest(name, list(REGISTRY))}")
-    if sum(config.proposers.values()) <= 0:
-        raise UsageError("proposers: at least one needs a weight above 0")
 
 
 def _text(value: object) -> str:
@@ -273,8 +358,12 @@ def _text(value: object) -> str:
 
 
 def _toml(data: Mapping[str, object]) -> str:
-    plain = {k: v for k, v in data.items() if v is not None}
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            plain[key] = {k: v for k, v in value.items() if v is not None}
-    return msgspec.toml.encode(plain).decode()
+    return msgspec.toml.encode(_without_none(data)).decode()
+
+
+def _without_none(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(entry) for entry in value]
+    return value

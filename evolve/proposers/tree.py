@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 from evolve.loading import Task
 from evolve.messages import Mutate, Mutated
 from evolve.processes import HelperDied, Pool
 from evolve.program import length
 from evolve.proposers.base import Answer, NoAnswer, Request
+from islands_db import Sample
 
 _LIMIT_S = 30.0
 
@@ -21,6 +24,9 @@ class TreeProposer:
         # a seed above the usual limit must be able to grow
         self._max_length = 2 * max(length(seed) for seed in task.seeds().values())
         self._pool = Pool("evolve.proposers.mutator", 1)
+
+    def plan(self, sample: Sample, rng: random.Random) -> str:
+        return ""
 
     async def start(self) -> None:
         await self._pool.start()

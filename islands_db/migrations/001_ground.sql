@@ -136,6 +136,42 @@ CREATE TABLE held (
     payload BLOB NOT NULL
 );
 
+-- Paid calls, one row each time one is sent, written before it leaves. An attempt asks in turns:
+-- 0 is its question, 1 what it asks after a miss, and each turn is asked until it is answered.
+--   open      it has been sent
+--   answered  its last byte was read; `answer` is the zlib text, NULL cost_usd an unknown cost
+--   failed    the vendor refused it, or it never left: nothing to pay
+--   cut       it was lost on the way, and may have been billed up to reserve_usd
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL REFERENCES attempts,
+    turn INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    state TEXT NOT NULL,
+    template TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    reserve_usd REAL NOT NULL,
+    reserve_tokens INTEGER NOT NULL,
+    cost_usd REAL,
+    input INTEGER NOT NULL DEFAULT 0,
+    cached INTEGER NOT NULL DEFAULT 0,
+    written INTEGER NOT NULL DEFAULT 0,
+    output INTEGER NOT NULL DEFAULT 0,
+    reasoning INTEGER NOT NULL DEFAULT 0,
+    finish TEXT NOT NULL DEFAULT '',
+    answered_by TEXT NOT NULL DEFAULT '',
+    request_id TEXT NOT NULL DEFAULT '',
+    status INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    answer BLOB,
+    latency_s REAL NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    ended REAL
+);
+CREATE UNIQUE INDEX calls_answered ON calls (attempt, turn) WHERE state = 'answered';
+CREATE INDEX calls_by_attempt ON calls (attempt, turn);
+CREATE INDEX calls_open ON calls (id) WHERE state = 'open';
+
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -165,6 +201,15 @@ UNION ALL
 SELECT a.program, s.id, 'inspiration', a.operator, c.fitness - s.fitness
 FROM attempts a JOIN json_each(a.inspirations) i JOIN programs c ON c.id = a.program
 JOIN programs s ON s.id = i.value;
+
+CREATE VIEW spending AS
+-- What the calls to each model came to. What the vendor bills lies between settled_usd and
+-- settled_usd + unsettled_usd.
+SELECT model, state, count(*) AS calls, total(cost_usd) AS settled_usd,
+    total(CASE WHEN state IN ('open', 'cut') OR (state = 'answered' AND cost_usd IS NULL)
+        THEN reserve_usd END) AS unsettled_usd,
+    sum(input) AS input, sum(cached) AS cached, sum(output) AS output, sum(reasoning) AS reasoning
+FROM calls GROUP BY model, state;
 
 CREATE VIEW waste AS
 -- What the attempts came to, by proposer and fate, with their share of all and what they cost.

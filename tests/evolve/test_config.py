@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from evolve.config import RunFile, parse, plain, read
+from evolve.config import RunFile, parse, plain, read, resolved, weights
 from evolve.errors import UsageError
+from evolve.llm.models import Model
 
 
 def test_a_run_file_comes_back_as_it_was_stored() -> None:
@@ -45,4 +46,12 @@ def test_a_missing_run_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_defaults_need_no_file() -> None:
-    assert RunFile().proposers == {"tree": 1.0}
+    config = resolved(RunFile(), problem="x", parameters={}, cores=2, seed=1)
+    assert weights(config) == {"tree": 1.0}
+
+
+def test_models_propose_alone_unless_others_are_named() -> None:
+    config = RunFile(llm=(Model(model="openai/x", weight=2.0, concurrency=8),))
+    config = resolved(config, problem="x", parameters={}, cores=2, seed=1)
+    assert weights(config) == {"openai/x": 2.0}
+    assert config.lag == 8 + 16

@@ -1,0 +1,104 @@
+"""Which proposer or model makes the next proposal: shares by gain per cost, all of them kept alive.
+
+An arm is a proposer ("tree") or a model ("openai/NAME"). Probability matching: an arm's chance is
+its weight times its discounted gain per discounted cost, above a floor. Stochastic, so that many
+attempts can be under way before the first result is known; discounted, because what worked on a
+poor parent need not work on a good one.
+
+Source: Thierens, "An adaptive pursuit strategy for allocating operator probabilities", GECCO 2005,
+section 2 (probability matching with a minimum), with rewards divided by costs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DISCOUNT = 0.99
+"""Weight of what an arm did one of its own attempts ago."""
+FLOOR = 0.1
+"""Share of the attempts that goes to all arms by weight alone."""
+ATTEMPT_USD = 0.0005
+"""What an attempt costs beside its calls: an evaluation. Keeps free proposers comparable."""
+_PRIOR = 5.0
+"""Attempts' worth of the average over all arms that each arm begins with."""
+BEST_GAIN, BETTER_GAIN, JOINED_GAIN = 1.0, 0.2, 0.02
+
+
+def gain(*, best: bool, better: bool, joined: bool) -> float:
+    """What a settled attempt won: 1 for the best of the run, less for a child better than its
+    parent, little for one that only entered its population."""
+    return BEST_GAIN if best else BETTER_GAIN if better else JOINED_GAIN if joined else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """What is remembered of an arm; sums over its attempts, the older the less."""
+
+    attempts: float = 0.0
+    gain: float = 0.0
+    cost_usd: float = 0.0
+
+
+@dataclass(slots=True)
+class Bandit:
+    """Shares of the arms; `learning` off keeps the weights as they are ("fixed")."""
+
+    weights: Mapping[str, float]
+    learning: bool = True
+    arms: dict[str, Arm] = field(default_factory=dict)
+
+    def tell(self, name: str, *, gain: float, cost_usd: float) -> None:
+        """Learns what an attempt of an arm won and what its calls cost."""
+        if name not in self.weights:
+            return
+        before = self.arms.get(name, Arm())
+        self.arms[name] = Arm(
+            attempts=DISCOUNT * before.attempts + 1.0,
+            gain=DISCOUNT * before.gain + gain,
+            cost_usd=DISCOUNT * before.cost_usd + cost_usd + ATTEMPT_USD,
+        )
+
+    def shares(self, without: frozenset[str] = frozenset()) -> dict[str, float]:
+        """Each arm's chance to make the next proposal; they sum to 1.
+
+        Args:
+            without: Arms that cannot be asked now. Where that is every arm, none is left out.
+        """
+        names = [n for n in sorted(self.weights) if self.weights[n] > 0]
+        names = [n for n in names if n not in without] or names
+        total = sum(self.weights[n] for n in names)
+        by_weight = {n: self.weights[n] / total for n in names}
+        if not self.learning or len(names) == 1:
+            return by_weight
+        known = list(self.arms.values())
+        tried = sum(arm.attempts for arm in known)
+        if not tried:
+            return by_weight
+        mean_gain = (sum(arm.gain for arm in known) + JOINED_GAIN) / tried
+        mean_cost = (sum(arm.cost_usd for arm in known) + ATTEMPT_USD) / tried
+        worth = {}
+        for name in names:
+            arm = self.arms.get(name, Arm())
+            rate = (arm.gain + _PRIOR * mean_gain) / (arm.cost_usd + _PRIOR * mean_cost)
+            worth[name] = by_weight[name] * rate
+        scale = sum(worth.values())
+        return {n: FLOOR * by_weight[n] + (1 - FLOOR) * worth[n] / scale for n in names}
+
+    def ask(self, rng: random.Random, without: frozenset[str] = frozenset()) -> str:
+        """The arm that makes the next proposal."""
+        shares = self.shares(without)
+        return rng.choices(list(shares), list(shares.values()))[0]
+
+    def plain(self) -> dict[str, list[float]]:
+        """All that it has learnt, to be stored; `restored` reads it."""
+        return {n: [a.attempts, a.gain, a.cost_usd] for n, a in sorted(self.arms.items())}
+
+    def restore(self, plain: object) -> None:
+        """Takes up what `plain` gave; arms that are gone are forgotten."""
+        if isinstance(plain, Mapping):
+            for name, values in plain.items():
+                if name in self.weights:
+                    attempts, won, cost = values
+                    self.arms[name] = Arm(attempts=attempts, gain=won, cost_usd=cost)

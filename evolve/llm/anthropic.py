@@ -1,0 +1,140 @@
+"""Anthropic's Messages; the fixed part of a prompt is marked for the vendor's cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anthropic
+
+from evolve.llm import wire
+from evolve.llm.base import CallError, Completion, Finish, Options, Request, Usage
+from evolve.llm.errors import clean, unreadable
+from evolve.llm.wire import count, objects, text
+
+HOME = "https://api.anthropic.com"
+_ID = "request-id"
+_ERRORS = (anthropic.APIStatusError, anthropic.APIError)
+_FINISHES = {
+    "end_turn": Finish.COMPLETE, "stop_sequence": Finish.COMPLETE, "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH, "refusal": Finish.REFUSED,
+}  # fmt: skip
+
+
+class AnthropicClient:
+    """One model behind the Messages API."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._base_url = options.base_url or HOME
+        self._client = anthropic.AsyncAnthropic(
+            # without one the SDK would look for other credentials by itself
+            api_key=options.key or "none",
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=wire.timeouts(options),
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                limits=wire.LIMITS, follow_redirects=False, timeout=wire.timeouts(options)
+            ),
+        )
+
+    async def complete(self, request: Request) -> Completion:
+        options = self._options
+        given: dict[str, Any] = {"stream": True} if options.stream else {}
+        if options.temperature is not None:
+            given["temperature"] = options.temperature
+        if options.effort:
+            given["output_config"] = {"effort": options.effort}
+        sending = self._client.messages.with_raw_response.create(
+            model=options.name,
+            max_tokens=options.max_output_tokens,
+            system=[
+                {"type": "text", "text": request.fixed, "cache_control": {"type": "ephemeral"}}
+            ],
+            messages=wire.opening(request),  # type: ignore[arg-type]
+            timeout=wire.timeouts(options),
+            **given,
+        )
+        reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
+        body = self._joined(reply) if options.stream else wire.json_object(reply, id_header=_ID)
+        return self._read(reply, body)
+
+    async def check(self) -> None:
+        raw = self._client.models.with_raw_response
+        await wire.check(
+            raw.retrieve(self._options.name), raw.list, _ERRORS, self._options, self._base_url
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _joined(self, reply: wire.Reply) -> dict[str, Any]:
+        """The events of a stream as the one object that a plain call gives."""
+        body: dict[str, Any] | None = None
+        blocks: dict[int, dict[str, Any]] = {}
+        ended = False
+        for event in wire.events(reply, id_header=_ID):
+            kind = event.get("type")
+            if kind == "error":
+                raise self._failed(event, reply)
+            if kind == "message_start" and isinstance(event.get("message"), dict):
+                body = dict(event["message"])
+            if kind == "content_block_start" and isinstance(event.get("content_block"), dict):
+                blocks[count(event, "index")] = dict(event["content_block"])
+            delta = event.get("delta")
+            if kind == "content_block_delta" and isinstance(delta, dict):
+                block = blocks.setdefault(count(event, "index"), {"type": "text"})
+                if delta.get("type") == "text_delta":
+                    block.setdefault("parts", []).append(text(delta.get("text")))
+            if kind == "message_delta" and body is not None:
+                if isinstance(delta, dict):
+                    body["stop_reason"] = delta.get("stop_reason")
+                if isinstance(event.get("usage"), dict):
+                    # the last event's counts are totals and replace the first one's
+                    before = body.get("usage")
+                    kept = before if isinstance(before, dict) else {}
+                    body["usage"] = {**kept, **event["usage"]}
+            ended |= kind == "message_stop"
+        if body is None or not ended:
+            raise unreadable(
+                "the stream ended before the answer did", request_id=reply.headers.get(_ID, "")
+            )
+        for block in blocks.values():
+            block["text"] = text(block.get("text")) + "".join(block.pop("parts", []))
+        body["content"] = [blocks[index] for index in sorted(blocks)]
+        return body
+
+    def _read(self, reply: wire.Reply, body: dict[str, Any]) -> Completion:
+        if body.get("type") == "error":
+            raise self._failed(body, reply)
+        if not isinstance(body.get("content"), list):
+            raise unreadable("the answer has no content", request_id=reply.headers.get(_ID, ""))
+        parts = [text(b.get("text")) for b in objects(body["content"]) if b.get("type") == "text"]
+        usage = body.get("usage")
+        cached = count(usage, "cache_read_input_tokens")
+        written = count(usage, "cache_creation_input_tokens")
+        return wire.completion(
+            reply,
+            answer="".join(parts),
+            finish=_FINISHES.get(str(body.get("stop_reason")), Finish.OTHER),
+            model=body.get("model"),
+            usage=Usage(
+                input=count(usage, "input_tokens") + cached + written,
+                cached=cached,
+                written=written,
+                output=count(usage, "output_tokens"),
+                reasoning=count(usage, "output_tokens_details", "thinking_tokens"),
+            )
+            if isinstance(usage, dict) and "output_tokens" in usage
+            else None,
+            id_header=_ID,
+            fallback_id=body.get("id"),
+        )
+
+    def _failed(self, body: dict[str, Any], reply: wire.Reply) -> CallError:
+        """An error in the middle of a stream: what was spent before it, nobody says."""
+        error = body.get("error")
+        said = text(error.get("message")) if isinstance(error, dict) else ""
+        return unreadable(
+            f"the server failed: {clean(said or 'unknown', self._options.key)}",
+            request_id=reply.headers.get(_ID, ""),
+        )

@@ -1,0 +1,222 @@
+"""OpenAI and all that speaks its protocols: Responses and Chat Completions, by base URL.
+
+Responses is the default where the base URL is OpenAI's own; other servers (vLLM, llama.cpp,
+Ollama, OpenRouter, gateways) are asked through Chat Completions, which all of them know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+
+from evolve.llm import wire
+from evolve.llm.base import CallError, Completion, Finish, Options, Request, Usage
+from evolve.llm.errors import clean, unreadable
+from evolve.llm.wire import count, objects, text
+
+HOME = "https://api.openai.com/v1"
+_ID = "x-request-id"
+_ERRORS = (openai.APIStatusError, openai.APIError)
+_FINISHES = {
+    "stop": Finish.COMPLETE, "length": Finish.LENGTH, "content_filter": Finish.REFUSED,
+    "max_output_tokens": Finish.LENGTH,
+}  # fmt: skip
+
+
+class OpenAIClient:
+    """One model behind the OpenAI protocols."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._base_url = options.base_url or HOME
+        own = self._base_url.rstrip("/") == HOME
+        self._responses = options.api == "responses" or (own and options.api == "")
+        self._client = openai.AsyncOpenAI(
+            # a server without keys must be given some text all the same
+            api_key=options.key or "none",
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=wire.timeouts(options),
+            http_client=openai.DefaultAsyncHttpxClient(
+                limits=wire.LIMITS, follow_redirects=False, timeout=wire.timeouts(options)
+            ),
+        )
+
+    async def complete(self, request: Request) -> Completion:
+        if self._responses:
+            return await self._respond(request)
+        return await self._chat(request)
+
+    async def check(self) -> None:
+        raw = self._client.models.with_raw_response
+        await wire.check(
+            raw.retrieve(self._options.name), raw.list, _ERRORS, self._options, self._base_url
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _respond(self, request: Request) -> Completion:
+        options = self._options
+        given: dict[str, Any] = {"stream": True} if options.stream else {}
+        if options.temperature is not None:
+            given["temperature"] = options.temperature
+        if options.effort:
+            given["reasoning"] = {"effort": options.effort}
+        sending = self._client.responses.with_raw_response.create(
+            model=options.name,
+            instructions=request.fixed,
+            input=wire.opening(request),  # type: ignore[arg-type]
+            max_output_tokens=options.max_output_tokens,
+            store=False,
+            **given,
+        )
+        reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
+        if options.stream:
+            body = self._last_response(reply)
+        else:
+            body = wire.json_object(reply, id_header=_ID)
+        return self._read_response(reply, body)
+
+    def _last_response(self, reply: wire.Reply) -> dict[str, Any]:
+        for event in wire.events(reply, id_header=_ID):
+            kind = event.get("type")
+            if kind in ("response.completed", "response.incomplete", "response.failed"):
+                response = event.get("response")
+                if isinstance(response, dict):
+                    return response
+            if kind == "error":
+                raise self._failed(event, reply)
+        raise unreadable("the stream ended before the answer did", request_id=_id_of(reply))
+
+    def _read_response(self, reply: wire.Reply, body: dict[str, Any]) -> Completion:
+        if body.get("status") == "failed" or body.get("error"):
+            raise self._failed(body, reply)
+        if not isinstance(body.get("output"), list):
+            raise unreadable("the answer has no output", request_id=_id_of(reply))
+        parts: list[str] = []
+        refused = False
+        for item in objects(body["output"]):
+            for content in objects(item.get("content")) if item.get("type") == "message" else ():
+                if content.get("type") == "output_text":
+                    parts.append(text(content.get("text")))
+                refused |= content.get("type") == "refusal"
+        status = body.get("status", "completed")
+        why = body.get("incomplete_details")
+        reason = why.get("reason") if isinstance(why, dict) else None
+        if status == "incomplete":
+            finish = _FINISHES.get(str(reason), Finish.OTHER)
+        else:
+            finish = Finish.COMPLETE if status == "completed" else Finish.OTHER
+        usage = body.get("usage")
+        return wire.completion(
+            reply,
+            answer="".join(parts),
+            finish=Finish.REFUSED if refused else finish,
+            model=body.get("model"),
+            usage=Usage(
+                input=count(usage, "input_tokens"),
+                cached=count(usage, "input_tokens_details", "cached_tokens"),
+                written=count(usage, "input_tokens_details", "cache_write_tokens"),
+                output=count(usage, "output_tokens"),
+                reasoning=count(usage, "output_tokens_details", "reasoning_tokens"),
+            )
+            if isinstance(usage, dict) and "output_tokens" in usage
+            else None,
+            id_header=_ID,
+            fallback_id=body.get("id"),
+        )
+
+    async def _chat(self, request: Request) -> Completion:
+        options = self._options
+        # OpenAI refuses the old name of the limit for reasoning models, others know no new one
+        own = self._base_url.rstrip("/") == HOME
+        given: dict[str, Any] = {
+            "max_completion_tokens" if own else "max_tokens": options.max_output_tokens
+        }
+        if options.stream:
+            given |= {"stream": True, "stream_options": {"include_usage": True}}
+        if options.temperature is not None:
+            given["temperature"] = options.temperature
+        if options.effort:
+            given["reasoning_effort"] = options.effort
+        sending = self._client.chat.completions.with_raw_response.create(
+            model=options.name,
+            messages=[{"role": "system", "content": request.fixed}, *wire.opening(request)],  # type: ignore[list-item]
+            **given,
+        )
+        reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
+        body = self._joined(reply) if options.stream else wire.json_object(reply, id_header=_ID)
+        return self._read_chat(reply, body)
+
+    def _joined(self, reply: wire.Reply) -> dict[str, Any]:
+        """The chunks of a streamed chat as the one object that a plain call gives."""
+        body: dict[str, Any] = {}
+        parts: list[str] = []
+        refusals: list[str] = []
+        finish = None
+        for chunk in wire.events(reply, id_header=_ID):
+            if chunk.get("error"):
+                raise self._failed(chunk, reply)
+            if isinstance(chunk.get("usage"), dict):
+                body["usage"] = chunk["usage"]
+            body.setdefault("model", chunk.get("model"))
+            body.setdefault("id", chunk.get("id"))
+            for choice in objects(chunk.get("choices")):
+                delta = choice.get("delta")
+                if isinstance(delta, dict):
+                    parts.append(text(delta.get("content")))
+                    refusals.append(text(delta.get("refusal")))
+                finish = choice.get("finish_reason") or finish
+        if finish is None:
+            raise unreadable("the stream ended before the answer did", request_id=_id_of(reply))
+        message = {"content": "".join(parts), "refusal": "".join(refusals)}
+        return {**body, "choices": [{"message": message, "finish_reason": finish}]}
+
+    def _read_chat(self, reply: wire.Reply, body: dict[str, Any]) -> Completion:
+        if body.get("error"):
+            raise self._failed(body, reply)  # gateways send errors with status 200
+        choice = next(objects(body.get("choices")), None)
+        message = choice.get("message") if choice else None
+        if choice is None or not isinstance(message, dict):
+            raise unreadable("the answer has no choices", request_id=_id_of(reply))
+        content = message.get("content")
+        answer = text(content)
+        if isinstance(content, list):
+            kinds = ("text", "output_text")
+            answer = "".join(
+                text(p.get("text")) for p in objects(content) if p.get("type") in kinds
+            )
+        finish = _FINISHES.get(str(choice.get("finish_reason")), Finish.OTHER)
+        usage = body.get("usage")
+        return wire.completion(
+            reply,
+            answer=answer,
+            finish=Finish.REFUSED if message.get("refusal") else finish,
+            model=body.get("model"),
+            usage=Usage(
+                input=count(usage, "prompt_tokens"),
+                cached=count(usage, "prompt_tokens_details", "cached_tokens"),
+                written=count(usage, "prompt_tokens_details", "cache_write_tokens"),
+                output=count(usage, "completion_tokens"),
+                reasoning=count(usage, "completion_tokens_details", "reasoning_tokens"),
+            )
+            if isinstance(usage, dict) and "completion_tokens" in usage
+            else None,
+            id_header=_ID,
+            fallback_id=body.get("id"),
+        )
+
+    def _failed(self, body: dict[str, Any], reply: wire.Reply) -> CallError:
+        """An error that came with status 200: what was spent before it, nobody says."""
+        error = body.get("error") if isinstance(body.get("error"), dict) else body
+        said = (text(error.get("message")) or text(error.get("code"))) if error else ""
+        return unreadable(
+            f"the server failed: {clean(said or 'unknown', self._options.key)}",
+            request_id=_id_of(reply),
+        )
+
+
+def _id_of(reply: wire.Reply) -> str:
+    return reply.headers.get(_ID, "")

@@ -1,0 +1,171 @@
+"""The proposer behind every model: plans what a prompt shows, asks, and reads the answer.
+
+What a prompt shows is drawn when its attempt begins and stored with it as a recipe; the prompt
+follows from the recipe, so it is the same when the attempt is done again.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from functools import lru_cache
+
+import msgspec
+
+from evolve import diff
+from evolve.answers import Applied, Refused, apply_answer
+from evolve.llm.base import Finish, Message
+from evolve.llm.base import Request as LLMRequest
+from evolve.llm.desk import Desk, Unanswered
+from evolve.program import Program
+from evolve.prompts import (
+    Facts,
+    Prompt,
+    Recipe,
+    Shown,
+    StoreSource,
+    Templates,
+    Tried,
+    assemble,
+    draw,
+    render,
+    render_retry,
+)
+from evolve.prompts.recipes import MOST_STEPS, MOST_TRIED
+from evolve.proposers.base import Answer, NoAnswer, Request
+from islands_db import Call, Fate, Reader, Sample, Store
+
+
+class Prompting:
+    """What all models of a run share: templates, facts, and the programs that prompts show."""
+
+    def __init__(self, store: Store, reader: Reader, templates: Templates, facts: Facts) -> None:
+        self._store = store
+        self._source = _Remembering(reader)
+        self._templates = templates
+        self._facts = facts
+
+    def plan(self, sample: Sample, rng: random.Random) -> Recipe:
+        """Draws what an attempt's prompt shows."""
+        assert sample.parent is not None
+        history: list[int] = []
+        one = sample.parent
+        for _ in range(MOST_STEPS):
+            _, parent = self._store.came_from(one)
+            if parent is None:
+                break
+            history.insert(0, one)
+            one = parent
+        since = 0
+        if self._store.best is not None:
+            since = sample.attempt - self._store.came_from(self._store.best[0])[0]
+        return draw(
+            rng,
+            self._templates,
+            attempt=sample.attempt,
+            parent=sample.parent,
+            inspirations=sample.inspirations,
+            history=history,
+            tried=self._store.tried_without_gain(sample.parent, MOST_TRIED),
+            since_best=since,
+        )
+
+    def render(self, recipe: Recipe) -> Prompt:
+        """The prompt of a recipe."""
+        return render(self._templates, self._facts, assemble(recipe, self._source))
+
+    def retry(self, refused: Refused, recipe: Recipe) -> str:
+        """What is sent back behind an answer that could not be used."""
+        return render_retry(self._templates, refused, recipe.operator.expect)
+
+
+class LLMProposer:
+    """One model of a run as a proposer."""
+
+    def __init__(self, arm: str, desk: Desk, prompting: Prompting) -> None:
+        self.name = arm
+        self._desk = desk
+        self._prompting = prompting
+
+    async def start(self) -> None:
+        """Nothing to do: the desk is started for all models together."""
+
+    async def stop(self) -> None:
+        """Nothing to do."""
+
+    def plan(self, sample: Sample, rng: random.Random) -> str:
+        return msgspec.json.encode(self._prompting.plan(sample, rng)).decode()
+
+    async def propose(self, request: Request) -> Answer:
+        recipe = msgspec.json.decode(request.note, type=Recipe)
+        prompt = self._prompting.render(recipe)
+        question = LLMRequest(
+            fixed=prompt.fixed, messages=(Message(role="user", text=prompt.text),)
+        )
+        blank = Call(
+            attempt=request.attempt, turn=0, model=self.name, template=prompt.templates,
+            prompt=prompt.hash,
+        )  # fmt: skip
+        try:
+            call = await self._desk.ask(self.name, question, blank)
+        except Unanswered as error:
+            raise NoAnswer(str(error), operator=recipe.operator) from None
+        cost = call.cost_usd or 0.0
+        result = _read(request.parent, call, recipe)
+        if isinstance(result, Refused) and result.worth_sending_back:
+            again = LLMRequest(
+                fixed=question.fixed,
+                messages=(
+                    *question.messages,
+                    Message(role="assistant", text=call.answer or ""),
+                    Message(role="user", text=self._prompting.retry(result, recipe)),
+                ),
+            )
+            try:
+                call = await self._desk.ask(self.name, again, replace(blank, turn=1))
+            except Unanswered:
+                pass  # the first answer's refusal stands
+            else:
+                cost += call.cost_usd or 0.0
+                result = _read(request.parent, call, recipe)
+        if isinstance(result, Refused):
+            raise NoAnswer(
+                result.reason,
+                fate=Fate(result.kind.value),
+                operator=recipe.operator,
+                cost_usd=cost,
+            )
+        return Answer(
+            text=diff.between(request.parent, result.program),
+            operator=recipe.operator,
+            cost_usd=cost,
+        )
+
+
+def _read(parent: Program, call: Call, recipe: Recipe) -> Applied | Refused:
+    return apply_answer(
+        parent,
+        call.answer or "",
+        expect=recipe.operator.expect,
+        cut=call.finish == Finish.LENGTH,
+        declined=call.finish == Finish.REFUSED,
+    )
+
+
+class _Remembering(StoreSource):
+    """Keeps what was read: programs and their verdicts in training do not change."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader)
+        self._shown = lru_cache(maxsize=2048)(super().shown)
+        self._tried = lru_cache(maxsize=2048)(super().tried)
+        self._made = lru_cache(maxsize=2048)(super().made)
+
+    def shown(self, program: int) -> Shown:
+        return self._shown(program)
+
+    def tried(self, attempt: int) -> Tried:
+        return self._tried(attempt)
+
+    def made(self, program: int) -> Tried:
+        return self._made(program)

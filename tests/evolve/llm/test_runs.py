@@ -1,0 +1,145 @@
+"""Runs that ask models, as their user sees them; a loopback server stands in for the vendors."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from benchmarks.loopback import EVOLVE, Loopback, compare, loopback, models
+from benchmarks.vendor import KEYS
+from islands_db import fingerprint
+
+BOTH = models("openai/loopback", "anthropic/loopback-small")
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Iterator[Loopback]:
+    with loopback(tmp_path / "ledger", "--latency", "0.05") as running:
+        yield running
+
+
+def evolve(
+    vendor: Loopback | None, folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    base = vendor.environment if vendor is not None else {"PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        [*EVOLVE, *arguments], cwd=folder, env={**base, **environment}, capture_output=True,
+        text=True, timeout=120,
+    )  # fmt: skip
+
+
+def one_line(ended: subprocess.CompletedProcess[str]) -> str:
+    assert ended.returncode == 2, ended.stderr
+    lines = ended.stderr.strip().splitlines()
+    assert len(lines) == 1, ended.stderr
+    return lines[0]
+
+
+@pytest.mark.slow
+def test_a_run_pays_for_what_it_says_and_stays_below_its_cap(
+    vendor: Loopback, tmp_path: Path
+) -> None:
+    ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, "--usd", "0.6", "--name", "a")
+    assert ended.returncode == 0, ended.stderr
+    assert "$0.6 used" in ended.stdout
+    found = compare(vendor, tmp_path / "runs" / "a" / "run.db")
+    assert found.ledger_usd == pytest.approx(found.settled_usd)
+    assert 0 < found.ledger_usd <= 0.6
+    assert found.unsettled_usd == 0
+
+
+@pytest.mark.slow
+def test_a_killed_run_asks_nothing_twice_and_loses_no_answer(
+    vendor: Loopback, tmp_path: Path
+) -> None:
+    command = [*EVOLVE, "run", "bin_packing:or1", *BOTH, "--name", "a"]
+    for kill in range(3):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=vendor.environment, stdout=subprocess.DEVNULL
+        )
+        enough = len(vendor.entries()) + 40 + 13 * kill
+        end = time.monotonic() + 60
+        while len(vendor.entries()) < enough:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        command = [*EVOLVE, "resume", "a"]
+    database = tmp_path / "runs" / "a" / "run.db"
+    with closing(sqlite3.connect(database)) as connection:
+        programs = connection.execute(
+            "SELECT count(*) FROM attempts WHERE fate IN ('seed', 'evaluated', 'twin')"
+        ).fetchone()[0]
+    ended = evolve(vendor, tmp_path, "resume", "a", "--evals", str(programs + 10))
+    assert ended.returncode == 0, ended.stderr
+    found = compare(vendor, database)
+    assert (found.lost, found.strange, found.again, found.outside_usd) == (0, 0, 0, 0.0)
+
+
+@pytest.mark.slow
+def test_a_replay_needs_no_network_and_ends_the_same(vendor: Loopback, tmp_path: Path) -> None:
+    options = ("--deterministic", "--seed", "3", "--evals", "25")
+    ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, *options, "--name", "a")
+    assert ended.returncode == 0, ended.stderr
+    before = len(vendor.entries())
+    ended = evolve(None, tmp_path, "replay", "a")
+    assert ended.returncode == 0, ended.stderr
+    runs = tmp_path / "runs"
+    assert fingerprint(runs / "a" / "run.db") == fingerprint(runs / "a-replay" / "run.db")
+    assert len(vendor.entries()) == before
+
+
+@pytest.mark.slow
+def test_no_key_is_in_anything_a_run_wrote(vendor: Loopback, tmp_path: Path) -> None:
+    ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, "--evals", "8", "--name", "a")
+    assert ended.returncode == 0, ended.stderr
+    written = [file for file in (tmp_path / "runs").rglob("*") if file.is_file()]
+    assert len(written) >= 4
+    for key in KEYS.values():
+        assert key not in ended.stdout + ended.stderr
+        assert not [file for file in written if key.encode() in file.read_bytes()]
+
+
+def test_bad_input_is_refused_in_one_line_before_anything_is_spent(
+    vendor: Loopback, tmp_path: Path
+) -> None:
+    run = ("run", "bin_packing:or1", "--name", "a")
+    cases = [
+        (("--llm", "loopback"), {}, "VENDOR/MODEL"),
+        (("--llm", "openai/loopback:-1"), {}, "weight -1"),
+        (("--llm", "openai/loopback", "--usd", "1"), {}, "has no price"),
+        (("--llm", "openai/lopback"), {}, "loopback"),
+        (("--llm", "openai/loopback"), {"OPENAI_API_KEY": "sk-wrong"}, "OPENAI_API_KEY"),
+        (("--llm", "openai/x"), {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}, "no key"),
+        (("--llm", "openai/x"), {"OPENAI_BASE_URL": "ftp://x"}, "base URL"),
+        (("--llm", "openai/x", "--base-url", "openai=http://me:pw@host/v1"), {}, "user"),
+    ]
+    for arguments, environment, said in cases:
+        line = one_line(evolve(vendor, tmp_path, *run, *arguments, **environment))
+        assert said in line, line
+        assert "sk-wrong" not in line
+    assert not (tmp_path / "runs" / "a" / "run.db").exists()
+    assert vendor.entries() == []
+
+
+def test_a_key_does_not_belong_into_a_run_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[[llm]]\nmodel = "openai/x"\napi_key = "sk-secret"\n')
+    ended = evolve(None, tmp_path, "run", "bin_packing:or1", "--config", str(file))
+    assert "key_env" in one_line(ended)
+    assert "sk-secret" not in ended.stderr
+
+
+def test_the_doctor_asks_each_model_for_one_word(vendor: Loopback, tmp_path: Path) -> None:
+    ended = evolve(vendor, tmp_path, "doctor", *BOTH)
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stdout.count("works") == 2
+    ended = evolve(vendor, tmp_path, "doctor", *BOTH, OPENAI_API_KEY="sk-wrong-key")
+    assert ended.returncode == 3
+    assert "OPENAI_API_KEY" in ended.stdout
