@@ -11,7 +11,10 @@ from importlib import import_module
 
 from benchmarks.rows import Plan, Result, Row, keep, kept, machine, measure
 
-SUITES = {"path": "the whole path from a fresh clone to a checked result"}
+SUITES = {
+    "path": "the whole path from a fresh clone to a checked result",
+    "seen": "what a person sees",
+}
 
 
 def main() -> int:
