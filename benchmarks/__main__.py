@@ -17,6 +17,7 @@ SUITES = {
     "verifiers": "what the exact verifiers take, refuse and believe",
     "matmul": "what the seeds of matmul find alone",
     "llm": "calls to models: rate, CPU, faults, kills",
+    "seen": "what a person sees",
 }
 
 

@@ -93,10 +93,33 @@ def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -
     return found
 
 
-def largest_gain(path: Sequence[Step]) -> Step | None:
-    """The step that gained most in training, the first of equals; None if none gained."""
-    gaining = [step for step in path if step.training_gain is not None and step.training_gain > 0]
-    return max(gaining, key=lambda step: step.training_gain or 0.0, default=None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leap:
+    """The step of a line that went furthest beyond the best before it, and that best value."""
+
+    step: Step
+    before: float
+    after: float
+
+
+def leap(path: Sequence[Step], objective: Objective) -> Leap | None:
+    """Which edit made the last program of a line good; None if nothing was gained.
+
+    Not simply the largest gain: a line may fall first, and what only climbs back found nothing.
+    """
+    found: Leap | None = None
+    best: float | None = None
+    for step in path:
+        value = step.training
+        if value is None:
+            continue
+        if best is None:
+            best = value
+        elif objective.better(value, best):
+            if found is None or abs(value - best) > abs(found.after - found.before):
+                found = Leap(step=step, before=best, after=value)
+            best = value
+    return found
 
 
 def _gain(objective: Objective, before: float | None, value: float | None) -> float | None:

@@ -24,7 +24,7 @@ _OF_THE_MACHINE = (
 _MODULES = {
     "run": "running", "resume": "running", "control": "running",
     "ls": "reading", "best": "reading", "show": "reading",
-    "lineage": "tracing", "why": "tracing", "diff": "tracing",
+    "lineage": "tracing", "why": "tracing", "diff": "tracing", "report": "reporting",
     "evaluate": "judging", "verify": "verifying",
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "prompt": "prompting",
@@ -40,6 +40,7 @@ _SUMMARIES = {
     "lineage": "The path from the seed to a program, and what each step gained.",
     "why": "How one program came to be: who asked what, who answered what, every verdict.",
     "diff": "What differs between two programs.",
+    "report": "Write one file that shows a whole run.",
     "evaluate": "Judge one program file.",
     "verify": "Re-check a certificate or a published object, without any run.",
     "problems": "List the problems that have a name here.",

@@ -14,7 +14,7 @@ import click
 from evolve.cli.opening import opened_program, opened_run
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.errors import UsageError
-from evolve.lineage import Branch, Step, branches, largest_gain, made_by, steps, value_in
+from evolve.lineage import Branch, Step, branches, leap, made_by, steps, value_in
 from evolve.problem import Objective
 from evolve.terminal import (
     clipped,
@@ -78,15 +78,17 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
     if test is not None:
         click.echo(f"in the test, made once after the search: {number(test)}")
     click.echo("gain: how much better than the step before (validation: than the last one there)")
-    leap = largest_gain(path)
-    if leap is not None:
-        before = path[path.index(leap) - 1]
+    most = leap(path, objective)
+    if most is not None:
         click.echo(
-            f"the largest gain came with program {leap.program.id}, {clipped(inert(leap.by), 30)}: "
-            f"{number(before.training)} to {number(leap.training)}"
+            f"it owes most to program {most.step.program.id}, by "
+            f"{clipped(inert(most.step.by), 30)}: from {number(most.before)} to "
+            f"{number(most.after)}"
         )
         at = "" if root == Path("runs") else f" --runs {root}"
-        click.echo(f"  how it came to be: evolve why {inert(folder.name)}:{leap.program.id}{at}")
+        click.echo(
+            f"  how it came to be: evolve why {inert(folder.name)}:{most.step.program.id}{at}"
+        )
 
 
 @click.command()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +140,40 @@ def variant(tmp_path: Path) -> Callable[..., Path]:
         return write_toy(tmp_path / name, {"problem": problem, **files})
 
     return write
+
+
+@pytest.fixture
+def terminal() -> Callable[..., str]:
+    """Runs a command in a pseudo-terminal so wide and gives back what it wrote."""
+
+    def run(
+        evolve: Evolve,
+        columns: int,
+        *arguments: object,
+        environment: dict[str, str] | None = None,
+        codes: tuple[int, ...] = (0,),
+    ) -> str:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            evolve.command(*arguments), cwd=evolve.folder, stdout=theirs, stderr=theirs,
+            env={**os.environ, "TERM": "xterm", **(environment or {})},
+        )  # fmt: skip
+        os.close(theirs)
+        written = bytearray()
+        while True:
+            try:
+                part = os.read(ours, 1 << 16)
+            except OSError:  # the other end is closed: that is how Linux says so
+                break
+            if not part:
+                break
+            written += part
+        os.close(ours)
+        assert process.wait(60) in codes
+        return written.decode().replace("\r\n", "\n")
+
+    return run
 
 
 def write_toy(folder: Path, files: dict[str, str]) -> Path:

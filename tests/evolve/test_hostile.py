@@ -1,0 +1,137 @@
+"""Hostile texts in every field of a run: nothing runs in a browser, nothing reaches a terminal."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+import shutil
+import subprocess
+import unicodedata
+from collections.abc import Callable
+
+import pytest
+
+from . import hostile
+from .conftest import Evolve
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Evolve:
+    root = tmp_path_factory.mktemp("hostile")
+    hostile.write_run(root / "runs/bad")
+    return Evolve(root)
+
+
+def test_there_are_sixty_of_them() -> None:
+    assert len(set(hostile.ALL)) == len(hostile.ALL) >= 60
+
+
+COMMANDS = [
+    ("ls",), ("best", "bad"), ("best", "bad", "--top", "99"), ("show", "bad:20"),
+    ("show", "bad:60"), ("lineage", "bad"), ("lineage", "bad", "--diff"),
+    ("lineage", "bad", "--tree"), ("why", "bad:45"), ("why", "bad:60"), ("diff", "bad:1", "60"),
+    ("lineage", "bad", "--json"), ("why", "bad:45", "--json"), ("ls", "--json"), ("report", "bad"),
+    ("report", "bad", "--md"), ("why", "bad", "--attempt", "44"), ("show", "bad:\x1b[31m"),
+    ("lineage", "\x1b]0;x\x07"), ("diff", "bad:1", "\u202e"),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=repr)
+def test_nothing_reaches_a_terminal(
+    attacked: Evolve, command: tuple[str, ...], terminal: Callable[..., str]
+) -> None:
+    for columns in (80, 160):
+        written = terminal(attacked, columns, *command, codes=(0, 2))
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", written)  # our own colours, and only those
+        obeyed = {c for c in set(shown) if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")}
+        assert obeyed <= {"\n", "\t"}, sorted(map(hex, map(ord, obeyed)))
+        # colours that a text had set would be among ours
+        assert "\x1b[31;1m" not in written
+        assert "Traceback" not in written
+        assert "a bug of ours" not in written
+
+
+class _Page(html.parser.HTMLParser):
+    """What a page is made of, as a parser sees it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.targets: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.targets |= {
+            value or "" for name, value in attrs if name in ("href", "src", "xlink:href")
+        }
+
+
+@pytest.mark.slow
+def test_the_page_holds_no_tag_of_theirs_and_asks_nobody(attacked: Evolve) -> None:
+    ended = attacked("report", "bad", "-o", "page.html")
+    assert ended.code == 0, ended.err
+    text = (attacked.folder / "page.html").read_text()
+    assert len(text.encode()) < 3_000_000
+    page = _Page()
+    page.feed(text)
+    assert page.tags.isdisjoint(
+        {"script", "iframe", "object", "embed", "base", "link", "form", "input", "math"}
+    )
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert "style" not in page.attributes
+    assert all(t.startswith(("#", "data:image/png;base64,")) for t in page.targets), page.targets
+    assert "{{ 7 * 7 }}" in text
+    assert "default-src 'none'" in text
+    assert not {c for c in text if unicodedata.category(c) in ("Cc", "Cf")} - {"\n", "\t"}
+
+
+@pytest.mark.slow
+def test_nothing_runs_in_a_real_browser(attacked: Evolve) -> None:
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip("no Chromium here; `apt install chromium` has it")
+    assert attacked("report", "bad", "-o", "page.html").code == 0
+    page = attacked.folder / "page.html"
+    # a probe of ours, let in by a policy of its own, says what the page has become
+    probe = "document.title = [window.pwned, document.scripts.length, location.protocol].join(' ')"
+    opened = page.read_text().replace(
+        "default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';", 1
+    )
+    opened = opened.replace(
+        "</body>", f"<script>onload = () => setTimeout(() => {{ {probe} }}, 300)</script></body>"
+    )
+    (attacked.folder / "probed.html").write_text(opened)
+    dumped = subprocess.run(
+        [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
+         f"--user-data-dir={attacked.folder}/profile", "--dump-dom",
+         f"file://{attacked.folder}/probed.html"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    title = re.search(r"<title>(.*?)</title>", dumped.stdout, re.DOTALL)
+    assert title is not None
+    assert title[1].split() == ["1", "file:"], "even with scripts allowed only the probe may run"
+
+
+@pytest.mark.slow
+def test_markdown_makes_nothing_of_them(attacked: Evolve) -> None:
+    assert attacked("report", "bad", "--md", "-o", "page.md").code == 0
+    text = (attacked.folder / "page.md").read_text()
+    outside = re.sub(r"^(`{3,})[^`\n]*\n.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
+    outside = re.sub(r"!\[[A-Za-z ]+\]\(page-plots/[a-z]+\.png\)", "", outside)
+    assert "<" not in outside
+    assert not re.search(r"(?<!\\)[\[`]", outside)
+
+
+def test_a_text_of_ten_megabytes_is_shown_in_no_time() -> None:
+    import time
+
+    from evolve.terminal import inert
+
+    began = time.perf_counter()
+    assert len(inert("x\x1b" * 5_000_000)) == 25_000_000
+    assert time.perf_counter() - began < 5.0
