@@ -25,6 +25,7 @@ from evolve.terminal import (
     inert,
     number,
     paint,
+    shortened,
     signed,
     table,
 )
@@ -33,6 +34,8 @@ from islands_db import Reader, StoredProgram, StoredProposal
 _SIDE_BY_SIDE = 120
 """Columns from which two programs stand side by side."""
 _BRANCHES_SHOWN = 3
+_TEXT_SHOWN = 20_000
+"""Characters of an answer or a message; --json has all of it."""
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
@@ -325,7 +328,7 @@ def _meters(cpu_s: float, memory_bytes: int) -> str:
 
 
 def _indented(text: str, *, fold: bool = False) -> str:
-    lines = inert(text, lines=True).rstrip("\n").split("\n")
+    lines = inert(shortened(text, _TEXT_SHOWN), lines=True).rstrip("\n").split("\n")
     if fold:
         lines = [part for line in lines for part in textwrap.wrap(line, columns() - 2) or [""]]
     return "\n".join(f"  {line}" for line in lines)
