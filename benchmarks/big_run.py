@@ -27,8 +27,10 @@ SELECT i, (i * 2654435761 + :seed) % 4294967296 AS h FROM c;
 INSERT INTO attempts (attempt, island, parent, inspirations, proposer, note, fate, reason,
     operator, diff, program, duplicate_of, cost_usd, propose_s, created, settled)
 SELECT i - 1, i % 4, CASE WHEN i > 1 THEN i - 1 - h % min(i - 1, 10000) END, '[]',
-    CASE WHEN i > 1 THEN 'tree' ELSE 'seed' END, '', CASE WHEN i > 1 THEN 'evaluated' ELSE 'seed' END,
-    '', 'op' || (h / 64 % 12), 'answer ' || i, i, NULL, 0.0001, 0.01, 1.7e9 + i * 0.01, 1.7e9 + i * 0.01
+    CASE WHEN i > 1 THEN 'tree' ELSE 'seed' END, '',
+    CASE WHEN i > 1 THEN 'evaluated' ELSE 'seed' END, '', 'op' || (h / 64 % 12),
+    'answer ' || i, i, NULL, 0.0001, 0.01,
+    1.7e9 + i * 0.01, 1.7e9 + i * 0.01
 FROM n;
 INSERT INTO programs (id, attempt, generation, hash, syntax_hash, length, cell, rung, fitness)
 SELECT i, i - 1, 0, printf('%064x', i), printf('%064x', i), 20, h % (24 * 64), 1,
@@ -59,22 +61,16 @@ def write(folder: Path, count: int, *, seed: int) -> None:
     connection.execute("BEGIN")
     for number in range(_TEXTS):
         lines = "".join(f"    x = x + {i * (number % 7 == i % 7)}\n" for i in range(30))
-        text = f"# EVOLVE-BLOCK-START\ndef answer(x={number}):\n{lines}    return x\n# EVOLVE-BLOCK-END\n"
+        body = f"def answer(x={number}):\n{lines}    return x\n"
+        text = f"# EVOLVE-BLOCK-START\n{body}# EVOLVE-BLOCK-END\n".encode()
         connection.execute(
             "INSERT INTO sources (id, hash, base, body) VALUES (?, ?, NULL, ?)",
-            (
-                number + 1,
-                blake2b(text.encode(), digest_size=20).digest(),
-                zlib.compress(text.encode()),
-            ),
+            (number + 1, blake2b(text, digest_size=20).digest(), zlib.compress(text)),
         )
     for statement in _SCRIPT.split(";\n"):
         if statement.strip():
-            named = {
-                k: v
-                for k, v in {"count": count, "seed": seed % 2**31}.items()
-                if f":{k}" in statement
-            }
+            values = {"count": count, "seed": seed % 2**31}
+            named = {name: v for name, v in values.items() if f":{name}" in statement}
             connection.execute(statement, named)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,4 +1,4 @@
-"""What a person sees: how quickly commands read a large run, how large a report is, what is inert."""
+"""What a person sees: how fast commands read a large run, how large a report is, what is inert."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from evolve.changes import counted
 from evolve.diff import unified
 from evolve.problem import Objective, SplitKind
 from evolve.program import Program
-from islands_db import History, Reader, StoredProgram, Verdict
+from islands_db import CallState, History, Reader, StoredProgram, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,14 @@ class Step:
     validation_gain: float | None
     test: float | None
     cost_usd: float
+    model: str
+    """Which model answered; "" where none was asked."""
     diff: str
     """Unified; "" for the first."""
 
     @property
     def by(self) -> str:
-        return made_by(self.program)
+        return f"{self.model} {self.program.operator}" if self.model else made_by(self.program)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,12 @@ def made_by(program: StoredProgram) -> str:
     if not program.operator or program.operator == program.proposer:
         return program.proposer
     return f"{program.proposer} {program.operator}"
+
+
+def model_of(reader: Reader, attempt: int) -> str:
+    """The model whose answer became an attempt's proposal, by the name it gives itself."""
+    answered = [c for c in reader.calls(attempt=attempt) if c.state is CallState.ANSWERED]
+    return (answered[-1].answered_by or answered[-1].model) if answered else ""
 
 
 def value_in(verdicts: Sequence[Verdict], split: str, objective: Objective) -> float | None:
@@ -84,6 +92,7 @@ def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -
                 validation_gain=_gain(objective, validation, values[SplitKind.VALIDATION]),
                 test=values[SplitKind.TEST],
                 cost_usd=sum(p.cost_usd for p in reader.proposals(attempt=stored.attempt)),
+                model=model_of(reader, stored.attempt),
                 diff="" if before is None else unified(before, text),
             )
         )

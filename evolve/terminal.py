@@ -76,6 +76,15 @@ def columns() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
 
 
+def shortened(text: str, most: int) -> str:
+    """The text, or its two ends with a word on how much is left out between them."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    left_out = f"... {len(text) - 2 * half:,} characters left out ..."
+    return f"{text[:half]}\n{left_out}\n{text[-half:]}\n" if half else f"{left_out}\n"
+
+
 def number(value: float | int | None, digits: int = 4) -> str:
     """A figure with `digits` significant ones, integers whole."""
     if value is None:

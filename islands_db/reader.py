@@ -231,13 +231,10 @@ class Reader:
 
     def calls(self, *, attempt: int | None = None) -> list[Call]:
         """The calls in the order they were sent: all, or those of one attempt."""
-        return self._read(
-            calls.value,
-            f"SELECT {calls.CALL} FROM calls"  # noqa: S608
-            " WHERE ? IS NULL OR attempt = ? ORDER BY id",
-            attempt,
-            attempt,
-        )
+        every = f"SELECT {calls.CALL} FROM calls"  # noqa: S608
+        if attempt is None:
+            return self._read(calls.value, f"{every} ORDER BY id")
+        return self._read(calls.value, f"{every} WHERE attempt = ? ORDER BY id", attempt)
 
     def spending(self) -> Mapping[str, Spending]:
         """What the calls to each model came to."""

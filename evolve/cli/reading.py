@@ -11,9 +11,10 @@ from evolve.cli.opening import champion, objective_of, opened_program, opened_ru
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.lineage import made_by, value_in
 from evolve.problem import Objective
-from evolve.terminal import clipped, inert, number, table
+from evolve.terminal import clipped, inert, number, shortened, table
 from islands_db import Reader, StoredProgram, StoreError, Verdict
 
+_TEXT_SHOWN = 20_000
 _SPLITS = ("training", "validation", "test")
 
 
@@ -99,10 +100,12 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
         click.echo("\n".join(table(["split", "stage", "status", "values", "tier"], rows)))
         for verdict in program.verdicts:
             if verdict.reason:
-                click.echo(f"  {inert(verdict.stage)}: {inert(verdict.reason)}")
+                click.echo(
+                    f"  {inert(verdict.stage)}: {inert(shortened(verdict.reason, _TEXT_SHOWN))}"
+                )
             if verdict.stderr.strip():
                 click.echo(f"  stderr of {inert(verdict.stage)}:")
-                click.echo(inert(verdict.stderr, lines=True))
+                click.echo(inert(shortened(verdict.stderr, _TEXT_SHOWN), lines=True))
         click.echo("")
         for path, text in files.items():
             click.echo(f"--- {inert(path)}")

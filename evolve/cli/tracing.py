@@ -25,14 +25,17 @@ from evolve.terminal import (
     inert,
     number,
     paint,
+    shortened,
     signed,
     table,
 )
-from islands_db import Reader, StoredProgram, StoredProposal
+from islands_db import Call, Reader, StoredProgram, StoredProposal
 
 _SIDE_BY_SIDE = 120
 """Columns from which two programs stand side by side."""
 _BRANCHES_SHOWN = 3
+_TEXT_SHOWN = 20_000
+"""Characters of an answer or a message; --json has all of it."""
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
@@ -105,10 +108,12 @@ def why(target: str | None, attempt: int | None, root: Path, as_json: bool) -> N
                 raise UsageError(f"{reader.path.parent.name}: no attempt {attempt}")
             stored = found[0].program
             if stored is None:
+                calls = reader.calls(attempt=attempt)
                 if as_json:
-                    print_json({"proposal": asdict(found[0]), "program": None})
+                    plain = [asdict(call) for call in calls]
+                    print_json({"proposal": asdict(found[0]), "program": None, "calls": plain})
                 else:
-                    _print_failed(found[0])
+                    _print_failed(found[0], calls)
                 return
             _explain(reader, objective, reader.program(stored), as_json)
         return
@@ -225,12 +230,14 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
     line = [program] if parent is None else [parent, program]
     last = steps(reader, objective, line)[-1]
     children = reader.offspring(program.id)
+    calls = reader.calls(attempt=program.attempt)
     if as_json:
         print_json(
             {
                 **_plain(last),
                 "parent_program": None if parent is None else asdict(parent),
                 "proposal": asdict(made),
+                "calls": [asdict(call) for call in calls],
                 "proposed_again": [asdict(p) for p in proposals if p is not made],
                 "children": children,
             }
@@ -257,6 +264,7 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
             if text.strip():
                 click.echo(paint(f"{what} of {inert(verdict.stage)}:", bold=True))
                 click.echo(_indented(text, fold=what != "stderr"))
+    _print_calls(calls)
     _print_answer(made)
     if last.diff:
         _heading(f"what it changed: +{last.added} -{last.removed} lines")
@@ -264,7 +272,7 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
             click.echo(f"  {changed}")
 
 
-def _print_failed(proposal: StoredProposal) -> None:
+def _print_failed(proposal: StoredProposal, calls: Sequence[Call]) -> None:
     fate = "under way" if proposal.fate is None else proposal.fate.value
     beside = "" if proposal.duplicate_of is None else f" of program {proposal.duplicate_of}"
     click.echo(f"attempt {proposal.attempt}: {fate}{beside}")
@@ -272,6 +280,7 @@ def _print_failed(proposal: StoredProposal) -> None:
         click.echo(_indented(proposal.reason))
     click.echo(f"  by {inert(_by(proposal))} on island {proposal.island}", nl=False)
     click.echo("" if proposal.parent is None else f", from program {proposal.parent}")
+    _print_calls(calls)
     _print_answer(proposal)
 
 
@@ -284,6 +293,32 @@ def _print_origin(made: StoredProposal, parent: StoredProgram | None, objective:
     cost = f"{made.cost_usd:.4g} dollars" if made.cost_usd else "no dollars"
     spent = duration(made.propose_s) if made.propose_s >= 1 else f"{made.propose_s:.3f} s"
     click.echo(f"  the proposal took {spent} and {cost}")
+
+
+def _print_calls(calls: Sequence[Call]) -> None:
+    """What models were asked, what they said and what it cost; of prompts the hash is kept."""
+    if not calls:
+        return
+    _heading("calls to models")
+    rows = [
+        [
+            call.answered_by or call.model,
+            call.state.value,
+            str(call.input),
+            str(call.output),
+            "unknown" if call.cost_usd is None else f"{call.cost_usd:.4g}",
+            f"{call.latency_s:.1f} s",
+            call.prompt[:12],
+        ]
+        for call in calls
+    ]
+    header = ["model", "state", "tokens in", "out", "dollars", "took", "prompt"]
+    click.echo("\n".join(table(header, rows, right="--rrrr-")))
+    for call in calls:
+        for what, text in (("reason", call.reason), ("answer", call.answer or "")):
+            if text.strip():
+                click.echo(paint(f"{what}, turn {call.turn}:", bold=True))
+                click.echo(_indented(text))
 
 
 def _print_answer(proposal: StoredProposal) -> None:
@@ -325,7 +360,7 @@ def _meters(cpu_s: float, memory_bytes: int) -> str:
 
 
 def _indented(text: str, *, fold: bool = False) -> str:
-    lines = inert(text, lines=True).rstrip("\n").split("\n")
+    lines = inert(shortened(text, _TEXT_SHOWN), lines=True).rstrip("\n").split("\n")
     if fold:
         lines = [part for line in lines for part in textwrap.wrap(line, columns() - 2) or [""]]
     return "\n".join(f"  {line}" for line in lines)

@@ -21,7 +21,7 @@ from evolve.messages import BaselineValue
 from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.runs import RunFolder
 from evolve.status import Reference
-from islands_db import Counts, History, Reader, Settings, StoreError
+from islands_db import Counts, History, Reader, Settings, Spending, StoreError
 from islands_db.history import Integers
 
 VALIDATED = 500
@@ -102,6 +102,8 @@ class Facts:
     test: Tested | None
     proposers: Sequence[Share]
     operators: Sequence[Share]
+    spending: Mapping[str, Spending]
+    """What the calls to each model came to; empty where none was asked."""
     arrivals: Sequence[int]
     """For each island, programs made there from a parent born on another."""
     checked: Checked | None
@@ -171,6 +173,7 @@ def gather(folder: RunFolder) -> Facts:
             test=_test(reader, objective),
             proposers=proposers,
             operators=operators,
+            spending=reader.spending(),
             arrivals=_arrivals(history, reader.settings.islands),
             checked=checked,
             certificate_fault=fault,

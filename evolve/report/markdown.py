@@ -13,13 +13,12 @@ from evolve.report.words import (
     TEXT_SHOWN,
     commands,
     compared,
-    cut,
     headline,
     settings,
     story,
     waste,
 )
-from evolve.terminal import inert, number, signed
+from evolve.terminal import inert, number, shortened, signed
 
 _SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")
 
@@ -102,7 +101,7 @@ def write_markdown(facts: Facts, file: Path) -> list[Path]:
 
 def plain(text: str) -> str:
     """Text of strangers in one line, of which Markdown makes nothing: no link, picture or HTML."""
-    line = " ".join(inert(cut(text, 2000), lines=True).split())
+    line = " ".join(inert(shortened(text, 2000), lines=True).split())
     return _SPECIAL.sub(lambda found: _ESCAPES.get(found[1], "\\" + found[1]), line)
 
 
@@ -111,7 +110,7 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", ".": ".", ",": ",", "-": "-"
 
 def fenced(text: str, language: str = "") -> list[str]:
     """A code block whose fence is longer than any in the text."""
-    shown = inert(cut(text, TEXT_SHOWN), lines=True)
+    shown = inert(shortened(text, TEXT_SHOWN), lines=True)
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}{language}", *shown.rstrip("\n").split("\n"), fence]

@@ -25,13 +25,12 @@ from evolve.report.words import (
     TEXT_SHOWN,
     commands,
     compared,
-    cut,
     headline,
     settings,
     story,
     waste,
 )
-from evolve.terminal import duration, inert, number, signed
+from evolve.terminal import duration, inert, number, shortened, signed
 
 
 def html(facts: Facts) -> str:
@@ -79,7 +78,7 @@ def inert_html(value: object) -> object:
     """
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return inert(cut(value, TEXT_SHOWN), lines=True)
+    return inert(shortened(value, TEXT_SHOWN), lines=True)
 
 
 def _diffs(path: Sequence[Step]) -> dict[int, list[tuple[str, str]]]:
@@ -88,7 +87,7 @@ def _diffs(path: Sequence[Step]) -> dict[int, list[tuple[str, str]]]:
     found: dict[int, list[tuple[str, str]]] = {}
     # the steps that gained most come first, should the budget run out
     for step in sorted(path, key=lambda s: -(s.training_gain or 0.0)):
-        text = cut(step.diff, min(TEXT_SHOWN, left))
+        text = shortened(step.diff, min(TEXT_SHOWN, left))
         left = max(0, left - len(text))
         kinds = {"+": "add", "-": "cut", "@": "at"}
         lines = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n")

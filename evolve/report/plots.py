@@ -131,20 +131,20 @@ def _frame(ax: Axes, facts: Facts, values: Sequence[float], unit: str) -> None:
     margin = 0.08 * ((highest - lowest) or span)
     ax.set_ylim(lowest - margin, highest + margin)
     left, right = ax.get_xlim()
-    below, side = -np.inf, "right"
-    for reference in sorted(near, key=lambda r: r.value):
-        # names of neighbours would stand on each other
-        close = reference.value - below < 0.06 * (highest - lowest + 2 * margin)
-        side = "left" if close and side == "right" else "right"
-        below = reference.value
+    near.sort(key=lambda r: r.value)
+    room = 0.06 * (highest - lowest + 2 * margin)  # that a name takes
+    for index, reference in enumerate(near):
         published = reference.kind == "published"
         colour = PINK if published else GREEN
         style = "--" if published else ":"
         ax.axhline(reference.value, color=colour, linewidth=1, linestyle=style)
+        # where the next line is near, the name stands below, and every second one on the left
+        crowded = index + 1 < len(near) and near[index + 1].value - reference.value < room
         ax.annotate(
-            f"{clipped(inert(reference.name), 28)} {number(reference.value)}",
-            (right if side == "right" else left, reference.value),
-            ha=side, va="bottom", fontsize=7.5, color=colour,
+            f"{clipped(inert(reference.name), 34)} {number(reference.value)}",
+            (left if crowded and index % 2 else right, reference.value),
+            ha="left" if crowded and index % 2 else "right",
+            va="top" if crowded else "bottom", fontsize=7.5, color=colour,
         )  # fmt: skip
     ax.set_xlim(left, right)
     far = [r for r in facts.references if r not in near]

@@ -16,14 +16,6 @@ STEPS_SHOWN = 400
 BRANCHES_SHOWN = 3
 
 
-def cut(text: str, most: int) -> str:
-    """The text, or its two ends with a word on how much is left out."""
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]}\n... {len(text) - 2 * half:,} characters left out ...\n{text[-half:]}\n"
-
-
 def headline(facts: Facts) -> str:
     """The one sentence that matters."""
     name = facts.objective.name

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from hashlib import sha256
 from pathlib import Path
 
 from islands_db import (
     Axis,
+    Call,
+    CallState,
     Fate,
     Outcome,
     ProgramText,
@@ -146,6 +149,15 @@ def _attempt(store: Store, index: int, text: str) -> None:
             note=text,
         )
     )
+    call = Call(
+        attempt=index, turn=0, model=text[:5000], template=text[:5000], prompt=text[:5000],
+        reserve_usd=0.01,
+    )  # fmt: skip
+    ended = dataclasses.replace(
+        call, state=CallState.ANSWERED, cost_usd=0.001, finish=text[:5000], reason=text,
+        answered_by=text[:5000], request_id=text[:5000], answer=text,
+    )  # fmt: skip
+    store.end_call(store.open_call(call), ended)
     values = {"distance": 100.0 - index, text[:5000]: 1.0}
     verdicts = tuple(
         Verdict(

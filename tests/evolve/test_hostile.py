@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import re
 import shutil
 import subprocess
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -92,29 +94,44 @@ def test_the_page_holds_no_tag_of_theirs_and_asks_nobody(attacked: Evolve) -> No
 
 @pytest.mark.slow
 def test_nothing_runs_in_a_real_browser(attacked: Evolve) -> None:
+    assert attacked("report", "bad", "-o", "page.html").code == 0
+    text = (attacked.folder / "page.html").read_text()
+    _, said = _opened(attacked.folder, text)
+    assert "Content Security Policy" not in said, "the policy had nothing to stop"
+    # a probe of ours, let in by a weaker policy, says what the page has become
+    probe = "document.title = [window.pwned, document.scripts.length, location.protocol].join(' ')"
+    weaker = "default-src 'none'; script-src 'unsafe-inline';"
+    text = text.replace("default-src 'none';", weaker, 1)
+    script = f"<script>onload = () => setTimeout(() => {{ {probe} }}, 300)</script>"
+    became, _ = _opened(attacked.folder, text.replace("</body>", f"{script}</body>"))
+    title = re.search(r"<title>(.*?)</title>", became, re.DOTALL)
+    assert title is not None
+    assert title[1].split() == ["1", "file:"], "even with scripts allowed only the probe may run"
+
+
+@pytest.mark.slow
+def test_the_policy_alone_would_stop_them(attacked: Evolve) -> None:
+    assert attacked("report", "bad", "-o", "page.html").code == 0
+    unescaped = html.unescape((attacked.folder / "page.html").read_text())
+    became, said = _opened(attacked.folder, unescaped)
+    assert "<script>window.pwned=1</script>" in became, "as if escaping had failed"
+    assert "Executing inline script violates" in said
+
+
+def _opened(folder: Path, page: str) -> tuple[str, str]:
+    """What a browser makes of a page: its document afterwards, and its console."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
         pytest.skip("no Chromium here; `apt install chromium` has it")
-    assert attacked("report", "bad", "-o", "page.html").code == 0
-    page = attacked.folder / "page.html"
-    # a probe of ours, let in by a policy of its own, says what the page has become
-    probe = "document.title = [window.pwned, document.scripts.length, location.protocol].join(' ')"
-    opened = page.read_text().replace(
-        "default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';", 1
-    )
-    opened = opened.replace(
-        "</body>", f"<script>onload = () => setTimeout(() => {{ {probe} }}, 300)</script></body>"
-    )
-    (attacked.folder / "probed.html").write_text(opened)
+    file = folder / "opened.html"
+    file.write_text(page)
     dumped = subprocess.run(
-        [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
-         f"--user-data-dir={attacked.folder}/profile", "--dump-dom",
-         f"file://{attacked.folder}/probed.html"],
+        [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+         "--virtual-time-budget=3000", f"--user-data-dir={folder}/profile", "--dump-dom",
+         f"file://{file}"],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    title = re.search(r"<title>(.*?)</title>", dumped.stdout, re.DOTALL)
-    assert title is not None
-    assert title[1].split() == ["1", "file:"], "even with scripts allowed only the probe may run"
+    return dumped.stdout, dumped.stderr
 
 
 @pytest.mark.slow
