@@ -87,7 +87,7 @@ def _figures(plan: Plan) -> Figures:
 
 
 def _fill(store: Store, programs: int, seed: int) -> list[float]:
-    """Stores so many programs; the seconds of each transaction that settles one, commit included."""
+    """Stores so many programs; the seconds of each transaction, commit included."""
     rng = random.Random(seed)
     text = "".join(_line(rng) for _ in range(LINES))
     store.begin(Sample(attempt=0, island=0, parent=None, proposer="seed"))
@@ -241,7 +241,8 @@ def insert_seconds(plan: Plan) -> Measured:
         value=statistics.median(tenth) * 1e3,
         detail=f"the last tenth of {found.programs:,}; p99 {_percentile(tenth, 99) * 1e3:.2f} ms, "
         f"longest {max(tenth) * 1e3:.0f} ms; an fsync here takes "
-        f"{statistics.median(found.fsync) * 1e3:.2f} ms, p99 {_percentile(found.fsync, 99) * 1e3:.2f}",
+        f"{statistics.median(found.fsync) * 1e3:.2f} ms, "
+        f"p99 {_percentile(found.fsync, 99) * 1e3:.2f} ms",
     )
 
 

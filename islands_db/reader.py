@@ -130,9 +130,10 @@ class Reader:
         fitting: list[tuple[int, str]] = self._read(
             lambda row: (row["id"], row["hash"]),
             "SELECT id, hash FROM programs"
-            " WHERE hash >= ? AND hash < ? AND rung IS NOT NULL ORDER BY hash LIMIT 3",
+            " WHERE substr(hash, 1, 12) BETWEEN substr(?1, 1, 12) AND substr(?1, 1, 12) || ?2"
+            " AND hash BETWEEN ?1 AND ?1 || ?2 AND rung IS NOT NULL ORDER BY hash LIMIT 3",
             prefix,
-            prefix + "\U0010ffff",
+            "\U0010ffff",
         )
         if not fitting or not prefix:
             raise StoreError(
@@ -263,7 +264,10 @@ class Reader:
             return rows.counts_value(
                 dict(self._read(rows.tally_row, "SELECT * FROM tallies")),
                 pending=self._ids("SELECT count(*) AS id FROM attempts WHERE fate IS NULL")[0],
-                islands=[self._island(island) for island in range(self.settings.islands)],
+                islands=[
+                    self._island(island)
+                    for island in self._ids("SELECT island AS id FROM islands ORDER BY island")
+                ],
                 best=self._best(),
             )
 
@@ -283,7 +287,8 @@ class Reader:
             " p.id AS best, p.rung AS best_rung, p.fitness AS best_fitness"
             " FROM (SELECT ? AS n) LEFT JOIN programs p ON p.id = ("
             " SELECT m.program FROM members m JOIN programs q ON q.id = m.program"
-            " WHERE m.island = n ORDER BY q.rung DESC, q.fitness DESC, q.id LIMIT 1)",
+            " WHERE m.island = n AND q.fitness IS NOT NULL"
+            " ORDER BY q.rung DESC, q.fitness DESC, q.id LIMIT 1)",
             island,
         )[0]
 
