@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from islands_db import calls, connections, history, rows
+from islands_db import calls, connections, history, lineage, rows
 from islands_db.faults import decoding
 from islands_db.history import History
 from islands_db.records import (
     JSON,
     Call,
     Counts,
+    Edit,
+    Generation,
     IslandCounts,
     Settings,
     Spending,
@@ -158,6 +160,36 @@ class Reader:
         if not found:
             raise StoreError(f"{self.path}: no program {program}")
         return found
+
+    def ancestors(self, program: int) -> list[int]:
+        """Its parent, that one's parent, and so on up to the seed."""
+        self.program(program)
+        return self._ids(lineage.ANCESTORS, program)
+
+    def descendants(self, program: int) -> list[int]:
+        """Everything made from the program, directly or not, nearest first."""
+        self.program(program)
+        return self._ids(lineage.DESCENDANTS, program)
+
+    def common_ancestor(self, one: int, other: int) -> int | None:
+        """The nearest program that both come from (it may be one of them), if there is one."""
+        for program in (one, other):
+            self.program(program)
+        found = self._ids(lineage.COMMON, one, other)
+        return found[0] if found else None
+
+    def edits(self, program: int) -> list[Edit]:
+        """The edits on the way from the seed to the program, with what each gained."""
+        self.program(program)
+        return self._read(lineage.edit_value, lineage.EDITS, program)
+
+    def generations(self) -> list[Generation]:
+        """The best program of every generation; reads every program there is."""
+        return self._read(lineage.generation_value, lineage.GENERATIONS)
+
+    def hunks(self, one: int, other: int, *, context: int = 3) -> str:
+        """A unified diff from one program to another, whatever their relation."""
+        return "\n".join(lineage.hunks(self.files(one), self.files(other), context=context))
 
     def children(self, program: int) -> list[StoredProgram]:
         """The programs that were made from this one as parent."""

@@ -269,6 +269,31 @@ class StoredProposal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One step of a lineage: what was done to the parent, and what it gained."""
+
+    child: int
+    parent: int
+    proposer: str
+    operator: str
+    diff: str
+    rung_gain: int | None
+    gain: float | None
+    """In fitness; None where one of the two has none, or they reached different stages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """The programs so many steps from a seed, and the best of them."""
+
+    generation: int
+    programs: int
+    best: int
+    rung: int
+    fitness: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
     """Something that happened to the run itself."""
 

@@ -78,8 +78,16 @@ FROM programs p, json_each((
 CREATE VIEW common_ancestors AS
 -- For two programs every ancestor of both; the nearest has the least `distance` (steps to both
 -- together). Give conditions on `one` and `other`.
-SELECT a.program AS one, b.program AS other, a.ancestor, a.distance + b.distance AS distance
-FROM ancestors a JOIN ancestors b ON b.ancestor = a.ancestor;
+SELECT p.id AS one, q.id AS other, json_extract(found.value, '$[0]') AS ancestor,
+    json_extract(found.value, '$[1]') AS distance
+FROM programs p, programs q, json_each((
+    WITH RECURSIVE walk (id, distance) AS (
+        SELECT p.id, 0 UNION ALL SELECT q.id, 0 UNION ALL
+        SELECT a.parent, walk.distance + 1 FROM walk
+        JOIN programs r ON r.id = walk.id JOIN attempts a ON a.attempt = r.attempt
+        WHERE a.parent IS NOT NULL)
+    SELECT json_group_array(json_array(id, distance)) FROM (
+        SELECT id, sum(distance) AS distance FROM walk GROUP BY id HAVING count(*) = 2))) found;
 
 CREATE VIEW path_edits AS
 -- The edits on the way from a program's seed to it, one row each, the last edit at distance 0:

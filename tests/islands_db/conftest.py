@@ -137,7 +137,7 @@ def columns(
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     return SimpleNamespace(program=program, evaluated=evaluated, verdict=verdict, columns=columns)
 
