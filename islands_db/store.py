@@ -553,7 +553,7 @@ class Store:
         with faults(self.path):
             row = self._connection.execute(
                 "SELECT id FROM programs WHERE substr(hash, 1, 12) = substr(?1, 1, 12)"
-                " AND hash = ?1 AND rung IS NOT NULL",
+                " AND +hash = ?1 AND rung IS NOT NULL",
                 (hash,),
             ).fetchone()
         return None if row is None else int(row[0])

@@ -150,22 +150,22 @@ def put_changes(connection: sqlite3.Connection, changes: Changes, *, settled: in
         ("members", changes.emptied_populations),
         ("elites", changes.emptied_archives),
     ):
-        connection.executemany(
-            f"DELETE FROM {table} WHERE island = ?",  # noqa: S608
-            [(island,) for island in islands],
-        )
-    put_slots(connection, "members", changes.members)
-    put_slots(connection, "elites", changes.elites)
-    connection.executemany(
-        "UPDATE programs SET cell = ? WHERE id = ?",
-        [(None if cell == NO_CELL else cell, id) for id, cell in changes.cells.items()],
-    )
+        for island in islands:
+            connection.execute(f"DELETE FROM {table} WHERE island = ?", (island,))  # noqa: S608
+    if changes.members:
+        put_slots(connection, "members", changes.members)
+    if changes.elites:
+        put_slots(connection, "elites", changes.elites)
+    for program, cell in changes.cells.items():
+        place = None if cell == NO_CELL else cell
+        connection.execute("UPDATE programs SET cell = ? WHERE id = ?", (place, program))
     for standing in changes.standings.values():
         put_standing(connection, standing)
-    connection.executemany(
-        "INSERT INTO epochs (settled, kind, island, program) VALUES (?, ?, ?, ?)",
-        [(settled, epoch.kind, epoch.island, epoch.program) for epoch in changes.epochs],
-    )
+    for epoch in changes.epochs:
+        connection.execute(
+            "INSERT INTO epochs (settled, kind, island, program) VALUES (?, ?, ?, ?)",
+            (settled, epoch.kind, epoch.island, epoch.program),
+        )
 
 
 def put_standing(connection: sqlite3.Connection, standing: Standing) -> None:

@@ -421,7 +421,7 @@ class StoreAgrees(RuleBasedStateMachine):
         self, data, number, fitness, rung, x, seed, signature, second, behaviour
     ):
         attempt = self.choose(data, self.model.pending)
-        self.judge(attempt, number, fitness, rung, x, seed, signature, second)
+        self.judge(attempt, number, fitness, rung, x, seed, signature, second, behaviour)
 
     @rule(seed=st.integers(0, 10**6))
     def live(self, seed):
@@ -439,9 +439,10 @@ class StoreAgrees(RuleBasedStateMachine):
                 seed=rng.random() < 0.1,
                 signature=rng.choice([None, 7, 8]),
                 second=rng.random(),
+                behaviour=None,
             )
 
-    def judge(self, attempt, number, fitness, rung, x, seed, signature, second):
+    def judge(self, attempt, number, fitness, rung, x, seed, signature, second, behaviour):
         program = text_of(number)
         known = self.model.known(program.hash, program.syntax_hash)
         verdict = Verdict(
