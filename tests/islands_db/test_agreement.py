@@ -417,9 +417,7 @@ class StoreAgrees(RuleBasedStateMachine):
         second=st.sampled_from([-1.0, 0.0, 1.5]),
         behaviour=st.sampled_from([None, 0, 5, -(1 << 63)]),
     )
-    def settle_judged(
-        self, data, number, fitness, rung, x, seed, signature, second, behaviour
-    ):
+    def settle_judged(self, data, number, fitness, rung, x, seed, signature, second, behaviour):
         attempt = self.choose(data, self.model.pending)
         self.judge(attempt, number, fitness, rung, x, seed, signature, second, behaviour)
 
