@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from islands_db import Axis, Cells, Graph, Placement, Reader, fingerprint
+from islands_db import Axis, Cells, Graph, Placement, Reader, Store, fingerprint, migrations
 from islands_db.selection.migration import MIGRANTS
 
 X = (Axis(name="x", low=0, high=10, cells=10),)
@@ -262,3 +262,18 @@ def test_objectives_that_do_not_fit_are_refused(objectives, new_run, make):
     run = new_run(objectives=2)
     with pytest.raises(ValueError, match=r"objective|fitness"):
         run.add("a", 1.0, objectives=objectives)
+
+
+def test_a_run_of_the_first_schema_gets_its_islands(tmp_path):
+    path = tmp_path / "old.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(migrations.scripts()[0])
+    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("INSERT INTO settings VALUES (1, '{\"islands\": 3}')")
+    connection.commit()
+    connection.close()
+    store = Store.open(path)
+    assert store.settings.policies == ("mix",)
+    assert len(store.counts().islands) == 3
+    store.close()
