@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +11,8 @@ import msgspec
 
 from evolve.errors import UsageError, nearest
 from evolve.llm.models import Model, checked
+from islands_db.islands import check
+from islands_db.records import Axis, Cells, Graph, Inspire, Settings
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(ge=0)]
@@ -34,10 +36,22 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class Islands(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How programs are chosen and kept; `docs/search.md` says what each key does."""
+
     count: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4
     population: Annotated[int, msgspec.Meta(ge=2)] = 50
+    policy: str | list[str] = "mix"
+    """One for all islands, or a list that the islands take in turn."""
     inspirations: Annotated[int, msgspec.Meta(ge=0, le=16)] = 2
+    inspire: Inspire | list[Inspire] = Inspire.MIXED
     migration_every: Annotated[int, msgspec.Meta(ge=0)] = 400
+    migration: Graph | list[tuple[int, int]] = Graph.RING
+    """A graph by name, or its edges (from, to)."""
+    reset_every: Annotated[int, msgspec.Meta(ge=0)] = 0
+    stagnation: Annotated[int, msgspec.Meta(ge=0)] = 0
+    most: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    cells: Cells = Cells.GRID
+    centroids: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 512
 
 
 class RunFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -87,6 +101,63 @@ def parse(raw: object, *, where: str) -> RunFile:
     except msgspec.ValidationError as error:
         text = str(error).replace(" - at `$.", " at `").replace("`$`", "the top level")
         raise UsageError(f"{where}: {text}") from None
+
+
+def search_settings(
+    islands: Islands, *, axes: Sequence[Axis], objectives: int, seed: int
+) -> Settings:
+    """What the database is told of the search."""
+    return Settings(
+        islands=islands.count,
+        axes=tuple(axes),
+        population=islands.population,
+        policies=(islands.policy,) if isinstance(islands.policy, str) else tuple(islands.policy),
+        inspirations=islands.inspirations,
+        inspire=(islands.inspire,)
+        if isinstance(islands.inspire, Inspire)
+        else tuple(islands.inspire),
+        migration_every=islands.migration_every,
+        migration=islands.migration if isinstance(islands.migration, Graph) else Graph.EDGES,
+        edges=() if isinstance(islands.migration, Graph) else tuple(islands.migration),
+        reset_every=islands.reset_every,
+        stagnation=islands.stagnation,
+        most_islands=islands.most,
+        cells=islands.cells,
+        centroids=islands.centroids,
+        objectives=objectives,
+        seed=seed,
+    )
+
+
+def check_search(config: RunFile) -> None:
+    """Refuses islands that cannot work, before anything is made for the run.
+
+    Raises:
+        UsageError: names the setting, its value and what was expected.
+    """
+    axes = [Axis(name="length", low=0, high=1, cells=1)]  # there is always one
+    try:
+        check(search_settings(config.islands, axes=axes, objectives=1, seed=0))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def with_search(config: RunFile, pairs: Mapping[str, str]) -> RunFile:
+    """The configuration with keys of its [islands] set from text, as TOML reads values.
+
+    Raises:
+        UsageError: there is no such key, or the value does not fit it.
+    """
+    where = "--search"
+    given: dict[str, object] = {}
+    for key, text in pairs.items():
+        try:
+            given[key] = tomllib.loads(f"x = {text}")["x"]
+        except tomllib.TOMLDecodeError:
+            given[key] = text  # a bare word
+    merged = {**msgspec.to_builtins(config.islands), **given}
+    islands = parse({"islands": merged}, where=where).islands
+    return msgspec.structs.replace(config, islands=islands)
 
 
 def resolved(

@@ -19,7 +19,7 @@ from evolve.messages import (
     Known,
     Setup,
 )
-from evolve.problem import SplitKind, Stage
+from evolve.problem import Objective, SplitKind, Stage
 from evolve.processes import HelperDied, Pool
 from evolve.slots import Slots
 from islands_db.records import Status, Verdict
@@ -43,6 +43,10 @@ class Judge:
     @property
     def tier(self) -> str:
         return self._pool.tier
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        return self._task.problem.objectives
 
     async def start(self) -> None:
         await self._pool.start()

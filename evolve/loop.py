@@ -195,11 +195,17 @@ class Loop:
             verdicts=judged.verdicts,
             rung=judged.rung,
             fitness=judged.fitness,
+            objectives=self._objectives(last) if judged.fitness is not None else (),
             signature=_signature(judged.verdicts),
             behaviour=judged.behaviour,
             features={**judged.features, "length": float(draft.text.length)},
             propose_s=draft.propose_s,
             cost_usd=draft.cost_usd,
+        )
+
+    def _objectives(self, verdict: Verdict) -> tuple[float, ...]:
+        return tuple(
+            objective.fitness(verdict.values[objective.name]) for objective in self.judge.objectives
         )
 
     async def _again(self, sample: Sample, held: bytes) -> Outcome:

@@ -25,7 +25,7 @@ from evolve.budget import Budget
 from evolve.champion import Champions, Standing
 from evolve.closing import Closing, TestResult
 from evolve.config import Budget as Limits
-from evolve.config import RunFile, weights
+from evolve.config import RunFile, search_settings, weights
 from evolve.control import ControlServer
 from evolve.drafting import SEED, Drafter
 from evolve.errors import UsageError
@@ -41,7 +41,7 @@ from evolve.randomness import derive, unforeseen
 from evolve.recording import RecordedDesk, Recording
 from evolve.runs import RunFolder
 from evolve.status import Reference, Status
-from islands_db import JSON, Axis, Outcome, Placement, Reader, Sample, Settings, Store
+from islands_db import JSON, Axis, Outcome, Placement, Reader, Sample, Store
 from islands_db import Status as VerdictStatus
 
 if TYPE_CHECKING:
@@ -182,15 +182,13 @@ class Session:
             Axis(name=f.name, low=f.low, high=f.high, cells=f.cells)
             for f in self.task.problem.features
         ]
-        islands = self.config.islands
         store = Store.create(
             self.folder.database,
-            settings=Settings(
-                islands=islands.count,
-                axes=tuple(axes),
-                population=islands.population,
-                inspirations=islands.inspirations,
-                migration_every=islands.migration_every,
+            settings=search_settings(
+                self.config.islands,
+                axes=axes,
+                objectives=len(self.task.problem.objectives),
+                seed=derive(self.seed, "islands"),
             ),
             meta={
                 "problem": self.task.reference,

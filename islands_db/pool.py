@@ -6,8 +6,9 @@ the pool that was lost, order and ties included.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+import math
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,13 @@ Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 
+N = TypeVar("N", bound=np.generic)
+
 NO_CELL = -1
 NO_SIGNATURE = 0
+NO_PARENT = 0
+FAILED: Final = -math.inf
+"""The fitness of a program without one, in the pools that take such programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class Entrant:
     """A judged program that may enter a pool.
 
     `cell` is `NO_CELL` where it lacks a feature, `signature` `NO_SIGNATURE` where its behaviour is
-    not known well enough to call another program its twin.
+    not known well enough to call another program its twin, `parent` `NO_PARENT` for a seed or a
+    program handed in. `objectives` and `features` are kept only where the run needs them.
     """
 
     program: int
@@ -34,14 +41,31 @@ class Entrant:
     length: int
     cell: int
     signature: int = NO_SIGNATURE
+    parent: int = NO_PARENT
+    objectives: tuple[float, ...] = ()
+    features: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """The clusters of a population, one entry each: programs of one rung and signature."""
+
+    rung: Integers
+    fitness: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """What a selection policy sees: one entry a program, all arrays of the same length.
 
-    `joined` is the number of attempts that had ended when the program came in; `elite` marks the
-    members of a population that hold a cell of their island's archive.
+    Attributes:
+        joined: Attempts that had ended when the program came in.
+        elite: Marks members of a population that hold a cell of their island's archive.
+        parent: Program it was made from, or `NO_PARENT`.
+        tries: Attempts begun from it on this island, where the policy asks.
+        failures: Failed programs directly above it, where the policy asks.
+        objectives: Shape (programs, objectives), higher is better; no columns where there is one.
+        cluster: Index into `clusters`, where the policy asks.
     """
 
     program: Integers
@@ -52,6 +76,13 @@ class Columns:
     signature: Integers
     joined: Integers
     elite: Flags
+    parent: Integers
+    tries: Integers
+    failures: Integers
+    cluster: Integers
+    objectives: Floats
+    features: Floats
+    clusters: Clusters
 
     def __len__(self) -> int:
         return len(self.program)
@@ -64,22 +95,50 @@ class Columns:
             length=int(self.length[slot]),
             cell=int(self.cell[slot]),
             signature=int(self.signature[slot]),
+            parent=int(self.parent[slot]),
+            objectives=tuple(self.objectives[slot].tolist()),
+            features=_features(self.features[slot]),
         )
 
 
-class Pool:
-    """Columns that grow by doubling; `size` of them are in use."""
+_START = 16
 
-    def __init__(self) -> None:
+
+class Pool:
+    """Columns that grow by doubling; `size` of them are in use.
+
+    Args:
+        objectives: Columns of objectives, 0 where fitness is the only one.
+        features: Columns of features, 0 where they are not kept.
+    """
+
+    def __init__(self, *, objectives: int = 0, features: int = 0) -> None:
+        self._widths = (objectives, features)
+        self._cluster_of: dict[tuple[int, int], int] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Empties the pool."""
         self.size = 0
-        self._program = np.zeros(16, np.int64)
-        self._rung = np.zeros(16, np.int64)
-        self._fitness = np.zeros(16, np.float64)
-        self._length = np.zeros(16, np.int64)
-        self._cell = np.zeros(16, np.int64)
-        self._signature = np.zeros(16, np.int64)
-        self._joined = np.zeros(16, np.int64)
-        self._elite = np.zeros(16, np.bool_)
+        objectives, features = self._widths
+        self._all = Columns(
+            program=np.zeros(_START, np.int64),
+            rung=np.zeros(_START, np.int64),
+            fitness=np.zeros(_START, np.float64),
+            length=np.zeros(_START, np.int64),
+            cell=np.zeros(_START, np.int64),
+            signature=np.zeros(_START, np.int64),
+            joined=np.zeros(_START, np.int64),
+            elite=np.zeros(_START, np.bool_),
+            parent=np.zeros(_START, np.int64),
+            tries=np.zeros(_START, np.int64),
+            failures=np.zeros(_START, np.int64),
+            cluster=np.zeros(_START, np.int64),
+            objectives=np.zeros((_START, objectives), np.float64),
+            features=np.zeros((_START, features), np.float64),
+            clusters=Clusters(rung=np.zeros(_START, np.int64), fitness=np.zeros(_START)),
+        )
+        self._cluster_of = {}
         self._columns = self._view()
 
     @property
@@ -89,40 +148,80 @@ class Pool:
 
     def put(self, slot: int, entrant: Entrant, joined: int, *, elite: bool = False) -> None:
         """Writes one slot; `slot` is one in use or the next free one."""
-        if slot == len(self._program):
+        if slot == len(self._all.program):
             self._grow()
-        self._program[slot] = entrant.program
-        self._rung[slot] = entrant.rung
-        self._fitness[slot] = entrant.fitness
-        self._length[slot] = entrant.length
-        self._cell[slot] = entrant.cell
-        self._signature[slot] = entrant.signature
-        self._joined[slot] = joined
-        self._elite[slot] = elite
+        every = self._all
+        every.program[slot] = entrant.program
+        every.rung[slot] = entrant.rung
+        every.fitness[slot] = entrant.fitness
+        every.length[slot] = entrant.length
+        every.cell[slot] = entrant.cell
+        every.signature[slot] = entrant.signature
+        every.joined[slot] = joined
+        every.elite[slot] = elite
+        every.parent[slot] = entrant.parent
+        every.tries[slot] = every.failures[slot] = every.cluster[slot] = 0
+        if self._widths[0]:
+            every.objectives[slot] = entrant.objectives or math.nan
+        if self._widths[1]:
+            every.features[slot] = entrant.features or math.nan
         if slot == self.size:
             self.size += 1
             self._columns = self._view()
 
     def mark(self, slot: int, *, elite: bool) -> None:
-        self._elite[slot] = elite
+        self._all.elite[slot] = elite
+
+    def set_cell(self, slot: int, cell: int) -> None:
+        self._all.cell[slot] = cell
+
+    def set_node(self, slot: int, *, tries: int, failures: int) -> None:
+        """What a search tree notes of its nodes."""
+        self._all.tries[slot] = tries
+        self._all.failures[slot] = failures
+
+    def assign_cluster(self, slot: int) -> None:
+        """Puts the program of a slot just filled, never to be filled again, into its cluster."""
+        every = self._all
+        signature = int(every.signature[slot])
+        # a program whose behaviour is not known is a cluster by itself
+        key = (int(every.rung[slot]), signature) if signature else (-1, int(every.program[slot]))
+        cluster = self._cluster_of.setdefault(key, len(self._cluster_of))
+        if cluster == len(every.clusters.rung):
+            wider = Clusters(
+                rung=_doubled(every.clusters.rung), fitness=_doubled(every.clusters.fitness)
+            )
+            self._all = every = replace(every, clusters=wider)
+        every.clusters.rung[cluster] = every.rung[slot]
+        every.clusters.fitness[cluster] = every.fitness[slot]
+        every.cluster[slot] = cluster
+        self._columns = self._view()
 
     def _view(self) -> Columns:
-        size = self.size
+        size, clusters = self.size, len(self._cluster_of)
+        every = self._all
         return Columns(
-            program=self._program[:size],
-            rung=self._rung[:size],
-            fitness=self._fitness[:size],
-            length=self._length[:size],
-            cell=self._cell[:size],
-            signature=self._signature[:size],
-            joined=self._joined[:size],
-            elite=self._elite[:size],
+            **{name: getattr(every, name)[:size] for name in _COLUMNS},
+            clusters=Clusters(
+                rung=every.clusters.rung[:clusters], fitness=every.clusters.fitness[:clusters]
+            ),
         )
 
     def _grow(self) -> None:
-        for name in (
-            "program", "rung", "fitness", "length", "cell", "signature", "joined", "elite"
-        ):  # fmt: skip
-            column = getattr(self, f"_{name}")
-            setattr(self, f"_{name}", np.concatenate([column, np.zeros_like(column)]))
+        every = self._all
+        self._all = Columns(
+            **{name: _doubled(getattr(every, name)) for name in _COLUMNS}, clusters=every.clusters
+        )
         self._columns = self._view()
+
+
+_COLUMNS = tuple(name for name in Columns.__slots__ if name != "clusters")
+
+
+def _doubled(column: NDArray[N]) -> NDArray[N]:
+    return np.concatenate([column, np.zeros_like(column)])
+
+
+def _features(row: Floats) -> tuple[float, ...]:
+    # a program that lacks one feature has none
+    return () if np.isnan(row).any() else tuple(row.tolist())

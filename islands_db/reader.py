@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from islands_db import calls, connections, history, rows
+from islands_db import calls, connections, history, lineage, rows
 from islands_db.faults import decoding
 from islands_db.history import History
 from islands_db.records import (
     JSON,
     Call,
     Counts,
+    Edit,
+    Generation,
     IslandCounts,
     Settings,
     Spending,
@@ -130,9 +132,10 @@ class Reader:
         fitting: list[tuple[int, str]] = self._read(
             lambda row: (row["id"], row["hash"]),
             "SELECT id, hash FROM programs"
-            " WHERE hash >= ? AND hash < ? AND rung IS NOT NULL ORDER BY hash LIMIT 3",
+            " WHERE substr(hash, 1, 12) BETWEEN substr(?1, 1, 12) AND substr(?1, 1, 12) || ?2"
+            " AND hash BETWEEN ?1 AND ?1 || ?2 AND rung IS NOT NULL ORDER BY hash LIMIT 3",
             prefix,
-            prefix + "\U0010ffff",
+            "\U0010ffff",
         )
         if not fitting or not prefix:
             raise StoreError(
@@ -157,6 +160,36 @@ class Reader:
         if not found:
             raise StoreError(f"{self.path}: no program {program}")
         return found
+
+    def ancestors(self, program: int) -> list[int]:
+        """Its parent, that one's parent, and so on up to the seed."""
+        self.program(program)
+        return self._ids(lineage.ANCESTORS, program)
+
+    def descendants(self, program: int) -> list[int]:
+        """Everything made from the program, directly or not, nearest first."""
+        self.program(program)
+        return self._ids(lineage.DESCENDANTS, program)
+
+    def common_ancestor(self, one: int, other: int) -> int | None:
+        """The nearest program that both come from (it may be one of them), if there is one."""
+        for program in (one, other):
+            self.program(program)
+        found = self._ids(lineage.COMMON, one, other)
+        return found[0] if found else None
+
+    def edits(self, program: int) -> list[Edit]:
+        """The edits on the way from the seed to the program, with what each gained."""
+        self.program(program)
+        return self._read(lineage.edit_value, lineage.EDITS, program)
+
+    def generations(self) -> list[Generation]:
+        """The best program of every generation; reads every program there is."""
+        return self._read(lineage.generation_value, lineage.GENERATIONS)
+
+    def hunks(self, one: int, other: int, *, context: int = 3) -> str:
+        """A unified diff from one program to another, whatever their relation."""
+        return "\n".join(lineage.hunks(self.files(one), self.files(other), context=context))
 
     def children(self, program: int) -> list[StoredProgram]:
         """The programs that were made from this one as parent."""
@@ -260,7 +293,10 @@ class Reader:
             return rows.counts_value(
                 dict(self._read(rows.tally_row, "SELECT * FROM tallies")),
                 pending=self._ids("SELECT count(*) AS id FROM attempts WHERE fate IS NULL")[0],
-                islands=[self._island(island) for island in range(self.settings.islands)],
+                islands=[
+                    self._island(island)
+                    for island in self._ids("SELECT island AS id FROM islands ORDER BY island")
+                ],
                 best=self._best(),
             )
 
@@ -280,7 +316,8 @@ class Reader:
             " p.id AS best, p.rung AS best_rung, p.fitness AS best_fitness"
             " FROM (SELECT ? AS n) LEFT JOIN programs p ON p.id = ("
             " SELECT m.program FROM members m JOIN programs q ON q.id = m.program"
-            " WHERE m.island = n ORDER BY q.rung DESC, q.fitness DESC, q.id LIMIT 1)",
+            " WHERE m.island = n AND q.fitness IS NOT NULL"
+            " ORDER BY q.rung DESC, q.fitness DESC, q.id LIMIT 1)",
             island,
         )[0]
 

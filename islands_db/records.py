@@ -68,16 +68,69 @@ class Axis:
     cells: int
 
 
+class Inspire(StrEnum):
+    """Which programs are shown beside the parent."""
+
+    MIXED = "mixed"
+    TOP = "top"
+    DIVERSE = "diverse"
+    FOREIGN = "foreign"
+    POLICY = "policy"
+
+
+class Graph(StrEnum):
+    """From which island to which copies go when there is migration."""
+
+    RING = "ring"
+    STAR = "star"
+    COMPLETE = "complete"
+    EDGES = "edges"
+
+
+class Cells(StrEnum):
+    """How features become cells of the archive."""
+
+    GRID = "grid"
+    ADAPTIVE = "adaptive"
+    CVT = "cvt"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the islands work; stored with the run, the same on every resume."""
+    """How the islands work; stored with the run, the same on every resume.
+
+    Attributes:
+        population: Programs an island holds; policies that keep all are not bound by it.
+        migration_every: Settled attempts between two migrations; 0 switches them off.
+        edges: (from, to) of every migration, where `migration` is `EDGES`.
+        policies: How parents are chosen, by name (`selection.POLICIES`); island i follows the one
+            at i modulo their number.
+        inspire: How inspirations are chosen; by island, as `policies`.
+        objectives: How many figures every outcome has, for policies that weigh several.
+        reset_every: Settled attempts between two resets of the worse half; 0 switches them off.
+        stagnation: After so many settled attempts without a new best on any island another island
+            is born; 0 switches that off.
+        most_islands: Births stop here.
+        centroids: Cells of a `CVT` archive.
+        seed: Of what is drawn apart from samples: resets and centroids.
+    """
 
     islands: int = 4
     axes: tuple[Axis, ...] = ()
     population: int = 50
     inspirations: int = 2
     migration_every: int = 400
-    """Attempts between two migrations around the ring; 0 switches them off."""
+    migration: Graph = Graph.RING
+    edges: tuple[tuple[int, int], ...] = ()
+    policies: tuple[str, ...] = ("mix",)
+    inspire: tuple[Inspire, ...] = (Inspire.MIXED,)
+    objectives: int = 1
+    reset_every: int = 0
+    stagnation: int = 0
+    most_islands: int = 16
+    cells: Cells = Cells.GRID
+    centroids: int = 512
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +202,9 @@ class Outcome:
     """Equal for programs that the stages could not tell apart; a signed 64-bit number, not 0."""
     behaviour: int | None = None
     """Equal for programs that did the same on the probe inputs; a signed 64-bit number."""
+    objectives: tuple[float, ...] = ()
+    """Every objective, higher is better, the first being `fitness`; needed where a run has several.
+    """
     propose_s: float = 0.0
     cost_usd: float = 0.0
 
@@ -210,6 +266,31 @@ class StoredProposal:
     cost_usd: float
     created: str
     """UTC, ISO 8601; for display only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One step of a lineage: what was done to the parent, and what it gained."""
+
+    child: int
+    parent: int
+    proposer: str
+    operator: str
+    diff: str
+    rung_gain: int | None
+    gain: float | None
+    """In fitness; None where one of the two has none, or they reached different stages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """The programs so many steps from a seed, and the best of them."""
+
+    generation: int
+    programs: int
+    best: int
+    rung: int
+    fitness: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

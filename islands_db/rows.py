@@ -31,6 +31,7 @@ _encode = msgspec.json.Encoder().encode
 _floats = msgspec.json.Decoder(dict[str, float])
 _texts = msgspec.json.Decoder(dict[str, str])
 _ids = msgspec.json.Decoder(tuple[int, ...])
+_numbers = msgspec.json.Decoder(tuple[float, ...])
 _settings = msgspec.json.Decoder(Settings)
 
 SAMPLE = "attempt, island, parent, inspirations, proposer, note"
@@ -83,6 +84,15 @@ def _refuse_non_finite(value: object) -> None:
 def json_value(stored: str) -> JSON:
     value: JSON = msgspec.json.decode(stored)
     return value
+
+
+def numbers_text(values: Sequence[float]) -> str | None:
+    """A JSON list, or NULL for none."""
+    return _encode(values).decode() if values else None
+
+
+def numbers_value(stored: str | None) -> tuple[float, ...]:
+    return () if stored is None else _numbers.decode(stored)
 
 
 def settings_text(settings: Settings) -> str:

@@ -6,14 +6,16 @@ Everything here is a copy of rows, so a state loaded from the file equals the on
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from islands_db import rows
+from islands_db import maps, rows
 from islands_db.calls import BY_MODEL, Totals
-from islands_db.islands import Islands, Slot
-from islands_db.pool import NO_CELL, NO_SIGNATURE, Entrant
-from islands_db.records import JSON, Call, Fate, Outcome, Sample, Settings, Tally
+from islands_db.islands import Changes, Islands, Slot, Standing
+from islands_db.maps import CellMap, Features
+from islands_db.pool import FAILED, NO_CELL, NO_PARENT, NO_SIGNATURE, Entrant
+from islands_db.records import JSON, Call, Cells, Fate, Outcome, Sample, Settings, Tally
 
 NOTHING = Tally(attempts=0, programs=0, cost_usd=0.0)
 
@@ -27,12 +29,18 @@ class State:
     tallies: dict[tuple[str, Fate], Tally]
     settled: int
     next_program: int
+    last_attempt: int
+    """The highest that has begun; -1 before the first."""
     pending: dict[int, Sample]
     held: set[int]
     best: Entrant | None
     islands: Islands
     spending: Totals
     open_calls: dict[int, Call]
+    cells: CellMap
+    seen: deque[Features]
+    """What the latest programs with a score showed, where cells follow it."""
+    seen_in_all: int
 
     def count(self, proposer: str, outcome: Outcome, program: int | None) -> Tally:
         """Adds an ended attempt to the totals; the new total of its proposer and fate."""
@@ -54,6 +62,18 @@ class State:
         self.best = entrant
         return True
 
+    def see(self, features: Features) -> tuple[Changes, list[list[float]]] | None:
+        """Lets the archives' cells follow what programs show; the new edges when it is time."""
+        if self.settings.cells is not Cells.ADAPTIVE or not features:
+            return None
+        self.seen.append(features)
+        self.seen_in_all += 1
+        if not maps.remap_due(self.seen_in_all):
+            return None
+        edges = maps.edges(self.seen, self.settings.axes)
+        self.cells = maps.load(self.settings, edges)
+        return self.islands.remap(self.cells), edges
+
 
 def load(connection: sqlite3.Connection) -> State:
     """The state of the tables.
@@ -71,24 +91,39 @@ def load(connection: sqlite3.Connection) -> State:
     }
     pending = query(f"SELECT {rows.SAMPLE} FROM attempts WHERE fate IS NULL")  # noqa: S608
     last_program = query("SELECT max(id) FROM programs").fetchone()[0]
+    last_attempt = query("SELECT max(attempt) FROM attempts").fetchone()[0]
     best = query(
-        f"SELECT {_ENTRANT} FROM programs p WHERE fitness IS NOT NULL"  # noqa: S608
+        f"SELECT {_ENTRANT} FROM programs p {_ATTEMPT} WHERE fitness IS NOT NULL"  # noqa: S608
         " ORDER BY rung DESC, fitness DESC, id LIMIT 1"
     ).fetchone()
     islands = Islands(settings)
-    islands.restore(_slots(connection, "members"), _slots(connection, "elites"))
+    adaptive = settings.cells is Cells.ADAPTIVE
+    islands.restore(
+        _standings(connection),
+        _slots(connection, "members"),
+        _slots(connection, "elites"),
+        _tries(connection) if any(island.keeps_tree for island in islands.all) else (),
+    )
+    if settings.stagnation:
+        islands.seeds = _seeds(connection)
+    stored_map = query("SELECT value FROM maps ORDER BY id DESC LIMIT 1").fetchone()
+    seen = _seen(connection) if adaptive else []
     return State(
         settings=settings,
         meta={key: rows.json_value(value) for key, value in query("SELECT key, value FROM meta")},
         tallies=tallies,
         settled=sum(tally.attempts for tally in tallies.values()),
         next_program=1 + (last_program or 0),
+        last_attempt=-1 if last_attempt is None else last_attempt,
         pending={row[0]: rows.sample_value(row) for row in pending},
         held={attempt for (attempt,) in query("SELECT attempt FROM held")},
         best=None if best is None else _entrant(*best),
         islands=islands,
         spending=_totals(connection),
         open_calls={},
+        cells=maps.load(settings, None if stored_map is None else rows.json_value(*stored_map)),
+        seen=deque(seen, maxlen=maps.SEEN),
+        seen_in_all=_count_seen(connection) if adaptive else 0,
     )
 
 
@@ -102,7 +137,7 @@ def _slots(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Slot, E
     expected = (0, 0)
     for island, number, joined, *columns in connection.execute(
         f"SELECT t.island, t.slot, t.joined, {_ENTRANT} FROM {table} t"  # noqa: S608
-        " JOIN programs p ON p.id = t.program ORDER BY t.island, t.slot"
+        f" JOIN programs p ON p.id = t.program {_ATTEMPT} ORDER BY t.island, t.slot"
     ):
         entrant = _entrant(*columns)
         # A missing program drops its slot from the join.
@@ -112,16 +147,67 @@ def _slots(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Slot, E
         yield Slot(island, number, entrant.program, joined), entrant
 
 
-_ENTRANT = "p.id, p.rung, p.fitness, p.length, p.cell, p.signature"
+def _standings(connection: sqlite3.Connection) -> Iterator[Standing]:
+    for island, born, since, improved, rung, fitness in connection.execute(
+        "SELECT island, born, since, improved, peak_rung, peak_fitness FROM islands ORDER BY island"
+    ):
+        yield Standing(island, born, since, improved, None if rung is None else (rung, fitness))
+
+
+def _tries(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
+    return connection.execute(
+        "SELECT a.island, a.parent, count(*) FROM attempts a JOIN islands i ON i.island = a.island"
+        " WHERE a.parent IS NOT NULL AND a.attempt >= i.since GROUP BY a.island, a.parent"
+    )
+
+
+def _seeds(connection: sqlite3.Connection) -> list[Entrant]:
+    found = connection.execute(
+        f"SELECT {_ENTRANT} FROM attempts a JOIN programs p ON p.id = a.program"  # noqa: S608
+        " WHERE a.fate = 'seed' AND p.fitness IS NOT NULL ORDER BY p.id"
+    )
+    return [_entrant(*row) for row in found]
+
+
+_SEEN = "FROM programs WHERE features IS NOT NULL AND fitness IS NOT NULL"
+
+
+def _seen(connection: sqlite3.Connection) -> list[Features]:
+    found = connection.execute(
+        f"SELECT features {_SEEN} ORDER BY id DESC LIMIT {maps.SEEN}"
+    ).fetchall()
+    return [rows.numbers_value(*row) for row in reversed(found)]
+
+
+def _count_seen(connection: sqlite3.Connection) -> int:
+    return int(connection.execute(f"SELECT count(*) {_SEEN}").fetchone()[0])
+
+
+_ENTRANT = (
+    "p.id, p.rung, p.fitness, p.length, p.cell, p.signature, a.parent, p.objectives, p.features"
+)
+_ATTEMPT = "JOIN attempts a ON a.attempt = p.attempt"
 
 
 def _entrant(
     program: int,
     rung: int,
-    fitness: float,
+    fitness: float | None,
     length: int,
     cell: int | None,
     signature: int | None,
+    parent: int | None,
+    objectives: str | None,
+    features: str | None,
 ) -> Entrant:
-    place = NO_CELL if cell is None else cell
-    return Entrant(program, rung, fitness, length, place, signature or NO_SIGNATURE)
+    return Entrant(
+        program=program,
+        rung=rung,
+        fitness=FAILED if fitness is None else fitness,
+        length=length,
+        cell=NO_CELL if cell is None else cell,
+        signature=signature or NO_SIGNATURE,
+        parent=parent or NO_PARENT,
+        objectives=rows.numbers_value(objectives),
+        features=rows.numbers_value(features),
+    )

@@ -15,14 +15,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 
-from islands_db import calls, connections, islands, migrations, rows, state, writing
+from islands_db import calls, connections, islands, maps, migrations, rows, state, writing
 from islands_db.faults import decoding, faults
-from islands_db.grid import cell
-from islands_db.pool import NO_CELL, NO_SIGNATURE, Entrant
+from islands_db.islands import Standing
+from islands_db.maps import Features
+from islands_db.pool import FAILED, NO_CELL, NO_PARENT, NO_SIGNATURE, Entrant
 from islands_db.records import (
     JSON,
     Call,
     CallState,
+    Cells,
     Counts,
     Fate,
     Outcome,
@@ -40,7 +42,9 @@ from islands_db.transactions import Transactions
 _JUDGED = (Fate.SEED, Fate.EVALUATED)
 _MOST = 2**63 - 1
 _KNOWN = (
-    "SELECT id FROM programs WHERE syntax_hash = ? AND rung IS NOT NULL ORDER BY id LIMIT 1",
+    # without the pluses SQLite would not use the index of the first digits
+    "SELECT id FROM programs WHERE substr(syntax_hash, 1, 12) = substr(?1, 1, 12)"
+    " AND +syntax_hash = ?1 AND rung IS NOT NULL ORDER BY +id LIMIT 1",
     "SELECT program FROM twins WHERE syntax_hash = ? ORDER BY program LIMIT 1",
 )
 
@@ -78,6 +82,10 @@ class Store:
             with faults(path), connections.draft(path) as connection:
                 migrations.migrate(connection, name=str(path))
                 writing.put_settings(connection, settings)
+                for island in range(settings.islands):
+                    writing.put_standing(connection, Standing(island, 0, 0, 0, None))
+                if (first_map := maps.start(settings)) is not None:
+                    writing.put_map(connection, rows.json_text(first_map), settled=0)
                 for key, value in meta.items():
                     writing.put_meta(connection, key, rows.json_text(value))
         except BaseException:
@@ -189,7 +197,7 @@ class Store:
         Raises:
             ValueError: the attempt has begun before, or names an unknown island or program.
         """
-        if not 0 <= sample.island < self.settings.islands:
+        if not 0 <= sample.island < len(self._state.islands.all):
             raise ValueError(f"attempt {sample.attempt}: no island {sample.island}")
         for program in (sample.parent, *sample.inspirations):
             self._require_program(program)
@@ -202,6 +210,8 @@ class Store:
         with self.atomic():
             writing.begin_attempt(self._connection, sample)
             self._state.pending[sample.attempt] = sample
+            self._state.last_attempt = max(self._state.last_attempt, sample.attempt)
+            self._state.islands.begin(sample.island, sample.parent)
 
     def hold(self, attempt: int, payload: bytes) -> None:
         """Stores a result that arrived before its turn.
@@ -250,7 +260,10 @@ class Store:
             tally = self._state.count(sample.proposer, outcome, program)
             writing.put_tally(self._connection, sample.proposer, outcome.fate, tally)
             placement = self._place(sample, outcome, program)
-            self._migrate()
+            for changes in self._state.islands.epoch(
+                now=self._state.settled, last_attempt=self._state.last_attempt
+            ):
+                self._write(changes)
         return placement
 
     def _require_pending(self, attempt: int) -> Sample:
@@ -266,6 +279,8 @@ class Store:
     def _validate(self, attempt: int, outcome: Outcome) -> None:
         _check_verdicts(outcome.verdicts)
         rows.finite(outcome.fitness)
+        self._check_objectives(attempt, outcome)
+        rows.json_text(dict(outcome.features))
         self._require_program(outcome.duplicate_of)
         if outcome.fate is Fate.TWIN and not (outcome.program and outcome.duplicate_of):
             raise ValueError(f"attempt {attempt}: a twin without its program or whose it is")
@@ -281,6 +296,16 @@ class Store:
                 f"attempt {attempt}: its program is stored as {twin}; settle it as a duplicate"
             )
 
+    def _check_objectives(self, attempt: int, outcome: Outcome) -> None:
+        expected = self.settings.objectives if outcome.fitness is not None else 1
+        given = tuple(rows.finite(value) for value in outcome.objectives)
+        if expected > 1 and len(given) != expected:
+            raise ValueError(
+                f"attempt {attempt}: {len(given)} objectives, the settings say {expected}"
+            )
+        if given and given[0] != rows.finite(outcome.fitness):
+            raise ValueError(f"attempt {attempt}: the first objective is not the fitness")
+
     def _add_program(self, sample: Sample, outcome: Outcome, program: ProgramText) -> int:
         number = self._state.next_program
         self._state.next_program += 1
@@ -289,11 +314,13 @@ class Store:
             number,
             sample,
             program,
-            cell=cell(outcome.features, program.length, self.settings.axes),
+            cell=None if (place := self._cell(outcome)) == NO_CELL else place,
             rung=outcome.rung if outcome.fate in _JUDGED else None,
             fitness=rows.finite(outcome.fitness),
             signature=outcome.signature,
             behaviour=outcome.behaviour,
+            objectives=rows.numbers_text(self._objectives(outcome)),
+            features=rows.numbers_text(self._features(outcome)),
         )
         self._texts.add(number, program.files, parent=sample.parent)
         writing.add_verdicts(self._connection, number, outcome.verdicts, position=0)
@@ -306,31 +333,57 @@ class Store:
             self._state.held.remove(attempt)
 
     def _place(self, sample: Sample, outcome: Outcome, program: int | None) -> Placement:
-        fitness = rows.finite(outcome.fitness)
-        if program is None or outcome.program is None or fitness is None:
+        if program is None or outcome.program is None or outcome.fate not in _JUDGED:
             return Placement(program=program)
-        length = outcome.program.length
-        place = cell(outcome.features, length, self.settings.axes)
-        place = NO_CELL if place is None else place
-        signature = outcome.signature or NO_SIGNATURE
-        entrant = Entrant(program, outcome.rung, fitness, length, place, signature)
-        taken = self._state.islands.enter(
-            entrant, island=sample.island, fate=outcome.fate, now=self._state.settled
+        fitness = rows.finite(outcome.fitness)
+        entrant = Entrant(
+            program=program,
+            rung=outcome.rung,
+            fitness=FAILED if fitness is None else fitness,
+            length=outcome.program.length,
+            cell=self._cell(outcome),
+            signature=outcome.signature or NO_SIGNATURE,
+            parent=sample.parent or NO_PARENT,
+            objectives=self._objectives(outcome),
+            features=self._features(outcome),
         )
-        writing.put_slots(self._connection, "members", taken.members)
-        writing.put_slots(self._connection, "elites", taken.elites)
+        taken = self._state.islands.enter(
+            entrant,
+            attempt=sample.attempt,
+            island=sample.island,
+            fate=outcome.fate,
+            now=self._state.settled,
+        )
+        self._write(taken)
+        if fitness is not None and (remapped := self._state.see(entrant.features)) is not None:
+            changes, edges = remapped
+            self._write(changes)
+            writing.put_map(self._connection, rows.json_text(edges), settled=self._state.settled)
         return Placement(
             program=program,
             joined=bool(taken.members),
             elite=bool(taken.elites),
-            best=self._state.improve(entrant),
+            best=fitness is not None and self._state.improve(entrant),
         )
 
-    def _migrate(self) -> None:
-        every = self.settings.migration_every
-        if every and self._state.settled % every == 0:
-            arrived = self._state.islands.migrate(self._state.settled)
-            writing.put_slots(self._connection, "members", arrived)
+    def _cell(self, outcome: Outcome) -> int:
+        assert outcome.program is not None
+        features = maps.features_of(outcome.features, self.settings.axes)
+        return self._state.cells.cell(features, outcome.program.length)
+
+    def _objectives(self, outcome: Outcome) -> tuple[float, ...]:
+        if self.settings.objectives == 1:
+            return ()
+        return tuple(value + 0.0 for value in outcome.objectives)
+
+    def _features(self, outcome: Outcome) -> Features:
+        """Kept where the archive's cells move, so that programs can move with them."""
+        if self.settings.cells is not Cells.ADAPTIVE:
+            return ()
+        return maps.features_of(outcome.features, self.settings.axes)
+
+    def _write(self, changes: islands.Changes) -> None:
+        writing.put_changes(self._connection, changes, settled=self._state.settled)
 
     # Calls
 
@@ -499,7 +552,9 @@ class Store:
     def _known_by_hash(self, hash: str) -> int | None:
         with faults(self.path):
             row = self._connection.execute(
-                "SELECT id FROM programs WHERE hash = ? AND rung IS NOT NULL", (hash,)
+                "SELECT id FROM programs WHERE substr(hash, 1, 12) = substr(?1, 1, 12)"
+                " AND +hash = ?1 AND rung IS NOT NULL",
+                (hash,),
             ).fetchone()
         return None if row is None else int(row[0])
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable
 
 from islands_db import rows
-from islands_db.islands import Slot
+from islands_db.islands import Changes, Slot, Standing
+from islands_db.pool import NO_CELL
 from islands_db.records import (
     Fate,
     Outcome,
@@ -81,12 +82,15 @@ def add_program(
     fitness: float | None,
     signature: int | None,
     behaviour: int | None,
+    objectives: str | None,
+    features: str | None,
 ) -> None:
     """Stores a program one generation after its attempt's parent; its texts and verdicts apart."""
     connection.execute(
         "INSERT INTO programs (id, attempt, generation, hash, syntax_hash, length, cell, rung,"
-        " fitness, signature, behaviour) VALUES (?, ?,"
-        " ifnull((SELECT generation + 1 FROM programs WHERE id = ?), 0), ?, ?, ?, ?, ?, ?, ?, ?)",
+        " fitness, signature, behaviour, objectives, features)"
+        " VALUES (?, ?, ifnull((SELECT generation + 1 FROM programs WHERE id = ?), 0),"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             number,
             sample.attempt,
@@ -99,6 +103,8 @@ def add_program(
             fitness,
             signature,
             behaviour,
+            objectives,
+            features,
         ),
     )
 
@@ -136,6 +142,43 @@ def put_tally(connection: sqlite3.Connection, proposer: str, fate: Fate, tally: 
         " cost_usd = excluded.cost_usd",
         (proposer, fate.value, tally.attempts, tally.programs, tally.cost_usd),
     )
+
+
+def put_changes(connection: sqlite3.Connection, changes: Changes, *, settled: int) -> None:
+    """Writes what has changed on the islands."""
+    for table, islands in (
+        ("members", changes.emptied_populations),
+        ("elites", changes.emptied_archives),
+    ):
+        for island in islands:
+            connection.execute(f"DELETE FROM {table} WHERE island = ?", (island,))  # noqa: S608
+    if changes.members:
+        put_slots(connection, "members", changes.members)
+    if changes.elites:
+        put_slots(connection, "elites", changes.elites)
+    for program, cell in changes.cells.items():
+        place = None if cell == NO_CELL else cell
+        connection.execute("UPDATE programs SET cell = ? WHERE id = ?", (place, program))
+    for standing in changes.standings.values():
+        put_standing(connection, standing)
+    for epoch in changes.epochs:
+        connection.execute(
+            "INSERT INTO epochs (settled, kind, island, program) VALUES (?, ?, ?, ?)",
+            (settled, epoch.kind, epoch.island, epoch.program),
+        )
+
+
+def put_standing(connection: sqlite3.Connection, standing: Standing) -> None:
+    rung, fitness = (None, None) if standing.peak is None else standing.peak
+    connection.execute(
+        "INSERT OR REPLACE INTO islands (island, born, since, improved, peak_rung, peak_fitness)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (standing.island, standing.born, standing.since, standing.improved, rung, fitness),
+    )
+
+
+def put_map(connection: sqlite3.Connection, stored: str, *, settled: int) -> None:
+    connection.execute("INSERT INTO maps (settled, value) VALUES (?, ?)", (settled, stored))
 
 
 def put_slots(connection: sqlite3.Connection, table: str, slots: Iterable[Slot]) -> None:

@@ -42,7 +42,7 @@ unsafe_option: Callable[[F], F] = click.option(
 )  # fmt: skip
 
 
-def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:
+def settings_of(pairs: tuple[str, ...], *, option: str = "--set") -> dict[str, str]:
     """NAME=VALUE pairs as a mapping.
 
     Raises:
@@ -52,7 +52,7 @@ def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {pair}: expected NAME=VALUE")
+            raise UsageError(f"{option} {pair}: expected NAME=VALUE")
         found[name] = value
     return found
 

@@ -61,6 +61,12 @@ _UNSAFE = (
 )
 @click.option("--islands", type=click.IntRange(1, 1024), help="Number of islands.")
 @click.option(
+    "--search",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of [islands] in the run file, e.g. policy=funsearch or reset_every=2000.",
+)
+@click.option(
     "--deterministic", is_flag=True, help="Same seed, same database, for any number of workers."
 )
 @click.option("--lag", type=click.IntRange(1, 4096), help="Attempts under way at once.")
@@ -88,6 +94,7 @@ def run(
     seed: int | None,
     workers: int | None,
     islands: int | None,
+    search: tuple[str, ...],
     deterministic: bool,
     lag: int | None,
     dry_run: bool,
@@ -111,6 +118,8 @@ def run(
         config = msgspec.structs.replace(
             config, islands=msgspec.structs.replace(config.islands, count=islands)
         )
+    config = configuration.with_search(config, settings_of(search, option="--search"))
+    configuration.check_search(config)
     budget = _budget(config.budget, evals, minutes, target, usd, tokens)
     models = choice(config.llm, llm, base_urls, prices)
     config = msgspec.structs.replace(

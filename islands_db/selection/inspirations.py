@@ -1,28 +1,36 @@
-"""Inspirations: other good programs shown beside the parent, chosen to differ from it.
+"""Inspirations: other programs shown beside the parent.
 
-FunSearch shows several programs of one island; here each is the elite of another cell than the
-parent's and than the other inspirations', and now and then of another island.
+* `mixed`: the elite of another cell than the parent's and than the other inspirations', by a
+  tournament of two, and now and then of another island; the default.
+* `top`: the best of the island.
+* `diverse`: elites of other cells, all equally likely.
+* `foreign`: members of other islands, all islands equally likely, on it all members.
+* `policy`: drawn as the parent is, which is what FunSearch does for all programs of a prompt.
 
 Source: Romera-Paredes et al., "Mathematical discoveries from program search with large language
-models", Nature 625 (2024), 468-475 (several programs in one prompt).
+models", Nature 625 (2024), 468-475 (several programs in one prompt); Novikov et al.,
+"AlphaEvolve", arXiv 2506.13131 (2025), section 2.2 (inspirations that differ).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from islands_db.pool import Columns, Entrant
+import numpy as np
+
+from islands_db.pool import FAILED, Columns, Entrant, Flags
+from islands_db.selection.power_law import ranked
 from islands_db.selection.tournament import tournament
 
 FOREIGN_SHARE = 0.25
-"""How often an inspiration comes from another island."""
+"""How often an inspiration comes from another island, where they are mixed."""
 
 TRIES = 4
 """Draws for one inspiration before it is left out."""
 
 
-def inspirations(
+def mixed(
     archives: Sequence[Columns], island: int, parent: Entrant, rng: random.Random, *, count: int
 ) -> tuple[int, ...]:
     """Up to `count` distinct programs, none the parent; fewer where the archives lack more."""
@@ -44,3 +52,65 @@ def inspirations(
                 chosen.append(int(columns.program[slot]))
                 break
     return tuple(chosen)
+
+
+def top(population: Columns, parent: Entrant, *, count: int) -> tuple[int, ...]:
+    """The best `count` members that are not the parent; of equals the older in the run."""
+    order = ranked(population)
+    order = order[(population.program[order] != parent.program) & ~_failed(population)[order]]
+    return tuple(population.program[order[:count]].tolist())
+
+
+def diverse(
+    archive: Columns, parent: Entrant, rng: random.Random, *, count: int
+) -> tuple[int, ...]:
+    """Up to `count` elites of cells other than the parent's, every choice equally likely."""
+    other = archive.program[archive.cell != parent.cell]
+    return tuple(int(other[place]) for place in _some(len(other), count, rng))
+
+
+def foreign(
+    populations: Sequence[Columns], island: int, parent: Entrant, rng: random.Random, *, count: int
+) -> tuple[int, ...]:
+    """Up to `count` distinct members of other islands, none the parent."""
+    others = [n for n, columns in enumerate(populations) if n != island and len(columns)]
+    if not others:
+        return ()
+
+    def draw() -> int | None:
+        columns = populations[others[rng.randrange(len(others))]]
+        slot = rng.randrange(len(columns))
+        return None if columns.fitness[slot] == FAILED else int(columns.program[slot])
+
+    return _distinct(draw, parent, count=count)
+
+
+def by_policy(
+    draw: Callable[[], tuple[Columns, int]], parent: Entrant, *, count: int
+) -> tuple[int, ...]:
+    """Up to `count` distinct programs as the island's policy draws them, none the parent."""
+
+    def program() -> int:
+        columns, slot = draw()
+        return int(columns.program[slot])
+
+    return _distinct(program, parent, count=count)
+
+
+def _distinct(draw: Callable[[], int | None], parent: Entrant, *, count: int) -> tuple[int, ...]:
+    chosen: list[int] = []
+    for _ in range(count):
+        for _ in range(TRIES):
+            program = draw()
+            if program is not None and program != parent.program and program not in chosen:
+                chosen.append(program)
+                break
+    return tuple(chosen)
+
+
+def _some(size: int, count: int, rng: random.Random) -> list[int]:
+    return rng.sample(range(size), min(size, count))
+
+
+def _failed(columns: Columns) -> Flags:
+    return np.isneginf(columns.fitness)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from islands_db.pool import NO_SIGNATURE, Columns, Entrant
+from islands_db.pool import FAILED, NO_SIGNATURE, Columns, Entrant
 
 
 def leaver(columns: Columns, *, rung: int, fitness: float) -> int | None:
@@ -47,8 +47,13 @@ def twin(columns: Columns, entrant: Entrant) -> int | None:
 
 
 def best(columns: Columns) -> int:
-    """The slot of the best program; of equals the one that is older in the run."""
-    slots = np.arange(len(columns))
+    """The slot of the best program; of equals the one that is older in the run.
+
+    A failed one is the best only where all are.
+    """
+    slots = np.flatnonzero(columns.fitness > FAILED)
+    if not len(slots):
+        slots = np.arange(len(columns))
     for column in (-columns.rung, -columns.fitness, columns.program):
         values = column[slots]
         slots = slots[values == values.min()]

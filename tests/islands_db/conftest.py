@@ -20,7 +20,7 @@ from islands_db import (
     Store,
     Verdict,
 )
-from islands_db.pool import Columns
+from islands_db.pool import Clusters, Columns
 
 SCRIPT = Path(__file__).with_name("scripted.py")
 
@@ -101,21 +101,43 @@ def columns(
     elite: list[bool] | None = None,
     program: list[int] | None = None,
     signature: list[int] | None = None,
+    length: list[int] | None = None,
+    objectives: list[list[float]] | None = None,
+    parent: list[int] | None = None,
+    tries: list[int] | None = None,
+    failures: list[int] | None = None,
 ) -> Columns:
     size = len(fitness)
+    ranks, signatures = rung or [1] * size, signature or [0] * size
+    keys = [
+        (r, s) if s else (-1, slot)
+        for slot, (r, s) in enumerate(zip(ranks, signatures, strict=True))
+    ]
+    names = list(dict.fromkeys(keys))
+    heads = [keys.index(name) for name in names]
     return Columns(
         program=np.array(program or range(1, size + 1), np.int64),
-        rung=np.array(rung or [1] * size, np.int64),
+        rung=np.array(ranks, np.int64),
         fitness=np.array(fitness, np.float64),
-        length=np.full(size, 5, np.int64),
+        length=np.array(length or [5] * size, np.int64),
         cell=np.array(cell or range(size), np.int64),
-        signature=np.array(signature or [0] * size, np.int64),
+        signature=np.array(signatures, np.int64),
         joined=np.array(joined or range(size), np.int64),
         elite=np.array(elite or [False] * size, np.bool_),
+        parent=np.array(parent or [0] * size, np.int64),
+        tries=np.array(tries or [0] * size, np.int64),
+        failures=np.array(failures or [0] * size, np.int64),
+        cluster=np.array([names.index(key) for key in keys], np.int64),
+        objectives=np.array(objectives or np.zeros((size, 0)), np.float64),
+        features=np.zeros((size, 0)),
+        clusters=Clusters(
+            rung=np.array([ranks[head] for head in heads], np.int64),
+            fitness=np.array([fitness[head] for head in heads], np.float64),
+        ),
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     return SimpleNamespace(program=program, evaluated=evaluated, verdict=verdict, columns=columns)
 

@@ -3,7 +3,7 @@
 `play` carries a run on from wherever it stands. As a program this file plays a run in child
 processes that it kills with SIGKILL at random moments, and starts them again until it is complete:
 
-    python scripted.py PATH ATTEMPTS SEED
+    python scripted.py PATH ATTEMPTS SEED KIND
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import os
 import random
 import signal
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from islands_db import (
     Axis,
+    Cells,
     Fate,
+    Graph,
+    Inspire,
     Outcome,
     ProgramText,
     Sample,
@@ -34,6 +38,19 @@ SETTINGS = Settings(
     inspirations=2,
     migration_every=25,
 )
+CHANGING = replace(
+    SETTINGS,
+    policies=("funsearch", "tree_search", "mix"),
+    inspire=(Inspire.POLICY, Inspire.FOREIGN),
+    migration=Graph.STAR,
+    reset_every=40,
+    stagnation=30,
+    most_islands=6,
+    cells=Cells.ADAPTIVE,
+)
+"""Everything that can change about islands does."""
+
+KINDS = {"plain": SETTINGS, "changing": CHANGING}
 SEEDS = 2
 LAG = 4
 
@@ -149,21 +166,21 @@ def sample_of(store: Store, attempt: int) -> Sample:
     return store.sample(attempt, random.Random(f"sample {attempt}"), proposer="tree")
 
 
-def opened(path: Path) -> Store:
+def opened(path: Path, kind: str = "plain") -> Store:
     if path.exists():
         return Store.open(path)
-    return Store.create(path, settings=SETTINGS, meta={"problem": "totals"})
+    return Store.create(path, settings=KINDS[kind], meta={"problem": "totals"})
 
 
-def play(path: Path, attempts: int, *, until: int | None = None) -> Store:
+def play(path: Path, attempts: int, *, until: int | None = None, kind: str = "plain") -> Store:
     """Carries a run of so many attempts on until it is complete, or `until` of them have ended."""
-    store = opened(path)
+    store = opened(path, kind)
     while store.counts().attempts != until and step(store, attempts):
         pass
     return store
 
 
-def storm(path: Path, attempts: int, seed: int) -> int:
+def storm(path: Path, attempts: int, seed: int, kind: str) -> int:
     """Plays the run in children killed at random moments; how many kills it took."""
     rng = random.Random(seed)
     kills = 0
@@ -172,7 +189,7 @@ def storm(path: Path, attempts: int, seed: int) -> int:
         child = os.fork()
         if child == 0:
             os.close(told)
-            store = opened(path)
+            store = opened(path, kind)
             os.write(tell, b".")
             while step(store, attempts):
                 os.write(tell, b".")
@@ -192,4 +209,4 @@ def storm(path: Path, attempts: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    print(storm(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    print(storm(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

@@ -1,11 +1,14 @@
 """The store against a plain model in memory, through every operation, crashes included."""
 
+import math
 import random
 import shutil
 import tempfile
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -13,7 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from islands_db import (
     Axis,
+    Cells,
     Fate,
+    Graph,
+    Inspire,
     Outcome,
     Placement,
     ProgramText,
@@ -24,14 +30,40 @@ from islands_db import (
     Store,
     StoreError,
     Verdict,
+    maps,
 )
+from islands_db.pool import FAILED, NO_CELL
+from islands_db.selection import migration, pareto
+from islands_db.selection.reset import worse_half
 
-SETTINGS = Settings(
+AXES = (Axis(name="x", low=0, high=3, cells=3),)
+DEFAULT = Settings(islands=2, axes=AXES, population=4, inspirations=2, migration_every=6)
+CHANGING = Settings(
     islands=2,
-    axes=(Axis(name="x", low=0, high=3, cells=3),),
+    axes=AXES,
     population=4,
-    inspirations=2,
-    migration_every=6,
+    policies=("funsearch", "tree_search", "mix"),
+    inspire=(Inspire.POLICY, Inspire.TOP, Inspire.FOREIGN),
+    migration_every=9,
+    migration=Graph.COMPLETE,
+    reset_every=7,
+    stagnation=4,
+    most_islands=4,
+    cells=Cells.ADAPTIVE,
+    seed=5,
+)
+SEVERAL = Settings(
+    islands=3,
+    axes=(*AXES, Axis(name="length", low=0, high=3, cells=1)),
+    population=4,
+    policies=("pareto", "map_elites"),
+    inspire=(Inspire.DIVERSE,),
+    objectives=2,
+    migration_every=5,
+    migration=Graph.EDGES,
+    edges=((0, 2), (2, 1), (0, 1)),
+    cells=Cells.CVT,
+    centroids=3,
 )
 FAILURES = [
     Fate.NO_ANSWER,
@@ -47,7 +79,8 @@ MIGRANTS = 3
 class Model:
     """What the store should hold, written as the definitions read, without any care for speed."""
 
-    def __init__(self):
+    def __init__(self, settings):
+        self.settings = settings
         self.meta = {}
         self.events = []
         self.pending = {}
@@ -56,8 +89,19 @@ class Model:
         self.programs = {}  # id: (outcome, sample)
         self.twins = []  # (text, id of the program it behaved as)
         self.verdicts = {}  # id: list
-        self.populations = [[], []]  # per island: [id, joined]
-        self.archives = [{}, {}]  # per island: cell -> id
+        self.cells = maps.load(settings, maps.start(settings))
+        self.seen = []  # features of programs with a score
+        self.islands = [IslandModel(self.policy(n)) for n in range(settings.islands)]
+        self.tries = Counter()  # (island, parent) since the last reset
+        self.last_attempt = -1
+
+    def policy(self, island):
+        return self.settings.policies[island % len(self.settings.policies)]
+
+    def begin(self, sample):
+        self.pending[sample.attempt] = sample
+        self.last_attempt = sample.attempt
+        self.tries[sample.island, sample.parent] += 1
 
     def settle(self, attempt, outcome):
         sample = self.pending.pop(attempt)
@@ -72,37 +116,114 @@ class Model:
             self.verdicts[number] = list(outcome.verdicts)
         self.ended.append((sample, outcome, number))
         joined = elite = False
-        if number is not None and outcome.fitness is not None:
-            for island in range(2) if outcome.fate is Fate.SEED else [sample.island]:
+        if number is not None and outcome.fate in (Fate.SEED, Fate.EVALUATED):
+            seed = outcome.fate is Fate.SEED
+            for island in range(len(self.islands)) if seed else [sample.island]:
                 elite |= self.take_cell(island, number)
-                joined |= self.join(island, number)
-        if len(self.ended) % SETTINGS.migration_every == 0:
-            self.migrate()
+                if attempt >= self.islands[island].since:
+                    joined |= self.join(island, number)
+            self.see(number)
+        self.end_epoch()
         best = self.best() is not None and self.best() != best_before
         return Placement(program=number, joined=joined, elite=elite, best=best)
 
+    def see(self, number):
+        if self.settings.cells is not Cells.ADAPTIVE or not self.features(number):
+            return
+        if self.score(number)[1] == FAILED:
+            return
+        self.seen.append(self.features(number))
+        if maps.remap_due(len(self.seen)):
+            edges = maps.edges(self.seen[-maps.SEEN :], self.settings.axes)
+            self.cells = maps.load(self.settings, edges)
+            for island, home in enumerate(self.islands):
+                everyone = {*home.archive.values(), *(number for number, _ in home.population)}
+                home.archive = {}
+                for one in sorted(everyone):
+                    self.take_cell(island, one)
+
+    def end_epoch(self):
+        now, settings = len(self.ended), self.settings
+        if settings.migration_every and now % settings.migration_every == 0:
+            self.migrate()
+        if settings.reset_every and now % settings.reset_every == 0:
+            self.reset(now)
+        latest = max(home.improved for home in self.islands)
+        seeds = [n for n, (o, _) in self.programs.items() if o.fate is Fate.SEED]
+        seeds = [n for n in seeds if self.score(n)[1] > FAILED]
+        stagnates = settings.stagnation and now - latest >= settings.stagnation
+        if stagnates and seeds and len(self.islands) < settings.most_islands:
+            self.islands.append(IslandModel(self.policy(len(self.islands)), born=now))
+            for seed in seeds:
+                self.take_cell(len(self.islands) - 1, seed)
+                self.join(len(self.islands) - 1, seed)
+
+    def reset(self, now):
+        peaks = [home.peak for home in self.islands]
+        rng = random.Random(f"{self.settings.seed} reset {now}")
+        founders = [
+            (island, max(self.scored(source), key=self.rank))
+            for island, source in worse_half(peaks, rng)
+        ]
+        for island, founder in founders:
+            home = self.islands[island]
+            home.population, home.peak = [], None
+            home.since, home.improved = self.last_attempt + 1, now
+            for key in [key for key in self.tries if key[0] == island]:
+                del self.tries[key]
+            self.join(island, founder)
+
     def score(self, number):
         outcome, _ = self.programs[number]
-        return outcome.rung, outcome.fitness
+        return outcome.rung, FAILED if outcome.fitness is None else outcome.fitness
+
+    def rank(self, number):
+        return *self.score(number), -number
+
+    def scored(self, island):
+        members = [number for number, _ in self.islands[island].population]
+        return [number for number in members if self.score(number)[1] > FAILED]
+
+    def features(self, number):
+        outcome, _ = self.programs[number]
+        return maps.features_of(outcome.features, self.settings.axes)
 
     def cell(self, number):
-        outcome, _ = self.programs[number]
-        x = outcome.features.get("x")
-        return None if x is None else (min(int(x), 2), outcome.program.length)
+        cell = self.cells.cell(self.features(number), self.programs[number][0].program.length)
+        return None if cell == NO_CELL else cell
 
     def take_cell(self, island, number):
+        archive = self.islands[island].archive
         cell = self.cell(number)
-        holder = self.archives[island].get(cell)
-        if cell is None or (holder is not None and self.score(holder) >= self.score(number)):
+        if cell is None or self.score(number)[1] == FAILED:
             return False
-        self.archives[island][cell] = number
+        if (holder := archive.get(cell)) is not None:
+
+            def key(program):
+                return *self.score(program), -self.programs[program][0].program.length
+
+            if key(holder) >= key(number):
+                return False
+        archive[cell] = number
         return True
 
     def join(self, island, number):
-        population = self.populations[island]
-        if number in [member for member, _ in population]:
+        home = self.islands[island]
+        if number in [member for member, _ in home.population]:
             return False
-        now = len(self.ended)
+        if self.score(number)[1] == FAILED and home.policy != "tree_search":
+            return False
+        if not self.let_in(home, number):
+            return False
+        if self.score(number)[1] > FAILED and (home.peak is None or self.score(number) > home.peak):
+            home.peak, home.improved = self.score(number), len(self.ended)
+        return True
+
+    def let_in(self, home, number):
+        population, newcomer = home.population, [number, len(self.ended)]
+        if home.policy in ("funsearch", "tree_search"):
+            population.append(newcomer)
+            return True
         mine = self.programs[number][0]
         for place, (member, _) in enumerate(population):
             other = self.programs[member][0]
@@ -110,34 +231,61 @@ class Model:
             if alike and mine.rung == other.rung:
                 if mine.program.length > other.program.length:
                     return False
-                population[place] = [number, now]
+                population[place] = newcomer
                 return True
-        if len(population) < SETTINGS.population:
-            population.append([number, now])
+        if len(population) < self.settings.population:
+            population.append(newcomer)
             return True
-        elites = self.archives[island].values()
+        place = self.most_crowded(home, number) if home.policy == "pareto" else self.worst(home)
+        if place == len(population):
+            return False
+        if home.policy != "pareto" and self.score(population[place][0]) > self.score(number):
+            return False
+        population[place] = newcomer
+        return True
+
+    def worst(self, home):
+        population, elites = home.population, home.archive.values()
         leavers = [slot for slot, (member, _) in enumerate(population) if member not in elites]
-        worst = min(
+        return min(
             leavers or range(len(population)),
             key=lambda slot: (self.score(population[slot][0]), population[slot][1], slot),
         )
-        if self.score(population[worst][0]) > self.score(number):
-            return False
-        population[worst] = [number, now]
-        return True
+
+    def most_crowded(self, home, number):
+        """The slot of the last front's most crowded, the newcomer in the slot behind all."""
+        everyone = [member for member, _ in home.population] + [number]
+        rows = [(self.score(n)[0], self.programs[n][0].objectives) for n in everyone]
+
+        def dominates(a, b):
+            no_worse = all(x >= y for x, y in zip(a[1], b[1], strict=True))
+            return a[0] > b[0] or (a[0] == b[0] and no_worse and a[1] != b[1])
+
+        left = set(range(len(rows)))
+        while left:
+            last = [n for n in left if not any(dominates(rows[m], rows[n]) for m in left)]
+            left -= set(last)
+        crowding = pareto.crowding_distance(np.array([rows[n][1] for n in sorted(last)]))
+        times = [joined for _, joined in home.population] + [math.inf]
+        return min(
+            zip(crowding, sorted(last), strict=True),
+            key=lambda pair: (pair[0], times[pair[1]], pair[1]),
+        )[1]
 
     def migrate(self):
         leaving = []
-        for island in range(2):
-            ranked = sorted(self.populations[island], key=lambda member: member[1])
-            ranked.sort(key=lambda member: self.score(member[0]), reverse=True)
-            leaving += [(1 - island, number) for number, _ in ranked[:MIGRANTS]]
-        for island, number in leaving:
-            self.join(island, number)
+        graph, given = self.settings.migration, self.settings.edges
+        for source, target in migration.edges(graph, len(self.islands), given):
+            ranked = sorted(self.islands[source].population, key=lambda member: member[1])
+            ranked = [number for number, _ in ranked if self.score(number)[1] > FAILED]
+            ranked.sort(key=self.score, reverse=True)
+            leaving += [(target, number) for number in ranked[:MIGRANTS]]
+        for target, number in leaving:
+            self.join(target, number)
 
     def best(self):
         scored = [n for n, (outcome, _) in self.programs.items() if outcome.fitness is not None]
-        return max(scored, key=lambda number: (self.score(number), -number), default=None)
+        return max(scored, key=self.rank, default=None)
 
     def known(self, hash, syntax_hash):
         judged = {
@@ -164,6 +312,16 @@ class Model:
         )
 
 
+class IslandModel:
+    def __init__(self, policy, born=0):
+        self.policy = policy
+        self.population = []  # [id, joined]
+        self.archive = {}  # cell: id
+        self.since = 0
+        self.improved = born
+        self.peak = None
+
+
 def text_of(number):
     text = f"x = {number}\n" + "pass\n" * 20
     digest = sha256(text.encode()).hexdigest()
@@ -176,12 +334,14 @@ def text_of(number):
 
 
 class StoreAgrees(RuleBasedStateMachine):
+    settings = DEFAULT
+
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.generation = 0
-        self.store = Store.create(self.path, settings=SETTINGS, meta={})
-        self.model = Model()
+        self.store = Store.create(self.path, settings=self.settings, meta={})
+        self.model = Model(self.settings)
         self.begun = 0
 
     @property
@@ -194,7 +354,7 @@ class StoreAgrees(RuleBasedStateMachine):
 
     def begin_sample(self, sample):
         self.store.begin(sample)
-        self.model.pending[sample.attempt] = sample
+        self.model.begin(sample)
         self.begun += 1
 
     def settle(self, attempt, outcome):
@@ -203,23 +363,28 @@ class StoreAgrees(RuleBasedStateMachine):
     def choose(self, data, things):
         return data.draw(st.sampled_from(sorted(things)))
 
-    @rule(island=st.integers(0, 1))
+    @rule(island=st.sampled_from(range(2)))
     def begin_without_parent(self, island):
         self.begin_sample(Sample(attempt=self.begun, island=island, parent=None, proposer="seed"))
 
     @rule(seed=st.integers(0, 10**6))
     def begin_sampled(self, seed):
         sample = self.store.sample(self.begun, random.Random(seed), proposer="tree")
-        island = self.begun % 2
-        members = {number for number, _ in self.model.populations[island]}
-        elites = set(self.model.archives[island].values())
-        assert sample.island == island
+        model = self.model
+        assert sample.island == self.begun % len(model.islands)
+        home = model.islands[sample.island]
+        members = {number for number, _ in home.population}
+        elites = set(home.archive.values())
         assert sample.parent in members | elites or (sample.parent is None and not members)
-        everywhere = [n for archive in self.model.archives for n in archive.values()]
-        cells = [self.model.cell(number) for number in sample.inspirations]
-        assert set(sample.inspirations) <= set(everywhere) - {sample.parent}
-        assert len(set(cells)) == len(cells) <= 2
-        assert sample.parent is None or self.model.cell(sample.parent) not in cells
+        everybody = {n for one in model.islands for n, _ in one.population}
+        everybody |= {n for one in model.islands for n in one.archive.values()}
+        shown = sample.inspirations
+        assert set(shown) <= everybody - {sample.parent}
+        assert len(set(shown)) == len(shown) <= 2
+        if self.settings.inspire[0] in (Inspire.MIXED, Inspire.DIVERSE):
+            cells = [model.cell(number) for number in shown]
+            assert len(set(cells)) == len(cells)
+            assert sample.parent is None or model.cell(sample.parent) not in cells
         self.begin_sample(sample)
 
     @precondition(lambda self: self.model.pending)
@@ -249,10 +414,33 @@ class StoreAgrees(RuleBasedStateMachine):
         x=st.none() | st.sampled_from([0.5, 1.5, 9.0]),
         seed=st.booleans(),
         signature=st.sampled_from([None, None, 7, -(1 << 63)]),
+        second=st.sampled_from([-1.0, 0.0, 1.5]),
         behaviour=st.sampled_from([None, 0, 5, -(1 << 63)]),
     )
-    def settle_judged(self, data, number, fitness, rung, x, seed, signature, behaviour):
+    def settle_judged(self, data, number, fitness, rung, x, seed, signature, second, behaviour):
         attempt = self.choose(data, self.model.pending)
+        self.judge(attempt, number, fitness, rung, x, seed, signature, second, behaviour)
+
+    @rule(seed=st.integers(0, 10**6))
+    def live(self, seed):
+        """Ten attempts at once, three under way, so that epochs come and old samples end late."""
+        rng = random.Random(seed)
+        for _ in range(10):
+            while len(self.model.pending) < 3:
+                self.begin_sample(self.store.sample(self.begun, rng, proposer="tree"))
+            self.judge(
+                rng.choice(sorted(self.model.pending)),
+                number=rng.randrange(10**6),
+                fitness=rng.choice([None, rng.randrange(9) / 2, rng.random()]),
+                rung=rng.randrange(3),
+                x=rng.choice([None, 0.5, 3 * rng.random()]),
+                seed=rng.random() < 0.1,
+                signature=rng.choice([None, 7, 8]),
+                second=rng.random(),
+                behaviour=None,
+            )
+
+    def judge(self, attempt, number, fitness, rung, x, seed, signature, second, behaviour):
         program = text_of(number)
         known = self.model.known(program.hash, program.syntax_hash)
         verdict = Verdict(
@@ -263,7 +451,8 @@ class StoreAgrees(RuleBasedStateMachine):
             program=program,
             fitness=fitness,
             rung=rung,
-            features={} if x is None else {"x": x},
+            features={} if x is None else {"x": x, "length": float(number % 3)},
+            objectives=() if fitness is None else (fitness, second),
             signature=signature,
             behaviour=behaviour,
             verdicts=(verdict,),
@@ -382,16 +571,23 @@ class StoreAgrees(RuleBasedStateMachine):
         assert dict(store.meta) == model.meta
         best = model.best()
         assert store.best == (None if best is None else (best, model.score(best)[1]))
-        for island in range(2):
-            held = store._state.islands.all[island]
+        assert len(store._state.islands.all) == len(model.islands)
+        for held, home in zip(store._state.islands.all, model.islands, strict=True):
             slots = held.population.columns
             pairs = [
                 list(pair)
                 for pair in zip(slots.program.tolist(), slots.joined.tolist(), strict=True)
             ]
-            assert pairs == model.populations[island]
-            elites = held.archive.columns.program.tolist()
-            assert sorted(elites) == sorted(model.archives[island].values())
+            assert pairs == home.population
+            elites = held.archive.columns
+            pairs = zip(elites.cell.tolist(), elites.program.tolist(), strict=True)
+            assert dict(pairs) == home.archive
+            assert slots.elite.tolist() == [n in home.archive.values() for n, _ in home.population]
+            assert held.standing.peak == home.peak
+            assert (held.standing.since, held.standing.improved) == (home.since, home.improved)
+            if home.policy == "tree_search":
+                tries = [model.tries[held.index, number] for number, _ in home.population]
+                assert slots.tries.tolist() == tries
         for number, (outcome, _) in model.programs.items():
             program = outcome.program
             assert store.known(program.hash, program.syntax_hash) == model.known(
@@ -421,11 +617,29 @@ class StoreAgrees(RuleBasedStateMachine):
             } == {attempt: (p.fate, p.program) for attempt, p in ended.items()}
 
 
-StoreAgrees.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
-TestStoreAgrees = pytest.mark.slow(StoreAgrees.TestCase)
+class ChangingStoreAgrees(StoreAgrees):
+    """Islands that are born and reset, keep trees and clusters, and cells that move."""
+
+    settings = CHANGING
+
+
+class SeveralObjectivesAgree(StoreAgrees):
+    """Fronts of two objectives, given edges, and the cells of a CVT."""
+
+    settings = SEVERAL
+
+
+def agreement(machine, steps):
+    machine.TestCase.settings = settings(
+        max_examples=40,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    return pytest.mark.slow(machine.TestCase)
+
+
+TestStoreAgrees = agreement(StoreAgrees, 30)
+TestChangingStoreAgrees = agreement(ChangingStoreAgrees, 30)
+TestSeveralObjectivesAgree = agreement(SeveralObjectivesAgree, 30)

@@ -1,11 +1,12 @@
 """What the islands do over a run: each mechanism acts, and none depends on when it was reopened."""
 
 import random
+import sqlite3
 from collections import Counter
 
 import pytest
 
-from islands_db import Axis, Placement, fingerprint
+from islands_db import Axis, Cells, Graph, Placement, Reader, Store, fingerprint, migrations
 from islands_db.selection.migration import MIGRANTS
 
 X = (Axis(name="x", low=0, high=10, cells=10),)
@@ -141,12 +142,13 @@ def test_migration_can_be_switched_off(new_run):
     assert members(run, 1) == []
 
 
+@pytest.mark.parametrize("kind", ["plain", "changing"])
 @pytest.mark.parametrize(("every", "attempts"), [(1, 60), (7, 400)])
-def test_reopening_at_any_time_changes_no_decision(every, attempts, tmp_path, scripted):
+def test_reopening_at_any_time_changes_no_decision(every, attempts, kind, tmp_path, scripted):
     path = tmp_path / "reopened.db"
     for until in range(0, attempts + every, every):
-        scripted.play(path, attempts, until=min(until, attempts)).close()
-    scripted.play(tmp_path / "whole.db", attempts).close()
+        scripted.play(path, attempts, until=min(until, attempts), kind=kind).close()
+    scripted.play(tmp_path / "whole.db", attempts, kind=kind).close()
     assert fingerprint(path) == fingerprint(tmp_path / "whole.db")
 
 
@@ -158,4 +160,120 @@ def test_a_reopened_run_draws_what_the_open_one_would_have_drawn(tmp_path, scrip
     store = type(store).open(tmp_path / "run.db")
     assert [store.sample(k, random.Random(k), proposer="tree") for k in range(500)] == draws
     assert store.counts() == counts
+    store.close()
+
+
+def test_every_mechanism_acts_in_a_long_run(tmp_path, scripted):
+    store = scripted.play(tmp_path / "run.db", 1500, kind="changing")
+    counts = store.counts()
+    store.close()
+    connection = sqlite3.connect(tmp_path / "run.db")
+    kinds = dict(connection.execute("SELECT kind, count(*) FROM epochs GROUP BY kind"))
+    (failed,) = connection.execute(
+        "SELECT count(*) FROM members m JOIN programs p ON p.id = m.program"
+        " WHERE p.fitness IS NULL AND m.island % 3 = 1"
+    ).fetchone()
+    connection.close()
+    assert kinds["migration"] == 1500 // 25
+    assert kinds["map"] >= 5
+    assert kinds["birth"] == len(counts.islands) - 3 > 0
+    assert kinds["reset"] >= 1500 // 40
+    assert failed
+    with Reader(tmp_path / "run.db") as reader:
+        assert reader.counts() == counts
+
+
+def test_after_a_reset_what_was_sampled_before_does_not_join(new_run, make):
+    run = new_run(islands=2, migration_every=0, reset_every=4, axes=X)
+    run.add("good", 9.0, island=0, features={"x": 1.0})
+    run.add("poor", 1.0, island=1, features={"x": 1.0})
+    early = run.begin(island=1)
+    run.add("more", 2.0, island=0)
+    run.add("more still", 2.5, island=0)
+    assert members(run, 0) == [1, 3, 4]
+    assert members(run, 1) == [1]
+    late = run.store.settle(early, make.evaluated("late", 99.0, features={"x": 7.0}))
+    assert (late.joined, late.elite) == (False, True)
+    assert members(run, 1) == [1]
+    assert run.add("later", 0.5, island=1).joined
+
+
+def test_an_island_is_born_from_the_seeds_when_nothing_better_comes(new_run):
+    run = new_run(islands=1, stagnation=5, most_islands=2, migration_every=0)
+    run.add("seed", 1.0, seed=True)
+    run.add("best", 5.0)
+    for number in range(4):
+        run.add(f"p{number}", 0.0)
+    assert len(run.store.counts().islands) == 1
+    run.add("last straw", 0.0)
+    assert len(run.store.counts().islands) == 2
+    assert members(run, 1) == [1]
+    drawn = [run.store.sample(k, random.Random(k), proposer="tree").island for k in range(4)]
+    assert drawn == [0, 1, 0, 1]
+    for number in range(20):
+        run.add(f"q{number}", 0.0)
+    assert len(run.store.counts().islands) == 2
+
+
+def test_a_map_that_follows_the_programs_parts_them_wherever_they_lie(new_run):
+    axes = (*X, Axis(name="length", low=0, high=1, cells=1))
+    occupied = []
+    for cells in (Cells.ADAPTIVE, Cells.GRID):
+        run = new_run(islands=1, axes=axes, cells=cells)
+        for number in range(100):
+            run.add(f"p{number}", 1.0, features={"x": 1e6 + number % 50, "length": 3.0})
+        occupied.append(len(elites(run, 0)))
+    assert occupied[0] >= 9
+    assert occupied[1] == 1
+
+
+def test_a_failed_program_is_a_node_of_a_search_tree_only(new_run):
+    run = new_run(islands=2, policies=("tree_search", "mix"))
+    run.add("seed", 1.0, seed=True)
+    for island in (0, 1):
+        failed = run.add(f"fails {island}", None, parent=1, island=island, rung=0)
+        assert failed.joined is (island == 0)
+        assert not failed.best
+    counts = run.store.counts()
+    assert [island.best for island in counts.islands] == [1, 1]
+    with Reader(run.path) as reader:
+        assert reader.counts() == counts
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"policies": ("funserch",)}, "no policy 'funserch'"),
+        ({"policies": ()}, "at least one"),
+        ({"policies": ("map_elites",), "reset_every": 9}, "does nothing to map_elites"),
+        ({"migration": Graph.EDGES, "edges": ((0, 7),)}, "edge 0 -> 7"),
+        ({"edges": ((0, 1),)}, "migration = ring"),
+        ({"cells": Cells.CVT}, "at least one axis"),
+        ({"stagnation": -1}, "stagnation = -1"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, complaint, new_run):
+    with pytest.raises(ValueError, match=complaint):
+        new_run(**settings)
+
+
+@pytest.mark.parametrize("objectives", [(), (1.0,), (2.0, 3.0), (1.0, float("nan"))])
+def test_objectives_that_do_not_fit_are_refused(objectives, new_run, make):
+    run = new_run(objectives=2)
+    with pytest.raises(ValueError, match=r"objective|fitness"):
+        run.add("a", 1.0, objectives=objectives)
+
+
+def test_a_run_of_the_first_schema_gets_its_islands(tmp_path):
+    path = tmp_path / "old.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(migrations.scripts()[0])
+    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("INSERT INTO settings VALUES (1, '{\"islands\": 3}')")
+    connection.commit()
+    connection.close()
+    store = Store.open(path)
+    assert store.settings.policies == ("mix",)
+    assert len(store.counts().islands) == 3
     store.close()

@@ -8,14 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from islands_db.grid import LENGTH_CELLS, axis_cell, cell, length_cell
+from islands_db.grid import LENGTH_CELLS, axis_cell, length_cell
+from islands_db.maps import Grid, features_of
+from islands_db.pool import NO_CELL
 from islands_db.records import Axis
 from islands_db.selection import archive, migration, mix
-from islands_db.selection.inspirations import FOREIGN_SHARE, inspirations
+from islands_db.selection.inspirations import FOREIGN_SHARE, mixed
 from islands_db.selection.replacement import best, leaver
 from islands_db.selection.tournament import tournament
 
 DRAWS = 20_000
+
+
+def cell(features, length, axes):
+    return Grid(axes).cell(features_of(features, axes), length)
 
 
 def close(counted, expected, draws=DRAWS):
@@ -105,7 +111,7 @@ def test_inspirations_differ_from_the_parent_and_from_each_other(make):
     rng = random.Random(6)
     seen = Counter()
     for _ in range(2000):
-        shown = inspirations(archives, 0, parent, rng, count=2)
+        shown = mixed(archives, 0, parent, rng, count=2)
         assert 1 not in shown
         assert len(set(shown)) == len(shown)
         seen.update(shown)
@@ -120,7 +126,7 @@ def test_inspirations_come_from_other_islands_in_their_share(make):
     ]
     parent = archives[1].entrant(0)
     rng = random.Random(7)
-    drawn = [inspirations(archives, 1, parent, rng, count=1)[0] // 1000 - 1 for _ in range(DRAWS)]
+    drawn = [mixed(archives, 1, parent, rng, count=1)[0] // 1000 - 1 for _ in range(DRAWS)]
     shares = Counter(drawn)
     assert close(shares[1], 1 - FOREIGN_SHARE)
     assert close(shares[0], FOREIGN_SHARE / 2)
@@ -129,7 +135,7 @@ def test_inspirations_come_from_other_islands_in_their_share(make):
 def test_a_lone_program_has_no_inspirations(make):
     archives = [make.columns([1.0]), make.columns([])]
     parent = archives[0].entrant(0)
-    assert inspirations(archives, 0, parent, random.Random(8), count=3) == ()
+    assert mixed(archives, 0, parent, random.Random(8), count=3) == ()
 
 
 def test_length_cells_are_half_octaves():
@@ -165,7 +171,7 @@ def test_different_places_on_the_axes_are_different_cells():
 
 
 def test_a_missing_feature_means_no_cell():
-    assert cell({"y": 1.0}, 5, (Axis(name="x", low=0, high=1, cells=2),)) is None
+    assert cell({"y": 1.0}, 5, (Axis(name="x", low=0, high=1, cells=2),)) == NO_CELL
 
 
 def test_an_axis_named_length_takes_the_place_of_the_built_in_one():

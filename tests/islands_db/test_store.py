@@ -393,3 +393,21 @@ def test_a_text_that_comes_again_in_another_program_is_stored_once(run):
         program = ProgramText(hash=name, syntax_hash=name, files=files, length=1)
         run.settle(Outcome(fate=Fate.SEED, program=program, fitness=0.0))
     assert run.store._connection.execute("SELECT count(*) FROM sources").fetchone() == (3,)
+
+
+def test_looking_up_a_program_does_not_read_the_others(run, make):
+    for number in range(2000):
+        run.add(f"p{number}", 1.0)
+    steps = 0
+
+    def count():
+        nonlocal steps
+        steps += 1
+        return 0
+
+    stored = make.program("p1500")
+    run.store._connection.set_progress_handler(count, 100)
+    assert run.store.known(stored.hash, "other") == 1501
+    assert run.store.known("other", stored.syntax_hash) == 1501
+    run.store._connection.set_progress_handler(None, 0)
+    assert steps < 10

@@ -1,0 +1,67 @@
+"""The ways to choose a parent, by name; a new one is one file and one line here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from islands_db.pool import Columns
+from islands_db.selection import mix
+from islands_db.selection.archive import uniform
+from islands_db.selection.funsearch import funsearch
+from islands_db.selection.pareto import pareto
+from islands_db.selection.power_law import power_law
+from islands_db.selection.tournament import tournament
+from islands_db.selection.tree_search import tree_search
+
+
+class Admission(Enum):
+    """Who comes into a population, and who leaves for it."""
+
+    BETTER = auto()
+    """One program of each behaviour; in a full population the worst leaves (`replacement`)."""
+    CROWDED = auto()
+    """The same, but who leaves is the most crowded of the last front (`pareto`)."""
+    ALL = auto()
+    """Every program with a score; none leaves."""
+    ALL_AND_FAILED = auto()
+    """Every program, also those without a score; none leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A way to choose parents, and the population it works on.
+
+    `parent` takes a population that is not empty, the island's archive, and a generator; it
+    gives the columns the parent is in and its slot there.
+    """
+
+    parent: Callable[[Columns, Columns, random.Random], tuple[Columns, int]]
+    admits: Admission = Admission.BETTER
+
+
+def _archive(population: Columns, archive: Columns, rng: random.Random) -> tuple[Columns, int]:
+    # before any program has a cell there is only the population
+    columns = archive if len(archive) else population
+    return columns, uniform(columns, rng)
+
+
+def _of_population(
+    choose: Callable[[Columns, random.Random], int],
+) -> Callable[[Columns, Columns, random.Random], tuple[Columns, int]]:
+    return lambda population, archive, rng: (population, choose(population, rng))
+
+
+POLICIES: Mapping[str, Policy] = {
+    "mix": Policy(mix.parent),
+    "tournament": Policy(
+        _of_population(lambda columns, rng: tournament(columns, rng, entrants=mix.ENTRANTS))
+    ),
+    "power_law": Policy(_of_population(power_law)),
+    "map_elites": Policy(_archive),
+    "funsearch": Policy(_of_population(funsearch), Admission.ALL),
+    "tree_search": Policy(_of_population(tree_search), Admission.ALL_AND_FAILED),
+    "pareto": Policy(_of_population(pareto), Admission.CROWDED),
+}
