@@ -15,6 +15,7 @@ from evaluators import Invalid, bilinear, bilinear_files
 from evolve import Problem, Score, SplitKind
 from evolve.problem import CandidateHandle, Parameters, ProblemError
 
+from .drawing import draw
 from .published import Shape, records, schemes
 
 COORDINATES = 64
@@ -210,3 +211,6 @@ def definition(
 ) -> Score | Invalid:  # fmt: skip
     """Every product of the definition: n m p each."""
     return Score(rank=sum(a * b * c for a, b, c in formats(n, m, p, also)))
+
+
+problem.draw(draw)

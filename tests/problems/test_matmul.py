@@ -241,3 +241,23 @@ def test_a_rank_is_compared_with_published_ones_in_any_order_of_the_sides():
 def test_smaller_formats_are_halves():
     smaller = sys.modules[load("matmul").problem.stages[0].function.__module__].smaller
     assert smaller([(3, 4, 5), (5, 5, 5), (1, 2, 8)]) == [(1, 2, 4), (2, 2, 3), (3, 3, 3)]
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (3, 4, 5)])
+def test_a_scheme_is_drawn(shape: tuple[int, int, int]) -> None:
+    from evaluators import bilinear, bilinear_files
+    from evolve.loading import load
+    from evolve.picture import checked
+
+    n, m, p = shape
+    triples = [(i, j, k) for i in range(n) for j in range(m) for k in range(p)]
+    u = [[int((i, j) == divmod(row, m)) for i, j, _ in triples] for row in range(n * m)]
+    v = [[int((j, k) == divmod(row, p)) for _, j, k in triples] for row in range(m * p)]
+    w = [[int((k, i) == divmod(row, n)) for i, _, k in triples] for row in range(p * n)]
+    data = {"n": n, "m": m, "p": p, "field": "Z", "u": u, "v": v, "w": w}
+    scheme = bilinear_files.scheme_of(data)
+    assert isinstance(scheme, bilinear.Scheme)
+    draw = load("matmul").problem.drawing
+    assert draw is not None
+    shown = checked(draw(bilinear_files.data_of(scheme)))
+    assert shown.count("h1v1h-1z") == 3 * n * m * p, "a one in each factor for each product"
