@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite, isqrt, lcm
+from math import isfinite, isqrt, lcm, log
 
 import numpy as np
 
@@ -26,7 +26,14 @@ from evaluators.results import Invalid, Valid, Verifier
 MAX_CIRCLES = 1000
 MOST_REPAIRED = Fraction(1, 10**5)
 """What one circle may give up: a larger overlap is no rounding."""
+MAX_PLACES = 360
+"""Decimals of a coordinate, few enough that a repaired packing can be printed and read again."""
+MAX_WORK = 2 * 10**8
+"""Circles squared times the bits of their common denominator: what bounds the time of a check."""
+_OVERLAPS_EACH = 10
+"""Touching circles make a planar graph, so honest ones have under 3 such pairs each."""
 _GRAIN = 10**30
+_FINEST = 10**MAX_PLACES
 _DECIMAL = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,2})?")
 
 
@@ -67,6 +74,13 @@ def packing(circles: object) -> Packing | Invalid:
                 return Invalid(f"circle {index}: {name} is {exact.reason}")
             numbers.append(exact)
     scale = lcm(*(number.denominator for number in numbers))
+    # counted with the grain, so that what `repair` returns is within the bound as well
+    bits = lcm(scale, _GRAIN).bit_length()
+    if len(circles) ** 2 * bits > MAX_WORK:
+        return Invalid(
+            f"{len(circles)} circles over a denominator of {bits} bits, "
+            f"more work than is done: circles squared times bits is at most {MAX_WORK}"
+        )
     scaled = [number.numerator * (scale // number.denominator) for number in numbers]
     return Packing(list(zip(scaled[::3], scaled[1::3], scaled[2::3], strict=True)), scale)
 
@@ -88,9 +102,8 @@ def _exact(value: object) -> Fraction | Invalid:
 def _in_range(value: Fraction) -> Fraction | Invalid:
     if not -1 <= value <= 2:
         return Invalid("far outside the unit square")
-    # the least double above 0 that matters is far above this
-    if value.denominator.bit_length() > 1400:
-        return Invalid("finer than any printed coordinate")
+    if _FINEST % value.denominator:
+        return Invalid(f"given to more than {MAX_PLACES} decimals")
     return value
 
 
@@ -134,6 +147,7 @@ def repair(found: Packing) -> Packing | Invalid:
         than `MOST_REPAIRED` or its whole radius.
     """
     least = [Fraction(0)] * len(found.circles)
+    overlaps = 0
     for j, (x, y, r) in enumerate(found.circles):
         if r <= 0:
             return Invalid(f"circle {j}: its radius is not positive")
@@ -141,6 +155,9 @@ def repair(found: Packing) -> Packing | Invalid:
         for i, (x2, y2, r2) in enumerate(found.circles[:j]):
             square = (x - x2) ** 2 + (y - y2) ** 2
             if square < (r + r2) ** 2:
+                overlaps += 1
+                if overlaps > _OVERLAPS_EACH * len(found.circles):
+                    return Invalid(f"over {overlaps - 1} pairs overlap, too many for rounding")
                 half = (r + r2 - _root(square, found.scale)) / 2
                 least[i], least[j] = max(least[i], half), max(least[j], half)
     scale = lcm(found.scale, _GRAIN)
@@ -169,9 +186,8 @@ def data_of(found: Packing) -> dict[str, object]:
 
 
 def _decimal(value: Fraction) -> str:
-    places = 0
-    while 10**places % value.denominator:
-        places += 1
+    twos = (value.denominator & -value.denominator).bit_length() - 1
+    places = max(twos, round(log(value.denominator >> twos, 5)))
     digits = f"{abs(value.numerator) * (10**places // value.denominator):0{places + 1}d}"
     whole, part = digits[: len(digits) - places], digits[len(digits) - places :]
     return f"{'-' if value < 0 else ''}{whole}{'.' if part else ''}{part}"

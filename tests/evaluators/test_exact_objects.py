@@ -299,3 +299,36 @@ def test_invariants_survive_a_change_of_basis_and_tell_schemes_apart() -> None:
     found = bilinear_files.check(STRASSEN)
     assert isinstance(found, Valid)
     assert any("Strassen" in note for note in found.notes)
+
+
+def grid_of_circles(count: int, tail: str) -> list[list[str]]:
+    """Disjoint circles on a 32 by 32 grid, each coordinate lengthened by the digits `tail`."""
+    return [
+        [f"{(i % 32 + 0.5) / 32:.6f}{tail}", f"{(i // 32 + 0.5) / 32:.6f}{tail}", f"0.001{tail}"]
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("circles", "why"),
+    [
+        (grid_of_circles(1000, "1" * 380), "decimals"),
+        (grid_of_circles(1000, "1" * 100), "more work"),
+        ([[0.5, 0.5, 5e-324 * (i + 1)] for i in range(1000)], "decimals"),
+        ([[0.5, 0.5, 2.0**-300 * (i + 1)] for i in range(1000)], "more work"),
+        ([[0.5 + i * 1e-10, 0.5, 6e-6] for i in range(1000)], "pairs overlap"),
+    ],
+)
+def test_circles_that_would_cost_too_much_are_refused(circles: object, why: str) -> None:
+    found = circle_packings.repaired({"circles": circles})
+    assert isinstance(found, Invalid)
+    assert why in found.reason
+
+
+@pytest.mark.parametrize(
+    "circles", [grid_of_circles(1000, "1" * 40), grid_of_circles(300, "1" * 350)]
+)
+def test_repaired_circles_at_the_limit_can_be_read_again(circles: list[list[str]]) -> None:
+    circles[0][0] = "0.00111111"  # less than its radius, by 1e-9
+    again = circle_packings.check(circle_packings.repaired({"circles": circles}))
+    assert isinstance(again, Valid)
