@@ -34,8 +34,9 @@ problem = Problem(
     records=[
         *(_record(n, size) for n, size in KNOWN.items()),
         Record(
-            value=496, who="best before FunSearch", source="Edel 2004, extended product",
-            date="2004", objective="size", when={"n": 8},
+            value=496, who="best before FunSearch",
+            source="as Romera-Paredes et al., Nature 625, 468-475, cite it",
+            date="2023-12-14", objective="size", when={"n": 8},
         ),
     ],
     known_bad=["known_bad/*.py"],

@@ -138,9 +138,10 @@ class _Server:
         try:
             if self.tier == "A":
                 kernel.unshare(kernel.CLONE_NEWPID)
+            server = os.getpid()
             pid = kernel.fork()
             if pid == 0:
-                self._become_candidate(channel, printed)
+                self._become_candidate(server, channel, printed)
         except OSError as error:
             self.control.send(
                 wire.FAILED + f"cannot start a candidate: {explained(error)}".encode()
@@ -158,12 +159,14 @@ class _Server:
         )
         os.close(pidfd)
 
-    def _become_candidate(self, channel: int, printed: int) -> NoReturn:
+    def _become_candidate(self, server: int, channel: int, printed: int) -> NoReturn:
         try:
             os.dup2(printed, 1)
             os.dup2(printed, 2)
             os.dup2(channel, _CHANNEL)
             self.isolation.make()
+            if self.tier != "A" and os.getppid() != server:
+                os._exit(70)  # it died before this process had asked to die with it
             if self.tier == "B":
                 self.filter.install()
             gc.enable()
