@@ -124,7 +124,7 @@ class AnthropicClient:
                 output=count(usage, "output_tokens"),
                 reasoning=count(usage, "output_tokens_details", "thinking_tokens"),
             )
-            if isinstance(usage, dict) and "output_tokens" in usage
+            if wire.says(usage, "input_tokens", "output_tokens")
             else None,
             id_header=_ID,
             fallback_id=body.get("id"),

@@ -122,7 +122,7 @@ class OpenAIClient:
                 output=count(usage, "output_tokens"),
                 reasoning=count(usage, "output_tokens_details", "reasoning_tokens"),
             )
-            if isinstance(usage, dict) and "output_tokens" in usage
+            if wire.says(usage, "input_tokens", "output_tokens")
             else None,
             id_header=_ID,
             fallback_id=body.get("id"),
@@ -202,7 +202,7 @@ class OpenAIClient:
                 output=count(usage, "completion_tokens"),
                 reasoning=count(usage, "completion_tokens_details", "reasoning_tokens"),
             )
-            if isinstance(usage, dict) and "completion_tokens" in usage
+            if wire.says(usage, "prompt_tokens", "completion_tokens")
             else None,
             id_header=_ID,
             fallback_id=body.get("id"),

@@ -20,6 +20,8 @@ from evolve.llm.base import CallError, Completion, Fault, Finish, Options, Reque
 from evolve.llm.errors import from_status, from_transport, unreadable
 
 _CONNECT_S = 10.0
+_MOST_TOKENS = 1 << 40
+"""More than any call can be; also what a database column holds."""
 _IDLE_S = 120.0
 """A stream that sends nothing for so long is taken for dead; vendors send pings in between."""
 
@@ -141,8 +143,20 @@ def count(holder: object, *path: str) -> int:
     """A number of tokens deep in a JSON object; 0 where it is missing or no count."""
     for name in path:
         holder = holder.get(name) if isinstance(holder, dict) else None
-    is_count = isinstance(holder, int) and not isinstance(holder, bool) and holder > 0
-    return holder if is_count else 0  # type: ignore[return-value]
+    return holder if _is_count(holder) else 0  # type: ignore[return-value]
+
+
+def says(usage: object, *names: str) -> bool:
+    """Whether a usage holds all of these numbers of tokens, and each can be one.
+
+    A call whose usage does not is booked at its reserve: nothing that a server leaves out or gets
+    wrong makes a call cheaper.
+    """
+    return isinstance(usage, dict) and all(_is_count(usage.get(name)) for name in names)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _MOST_TOKENS
 
 
 def objects(holder: object) -> Iterator[dict[str, Any]]:

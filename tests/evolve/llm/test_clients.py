@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.loopback import Loopback, loopback
 from benchmarks.vendor import KEYS
-from evolve.llm import conformance
+from evolve.llm import conformance, wire
 from evolve.llm.base import CallError, Client, Fault, Options
 from evolve.llm.errors import clean, retry_after
 
@@ -110,3 +110,30 @@ def test_retry_after_is_read_as_seconds_milliseconds_or_a_date() -> None:
 def test_a_vendors_message_loses_what_may_be_a_key() -> None:
     assert "abc" not in clean("Incorrect key: sk-proj-abcDEF123", "")
     assert "mysecret" not in clean("got mysecret\nand more", "mysecret")
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        [],
+        {},
+        {"input_tokens": 3},
+        {"output_tokens": 3},
+        {"input_tokens": 3, "output_tokens": None},
+        {"input_tokens": 3, "output_tokens": -1},
+        {"input_tokens": 3, "output_tokens": 2.0},
+        {"input_tokens": 3, "output_tokens": True},
+        {"input_tokens": 3, "output_tokens": "4"},
+        {"input_tokens": 2**70, "output_tokens": 4},
+    ],
+)
+def test_a_usage_that_cannot_be_is_no_usage(usage: object) -> None:
+    assert not wire.says(usage, "input_tokens", "output_tokens")
+    assert wire.count({"a": usage}, "a", "output_tokens") in (0, 3, 4)
+
+
+def test_a_usage_that_can_be_is_believed() -> None:
+    assert wire.says({"input_tokens": 0, "output_tokens": 2}, "input_tokens", "output_tokens")
+    assert wire.count({"details": {"tokens": 5}}, "details", "tokens") == 5
+    assert wire.count({"details": {"tokens": 2**70}}, "details", "tokens") == 0
