@@ -255,13 +255,6 @@ def test_between_and_apply_give_exactly_the_child(pair):
         assert apply(parent, parse(f"Some text.\n{answer}\nMore.")) == child
 
 
-def says_nothing(parent: Program, edit: Edit) -> bool:
-    try:
-        return apply(parent, [edit]) == parent
-    except AnswerError as error:
-        return error.refused.kind is Kind.NO_OP
-
-
 @given(relatives(), st.lists(st.tuples(LINES, LINES), min_size=1, max_size=3), st.data())
 def test_whatever_is_applied_the_outside_stays(pair, edits, data):
     parent, _ = pair
@@ -281,10 +274,10 @@ def test_whatever_is_applied_the_outside_stays(pair, edits, data):
         assert dict(parent.files) == before
         return
     assert outside_changed(parent, child) is None
-    for edit in made:
-        if says_nothing(parent, edit):
-            continue  # another edit may change the lines that it repeats
-        assert all(line in "\n".join(child.files.values()) for line in edit.replace)
+    if len(made) == 1:  # of several, a later one may take back what an earlier one wrote
+        # where the search is found but for its white space, so is what replaces it written
+        text = "\n".join(child.files.values())
+        assert all(line.strip() in text for line in made[0].replace)
 
 
 @given(relatives(), st.integers(0, 9))
