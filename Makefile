@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/evolve run bin_packing --minutes 1.5 --name demo --replace
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4
 
 check: setup
 	$(BIN)/ruff check .

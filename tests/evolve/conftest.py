@@ -155,9 +155,11 @@ def terminal() -> Callable[..., str]:
     ) -> str:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        # these two would count for more than the terminal itself, and some test runners set them
+        inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         process = subprocess.Popen(
             evolve.command(*arguments), cwd=evolve.folder, stdout=theirs, stderr=theirs,
-            env={**os.environ, "TERM": "xterm", **(environment or {})},
+            env={**inherited, "TERM": "xterm", **(environment or {})},
         )  # fmt: skip
         os.close(theirs)
         written = bytearray()
