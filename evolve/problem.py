@@ -23,6 +23,8 @@ Number = int | float | Fraction
 Parameters = Mapping[str, object]
 Seconds = float | Callable[[Parameters], float]
 """A limit, or how it follows from the parameters."""
+Names = Sequence[str] | Callable[[Parameters], Sequence[str]]
+"""A list, or how it follows from the parameters."""
 
 
 class ProblemError(FaultError):
@@ -250,7 +252,8 @@ class Problem:
         records: Published values.
         known_bad: Programs in the folder (globs) that the stages must reject.
         driver: Trusted file that runs beside the candidate in its sandbox; it may hold no secret.
-        requires: Distributions that candidates may import.
+        requires: Distributions that candidates may import; like the next one a list, or a function
+            of the parameters that gives it.
         preload: Modules imported before candidates are forked. A name that ends in ".py" is a
             trusted file of the folder, run once after the modules in the sandbox's server:
             programs import it by its stem, compiled functions and all. It may hold no secret.
@@ -260,7 +263,7 @@ class Problem:
 
     name: str
     statement: str
-    seeds: Sequence[str] | Callable[[Parameters], Sequence[str]]
+    seeds: Names
     objective: str | Sequence[str]
     contract: str | Callable[[Parameters], str] = ""
     measurement: str | Callable[[Parameters], str] = ""
@@ -270,8 +273,8 @@ class Problem:
     records: Sequence[Record] = ()
     known_bad: Sequence[str] = ()
     driver: str | None = None
-    requires: Sequence[str] = ()
-    preload: Sequence[str] = ()
+    requires: Names = ()
+    preload: Names = ()
     primitives: Sequence[str] = ()
     verifier: str | None = None
     stages: list[Stage] = field(default_factory=list, init=False)
@@ -347,11 +350,16 @@ class Problem:
         return add
 
     def settle(self, parameters: Parameters) -> None:
-        """Fixes the limits that follow from the parameters.
+        """Fixes the limits and modules that follow from the parameters.
 
         Raises:
-            ProblemError: a limit's function refuses these parameters.
+            ProblemError: a function refuses these parameters, or a library's name is no module's.
         """
+        self.requires = _settled(self.requires, parameters)
+        self.preload = _settled(self.preload, parameters)
+        for name in self.library:
+            if not name.isidentifier():
+                raise ProblemError(f"{self.name}: preload {name + '.py'!r} is not a module's name")
         self.stages = [stage.settled(parameters) for stage in self.stages]
         if self.validation_stage is not None:
             self.validation_stage = self.validation_stage.settled(parameters)
@@ -369,7 +377,7 @@ class Problem:
 
     def seed_files(self, parameters: Parameters) -> list[str]:
         """Names of the seed programs for these parameters."""
-        return list(self.seeds(parameters) if callable(self.seeds) else self.seeds)
+        return list(_settled(self.seeds, parameters))
 
     def contract_file(self, parameters: Parameters) -> str:
         """The file with the contract for these parameters; "" where there is none."""
@@ -416,20 +424,21 @@ class Problem:
         self.read(self.statement)
         if self.driver is not None:
             self.read(self.driver)
-        for name in self.library:
-            if not name.isidentifier():
-                raise ProblemError(f"{self.name}: preload {name + '.py'!r} is not a module's name")
 
     @property
     def preloaded_modules(self) -> list[str]:
-        return [name for name in self.preload if not name.endswith(".py")]
+        return [name for name in _known(self.preload) if not name.endswith(".py")]
+
+    @property
+    def required_distributions(self) -> list[str]:
+        return list(_known(self.requires))
 
     @property
     def library(self) -> dict[str, str]:
         """Sources of the folder's files that are preloaded, by module name."""
         return {
             name.removesuffix(".py"): self.read(name)
-            for name in self.preload
+            for name in _known(self.preload)
             if name.endswith(".py")
         }
 
@@ -476,6 +485,15 @@ class Problem:
             name: _value(self.name, name, default, chosen.get(name))
             for name, default in self.parameters.items()
         }
+
+
+def _settled(names: Names, parameters: Parameters) -> Sequence[str]:
+    return names(parameters) if callable(names) else names
+
+
+def _known(names: Names) -> Sequence[str]:
+    assert not callable(names), "Problem.settle was not called"
+    return names
 
 
 def _value(problem: str, name: str, default: object, text: str | None) -> object:

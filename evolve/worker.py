@@ -51,7 +51,7 @@ def open_sandbox(task: Task, *, unsafe: bool = False) -> Sandbox:
     # stages print what candidates answer; the codec bounds how long that can be
     sys.set_int_max_str_digits(0)
     return Sandbox(
-        requires=problem.requires,
+        requires=problem.required_distributions,
         preload=problem.preloaded_modules,
         library=problem.library,
         tier=Tier.NONE if unsafe else None,

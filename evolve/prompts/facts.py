@@ -42,7 +42,7 @@ def facts_of(task: Task, baselines: Sequence[BaselineValue] = ()) -> Facts:
             )
             for stage in problem.stages
         ),
-        requires=tuple(problem.requires),
+        requires=tuple(problem.required_distributions),
         records=tuple(
             record
             for record in problem.known_records(parameters)

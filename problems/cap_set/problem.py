@@ -1,4 +1,9 @@
-"""Cap sets in F_3^n as in FunSearch: evolve the priority by which vectors are taken greedily."""
+"""Cap sets in F_3^n: evolve a priority by which vectors are taken greedily, or a whole search.
+
+`priority` is FunSearch's interface (Romera-Paredes et al., Nature 625, 468-475): what the search
+finds is in a few lines that one can read. In `search` the program does what it likes for some
+seconds and hands over vectors; its seed takes whole orbits of random symmetry groups.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import numpy as np
 
 from evaluators import Invalid, cap_sets
 from evolve import Feature, Problem, Record, Score, SplitKind
-from evolve.problem import CandidateHandle
+from evolve.problem import CandidateHandle, Parameters, ProblemError
 
 from .drawing import draw
 
@@ -23,12 +28,42 @@ def _record(n: int, size: int) -> Record:
     return Record(value=size, who=who, source=source, date=date, objective="size", when={"n": n})
 
 
+LONGEST_S = 3600.0
+_GRACE_S = 5.0
+"""For starting, answering and decoding, beyond the time that a search is told it has."""
+_SMALL_SHARE = 0.1
+"""Of the time, for the dimension of the first stage."""
+
+
+def _searches(parameters: Parameters) -> bool:
+    return parameters["interface"] == "search"
+
+
+def _limit(parameters: Parameters, share: float = 1.0) -> float:
+    seconds = parameters["seconds"]
+    assert isinstance(seconds, float)
+    if not _searches(parameters):
+        return 20.0 if share == 1.0 else 5.0
+    if not 0.1 <= seconds <= LONGEST_S:
+        raise ProblemError(f"seconds={seconds:g}: expected 0.1 to {LONGEST_S:g}")
+    n = parameters["n"]
+    assert isinstance(n, int)
+    if n > 8:
+        raise ProblemError(f"n={n}: interface=search goes up to 8")
+    return _GRACE_S + share * seconds
+
+
+def _small_limit(parameters: Parameters) -> float:
+    return _limit(parameters, _SMALL_SHARE)
+
+
 problem = Problem(
     name="cap_set",
     statement="statement.md",
-    seeds=["seed.py"],
+    contract=lambda parameters: f"contract_{parameters['interface']}.md",
+    seeds=lambda parameters: [f"seed_{parameters['interface']}.py"],
     objective="max size",
-    parameters={"n": 6},
+    parameters={"n": 6, "interface": ("priority", "search"), "seconds": 10.0},
     shorthand="{n}",
     features=[Feature(name="zeros", low=0.0, high=0.6, cells=8)],
     records=[
@@ -41,17 +76,40 @@ problem = Problem(
     ],
     known_bad=["known_bad/*.py"],
     driver="driver.py",
-    requires=["numpy"],
-    preload=["numpy"],
+    requires=lambda parameters: ["numpy", "numba"][: 1 + _searches(parameters)],
+    # a fork with numba loaded costs several times as much
+    preload=lambda parameters: ["numpy", "numba", "orbits.py"][: 3 if _searches(parameters) else 1],
     primitives=["abs", "min", "max", "sum"],
     verifier="cap_set",
 )  # fmt: skip
 
 
-def judge(candidate: CandidateHandle, n: int) -> Score | Invalid:
-    """Asks for all priorities, takes vectors greedily, and verifies what came of it."""
+def judge(
+    candidate: CandidateHandle, n: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
+    """Asks for all priorities or for vectors, and verifies what came of it."""
     if not 1 <= n <= 9:
         raise ValueError(f"n is {n}, expected 1 to 9")
+    vectors = (
+        candidate.call("construct", n, seed, seconds)
+        if interface == "search"
+        else _by_priority(candidate, n)
+    )
+    if isinstance(vectors, Invalid):
+        return vectors
+    result = cap_sets.verify(n, vectors)
+    if isinstance(result, Invalid):
+        return result
+    found = np.asarray(vectors)
+    return Score(
+        size=int(result.value),
+        features={"zeros": float((found == 0).mean())},
+        feedback=f"the set in dimension {n} has {result.value} vectors",
+        artifact={"n": n, "vectors": found.tolist()},
+    )
+
+
+def _by_priority(candidate: CandidateHandle, n: int) -> np.ndarray | Invalid:
     points = np.indices((3,) * n).reshape(n, -1).T
     priorities = candidate.drive("priorities", points.astype(np.int8))
     if (
@@ -63,16 +121,7 @@ def judge(candidate: CandidateHandle, n: int) -> Score | Invalid:
     if np.isnan(priorities).any():
         vector = "".join(map(str, points[int(np.isnan(priorities).argmax())]))
         return Invalid(f"priority({vector}) is nan, expected a number")
-    found = greedy(points, priorities)
-    result = cap_sets.verify(n, found)
-    if isinstance(result, Invalid):
-        return result
-    return Score(
-        size=int(result.value),
-        features={"zeros": float((found == 0).mean())},
-        feedback=f"the greedy set in dimension {n} has {result.value} vectors",
-        artifact={"n": n, "vectors": found.tolist()},
-    )
+    return greedy(points, priorities)
 
 
 def greedy(points: np.ndarray, priorities: np.ndarray) -> np.ndarray:
@@ -94,29 +143,37 @@ def greedy(points: np.ndarray, priorities: np.ndarray) -> np.ndarray:
     return points[taken]
 
 
-@problem.stage(timeout_s=5.0, memory_mb=512)
-def smaller(candidate: CandidateHandle, *, n: int) -> Score | Invalid:
+@problem.stage(timeout_s=_small_limit, memory_mb=1024)
+def smaller(
+    candidate: CandidateHandle, *, n: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
     """One dimension less: quick, and what is invalid there goes no further."""
-    score = judge(candidate, max(n - 1, 1))
+    score = judge(candidate, max(n - 1, 1), interface, seconds * _SMALL_SHARE, seed)
     if isinstance(score, Invalid):
         return score
     return Score(size=score.values["size"], features=score.features)
 
 
-@problem.stage(timeout_s=20.0, memory_mb=512)
-def full(candidate: CandidateHandle, *, n: int) -> Score | Invalid:
+@problem.stage(timeout_s=_limit, memory_mb=1024)
+def full(
+    candidate: CandidateHandle, *, n: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
     """The dimension asked for."""
-    return judge(candidate, n)
+    return judge(candidate, n, interface, seconds, seed)
 
 
-@problem.test(timeout_s=20.0, memory_mb=512)
-def test(candidate: CandidateHandle, *, n: int) -> Score | Invalid:
-    """The same again: nothing is drawn here, the set is what is published."""
-    return judge(candidate, n)
+@problem.test(timeout_s=_limit, memory_mb=1024)
+def test(
+    candidate: CandidateHandle, *, n: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
+    """The same again: of a priority nothing is drawn, a search gets another seed."""
+    return judge(candidate, n, interface, seconds, seed)
 
 
 @problem.baseline("all vectors equal")
-def equal(*, seed: int, split: SplitKind, n: int) -> Score | Invalid:
+def equal(
+    *, seed: int, split: SplitKind, n: int, interface: str, seconds: float
+) -> Score | Invalid:
     points = np.indices((3,) * n).reshape(n, -1).T
     result = cap_sets.verify(n, greedy(points, np.zeros(len(points))))
     return result if isinstance(result, Invalid) else Score(size=int(result.value))

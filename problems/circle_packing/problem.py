@@ -1,4 +1,8 @@
-"""Circles in the unit square, sum of radii as large as possible: evolve a construction."""
+"""Circles in the unit square, sum of radii as large as possible.
+
+Evolve a construction (`centres`: where each circle goes, in a few lines that one can read), or a
+whole search that takes some seconds (`search`; its seed presses packings tight by linear programs).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from fractions import Fraction
 
 from evaluators import Invalid, circle_packings
 from evolve import Feature, Problem, Record, Score, SplitKind
-from evolve.problem import CandidateHandle
+from evolve.problem import CandidateHandle, Parameters, ProblemError
 
 from .drawing import draw
 
@@ -24,12 +28,38 @@ _V1 = "arXiv 2506.13131, B.12; alphaevolve_results notebook"
 _V2 = "arXiv 2511.02864; alphaevolve_repository_of_problems; after exact repair"
 _LIST = "E. Friedman, Packing Center, as cited in arXiv 2506.13131"
 
+LONGEST_S = 3600.0
+_GRACE_S = 5.0
+"""For starting, answering and decoding, beyond the time that a search is told it has."""
+_SMALL_SHARE = 0.1
+"""Of the time, for the five circles of the first stage."""
+
+
+def _searches(parameters: Parameters) -> bool:
+    return parameters["interface"] == "search"
+
+
+def _limit(parameters: Parameters, share: float = 1.0) -> float:
+    seconds = parameters["seconds"]
+    assert isinstance(seconds, float)
+    if not _searches(parameters):
+        return 10.0 if share == 1.0 else 2.0
+    if not 0.1 <= seconds <= LONGEST_S:
+        raise ProblemError(f"seconds={seconds:g}: expected 0.1 to {LONGEST_S:g}")
+    return _GRACE_S + share * seconds
+
+
+def _small_limit(parameters: Parameters) -> float:
+    return _limit(parameters, _SMALL_SHARE)
+
+
 problem = Problem(
     name="circle_packing",
     statement="statement.md",
-    seeds=["seed.py"],
+    contract=lambda parameters: f"contract_{parameters['interface']}.md",
+    seeds=lambda parameters: [f"seed_{parameters['interface']}.py"],
     objective="max sum_radii",
-    parameters={"circles": 26},
+    parameters={"circles": 26, "interface": ("centres", "search"), "seconds": 20.0},
     shorthand="{circles}",
     features=[Feature(name="largest", low=0.05, high=0.25, cells=8)],
     records=[
@@ -45,16 +75,21 @@ problem = Problem(
         _record(32, "2.939572771206", "AlphaEvolve, second version", _V2, "2025-11"),
     ],
     known_bad=["known_bad/*.py"],
+    requires=lambda parameters: ["numpy", "scipy"] if _searches(parameters) else [],
+    preload=lambda parameters: ["numpy", "scipy.optimize"] if _searches(parameters) else [],
     primitives=["abs", "min", "max", "math.sqrt", "math.cos", "math.sin"],
     verifier="circle_packing",
 )  # fmt: skip
 
 
-def judge(candidate: CandidateHandle, count: int) -> Score | Invalid:
+def judge(
+    candidate: CandidateHandle, count: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
     """Asks for circles, shrinks what misses by rounding, and verifies the result exactly."""
     if not 1 <= count <= 200:
         raise ValueError(f"circles is {count}, expected 1 to 200")
-    circles = candidate.call("circles", count)
+    more = (seed, seconds) if interface == "search" else ()
+    circles = candidate.call("circles", count, *more)
     found = circle_packings.packing(circles)
     if isinstance(found, Invalid):
         return found
@@ -78,29 +113,37 @@ def judge(candidate: CandidateHandle, count: int) -> Score | Invalid:
     )
 
 
-@problem.stage(timeout_s=2.0, memory_mb=256)
-def few(candidate: CandidateHandle, *, circles: int) -> Score | Invalid:
+@problem.stage(timeout_s=_small_limit, memory_mb=1024)
+def few(
+    candidate: CandidateHandle, *, circles: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
     """Five circles: what fails there goes no further."""
-    score = judge(candidate, min(5, circles))
+    score = judge(candidate, min(5, circles), interface, seconds * _SMALL_SHARE, seed)
     if isinstance(score, Invalid):
         return score
     return Score(sum_radii=score.values["sum_radii"], features=score.features)
 
 
-@problem.stage(timeout_s=10.0, memory_mb=256)
-def full(candidate: CandidateHandle, *, circles: int) -> Score | Invalid:
+@problem.stage(timeout_s=_limit, memory_mb=1024)
+def full(
+    candidate: CandidateHandle, *, circles: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
     """The number of circles asked for."""
-    return judge(candidate, circles)
+    return judge(candidate, circles, interface, seconds, seed)
 
 
-@problem.test(timeout_s=10.0, memory_mb=256)
-def test(candidate: CandidateHandle, *, circles: int) -> Score | Invalid:
-    """The same again: nothing is drawn here, the packing is what is published."""
-    return judge(candidate, circles)
+@problem.test(timeout_s=_limit, memory_mb=1024)
+def test(
+    candidate: CandidateHandle, *, circles: int, interface: str, seconds: float, seed: int
+) -> Score | Invalid:
+    """The same again: of a construction nothing is drawn, a search gets another seed."""
+    return judge(candidate, circles, interface, seconds, seed)
 
 
 @problem.baseline("equal circles on a grid")
-def grid(*, seed: int, split: SplitKind, circles: int) -> Score | Invalid:
+def grid(
+    *, seed: int, split: SplitKind, circles: int, interface: str, seconds: float
+) -> Score | Invalid:
     side = next(k for k in range(1, circles + 1) if k * k >= circles)
     return Score(sum_radii=Fraction(circles, 2 * side))
 
