@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -219,6 +220,8 @@ def _checked(plan: Plan, file: Path, digest: str) -> Comparison:
             raise UsageError(
                 f"{file}: two problems are called {contest.name!r}; give one of them a name"
             )
+        if contest.target is not None and not isfinite(contest.target):
+            raise UsageError(f"{file}: {contest.name}: target {contest.target} is not finite")
         if plan.measure is Measure.TO_TARGET and contest.target is None:
             raise UsageError(
                 f"{file}: measure = 'to_target', but {contest.name} has no target; write it as "
@@ -254,9 +257,9 @@ def _budget(spend: Spend, file: Path) -> tuple[str, float]:
         )
         if value is not None
     ]
-    if len(given) != 1:
+    if len(given) != 1 or not isfinite(given[0][1]):
         raise UsageError(
-            f"{file}: budget: expected one of evals, seconds and usd, the same for every run"
+            f"{file}: budget: expected one of evals, seconds and usd, a finite figure for every run"
         )
     return given[0]
 

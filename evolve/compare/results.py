@@ -90,6 +90,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
 def evaluated(comparison: Comparison, traces: Sequence[Trace]) -> Results:
     """Everything that follows from the traces there are; the same traces give the same results."""
+    place = {(c.method, c.problem, c.seed): n for n, c in enumerate(comparison.cells)}
+    traces = sorted(traces, key=lambda trace: place[trace.method, trace.problem, trace.seed])
     good = [trace for trace in traces if not trace.fault]
     complete = len(good) == len(comparison.cells)
     figures = _figures(comparison, good)

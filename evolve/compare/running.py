@@ -148,6 +148,7 @@ class Matrix:
     jobs: int
     discard: bool
     tell: Callable[[int, int, Trace], None]
+    _identities: Mapping[str, Mapping[str, str]] = field(init=False)
     _done: int = 0
     _faults: int = 0
     _stopping: bool = False
@@ -160,6 +161,7 @@ class Matrix:
             MachineError: run after run gives no result; the message has the last one's line.
             KeyboardInterrupt: stopped; all that was done is kept.
         """
+        self._identities = self.comparison.identities
         cells = self.comparison.cells
         missing = [cell for cell in cells if not self._settled(cell)]
         self._done = len(cells) - len(missing)
@@ -259,6 +261,10 @@ class Matrix:
 
     def _read(self, empty: Trace, run: Path, summary: _Summary) -> Trace:
         contest = self.comparison.contests[empty.problem]
+        with Reader(run / "run.db") as reader:
+            if reader.meta["identity"] != self._identities[empty.problem]:
+                fault = "the problem's files changed while the comparison was running"
+                return msgspec.structs.replace(empty, fault=fault)
         steps, spent = steps_of(run / "run.db", contest, self.comparison.unit)
         if summary.test is not None:
             final, split = summary.test.champion, "test"

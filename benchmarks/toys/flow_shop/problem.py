@@ -39,7 +39,7 @@ def exact(candidate: CandidateHandle, *, seed: int) -> Score | Invalid:
     for jobs, priorities in zip(instances, found, strict=True):
         if any(type(p) not in (int, float) or p != p for p in priorities):
             return Invalid("priorities: expected numbers")
-        orders.append(sorted(range(JOBS), key=lambda job: -priorities[job]))  # noqa: B023
+        orders.append(sorted(range(JOBS), key=lambda job: -priorities[job]))
         total += ends([jobs[job] for job in orders[-1]])
         best += ends(johnson(jobs))
     candidate.behaves_as(repr(orders).encode())

@@ -1,4 +1,4 @@
-"""The 6-multiplexer: two address bits pick one of four (Koza, "Genetic Programming", section 7.4)."""
+"""The 6-multiplexer: two address bits pick one of four (Koza 1992, section 7.4)."""
 
 from itertools import product
 
