@@ -1,7 +1,6 @@
-"""The leap years of a small calendar: every 4th, but not every 12th, and yet every 36th.
+"""The leap years of a small calendar: every 4th, but not every 12th.
 
-The rule has the shape of the Gregorian one, with exceptions to exceptions: each step towards it
-mends fewer years than the one before.
+The rule has the shape of the Gregorian one: the exception mends fewer years than the rule.
 """
 
 from evaluators import Invalid
@@ -26,5 +25,5 @@ def exact(candidate: CandidateHandle) -> Score | Invalid:
         return Invalid(f"answers: expected a list of {len(YEARS)}")
     said = [bool(a) if type(a) in (bool, int, float) else None for a in answers]
     candidate.behaves_as(repr(said).encode())
-    wanted = [year % 4 == 0 and (year % 12 != 0 or year % 36 == 0) for year in YEARS]
+    wanted = [year % 4 == 0 and year % 12 != 0 for year in YEARS]
     return Score(wrong=sum(a is not b for a, b in zip(said, wanted, strict=True)))

@@ -1,11 +1,11 @@
-"""Symbolic regression of x^3 + x^2 + x, the first of the family in Koza 1992, section 7.3."""
+"""Symbolic regression of x^2 + x + 1, in the manner of Koza 1992, section 7.3."""
 
 from evaluators import Invalid
 from evolve import Problem, Score
 from evolve.problem import CandidateHandle
 
 problem = Problem(
-    name="cubic",
+    name="square",
     statement="statement.md",
     seeds=["seed.py"],
     objective="min error",
@@ -25,6 +25,6 @@ def exact(candidate: CandidateHandle) -> Score | Invalid:
     for x, value in zip(POINTS, values, strict=True):
         if type(value) not in (int, float) or value != value:
             return Invalid(f"f({x}) is {value!r:.40}, expected a number")
-        wanted = x**3 + x**2 + x  # exact: multiples of 1/64
+        wanted = x**2 + x + 1  # exact: multiples of 1/16
         error += min(1.0, abs(value - wanted) / (1 + abs(wanted)))
     return Score(error=error / len(POINTS))
