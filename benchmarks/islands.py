@@ -22,7 +22,7 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from benchmarks import toys
+from benchmarks import quality
 from benchmarks.rows import Measured, Plan, Row
 from islands_db import (
     Axis,
@@ -280,5 +280,5 @@ ROWS = [
     Row(name="opening", unit="s", at_most=5, measure=open_seconds),
     Row(name="memory per program", unit="bytes", at_most=400, measure=memory_bytes),
     Row(name="disk per program", unit="bytes", at_most=1000, measure=disk_bytes),
-    *toys.ROWS,
+    *quality.ROWS,
 ]  # fmt: skip

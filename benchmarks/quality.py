@@ -1,6 +1,6 @@
 """Search quality: evaluations to the known optimum of five toy problems, offline proposers only.
 
-`toys.toml` is the plan; the plain call takes a sample of its methods, seeds and budget. A full one
+`toys/plan.toml` is the plan; the plain call takes a sample of its methods, seeds and budget. A full one
 keeps each run's curve, so it goes on where it was cut off.
 """
 
@@ -19,8 +19,7 @@ import msgspec
 from benchmarks.rows import RESULTS, Measured, NotMeasured, Plan, Row, commit
 from evolve.compare import Folder, Matrix, Results, evaluated, plans, write_results
 
-HERE = Path(__file__).parent
-PLAN = HERE / "toys.toml"
+PLAN = Path(__file__).parent / "toys" / "plan.toml"
 SAMPLE: dict[str, object] = {
     "methods": ["default", "best_of_n", "greedy"],
     "budget": {"evals": 300},
@@ -36,7 +35,7 @@ def _plan(plan: Plan, folder: Path) -> plans.Comparison:
     seeds = given["seeds"] if plan.full else SAMPLE_SEEDS
     given["seeds"] = [plan.seed * 1000 + n for n in range(seeds)]
     for entry in given["problems"]:
-        entry["problem"] = str((HERE / entry["problem"]).resolve())
+        entry["problem"] = str((PLAN.parent / entry["problem"]).resolve())
     file = folder / "given.toml"
     file.write_bytes(msgspec.toml.encode(given))
     return plans.read(file)
