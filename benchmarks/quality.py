@@ -1,7 +1,7 @@
 """Search quality: evaluations to the known optimum of five toy problems, offline proposers only.
 
-`toys/plan.toml` is the plan; the plain call takes a sample of its methods, seeds and budget. A full one
-keeps each run's curve, so it goes on where it was cut off.
+`toys/plan.toml` is the plan; the plain call takes a sample of its methods, seeds and budget. A full
+one keeps each run's curve, so it goes on where it was cut off.
 """
 
 from __future__ import annotations
