@@ -16,7 +16,7 @@ SUITES = {
     "sandbox": "what isolation costs, how limits hold, what is left behind",
     "verifiers": "what the exact verifiers take, refuse and believe",
     "matmul": "what the seeds of matmul find alone",
-    "islands": "the island database at a million programs",
+    "islands": "the island database at a million programs, and how well it searches",
     "llm": "calls to models: rate, CPU, faults, kills",
     "seen": "what a person sees",
 }

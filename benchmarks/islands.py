@@ -1,4 +1,4 @@
-"""The island database at scale: sampling, insertion, opening, memory and disk.
+"""The island database at scale: sampling, insertion, opening, memory and disk; search quality.
 
 A run of programs of 2 kB, each differing from its parent in a few lines, is stored attempt by
 attempt as a search does it; the rows measure that one database. The plain call stores a sample of
@@ -22,6 +22,7 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
+from benchmarks import quality
 from benchmarks.rows import Measured, Plan, Row
 from islands_db import (
     Axis,
@@ -279,4 +280,5 @@ ROWS = [
     Row(name="opening", unit="s", at_most=5, measure=open_seconds),
     Row(name="memory per program", unit="bytes", at_most=400, measure=memory_bytes),
     Row(name="disk per program", unit="bytes", at_most=1000, measure=disk_bytes),
+    *quality.ROWS,
 ]  # fmt: skip

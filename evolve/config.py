@@ -39,7 +39,7 @@ class Islands(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """How programs are chosen and kept; `docs/search.md` says what each key does."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4
-    population: Annotated[int, msgspec.Meta(ge=2)] = 50
+    population: Annotated[int, msgspec.Meta(ge=1)] = 50
     policy: str | list[str] = "mix"
     """One for all islands, or a list that the islands take in turn."""
     inspirations: Annotated[int, msgspec.Meta(ge=0, le=16)] = 2

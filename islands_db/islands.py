@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from islands_db.maps import CellMap
-from islands_db.pool import FAILED, NO_CELL, Columns, Entrant, Pool
+from islands_db.pool import FAILED, NO_CELL, NO_PARENT, Columns, Entrant, Pool
 from islands_db.records import Cells, Fate, Graph, Inspire, IslandCounts, Settings
 from islands_db.selection import inspirations, migration, pareto, reset
 from islands_db.selection.policies import POLICIES, Admission
@@ -122,7 +122,9 @@ class Island:
     def _slot_for(self, entrant: Entrant) -> int | None:
         population = self.population
         admits = self.policy.admits
-        if admits in (Admission.ALL, Admission.ALL_AND_FAILED):
+        if admits is Admission.ROOTS and entrant.parent != NO_PARENT:
+            return None
+        if admits in (Admission.ALL, Admission.ALL_AND_FAILED, Admission.ROOTS):
             return population.size
         if (alike := twin(population.columns, entrant)) is not None:
             return alike if entrant.length <= population.columns.length[alike] else None
@@ -463,6 +465,11 @@ def _check_policies(settings: Settings) -> None:
         raise ValueError(
             "settings: reset_every does nothing to map_elites, which draws from the archive; a "
             "reset empties populations. Choose another policy, or reset_every = 0"
+        )
+    if settings.reset_every and "best_of_n" in settings.policies:
+        raise ValueError(
+            "settings: best_of_n takes seeds only, so a reset would leave its island empty; choose "
+            "another policy, or reset_every = 0"
         )
 
 

@@ -9,12 +9,14 @@ import click
 from evolve import runs
 from evolve.cli.opening import champion, objective_of, opened_program, opened_run
 from evolve.cli.options import json_option, print_json, runs_option
+from evolve.cycling import cycling
 from evolve.lineage import made_by, value_in
 from evolve.problem import Objective
 from evolve.terminal import clipped, inert, number, shortened, table
 from islands_db import Reader, StoredProgram, StoreError, Verdict
 
 _TEXT_SHOWN = 20_000
+_RETURNS_SHOWN = 5
 _SPLITS = ("training", "validation", "test")
 
 
@@ -85,8 +87,16 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
     """
     with opened_program(target, root) as (folder, reader, objective, program):
         files = reader.files(program.id)
+        line = [one.id for one in reader.lineage(program.id)]
+        repeats = cycling([reader.files(id) for id in line])
+        returns = [
+            {"text": back.text, "deleted_by": line[back.deleted], "back_by": line[back.back]}
+            for back in repeats.returns
+        ]
         if as_json:
-            print_json({"run": folder.name, **_plain(program, objective), "files": files})
+            plain = {**_plain(program, objective), "files": files}
+            plain["cycling"] = {"added": repeats.added, "returns": returns}
+            print_json({"run": folder.name, **plain})
             return
         click.echo(f"program {program.id} of {inert(folder.name)}  {inert(program.hash[:16])}")
         born = (
@@ -95,6 +105,16 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
         click.echo(f"  {born}, {program.length} syntax-tree nodes")
         parent = "" if program.parent is None else f" from program {program.parent}"
         click.echo(f"  by {inert(made_by(program))}{parent}")
+        if repeats.added:
+            click.echo(
+                f"  cycling: {len(returns)} of {repeats.added} lines added on the way to it had "
+                f"been deleted before ({repeats.share:.0%})"
+            )
+        for back in returns[-_RETURNS_SHOWN:]:
+            click.echo(
+                f"    program {back['back_by']} brought back what {back['deleted_by']} deleted: "
+                f"{clipped(inert(str(back['text'])), 60)}"
+            )
         click.echo("")
         rows = [_verdict_row(verdict) for verdict in program.verdicts]
         click.echo("\n".join(table(["split", "stage", "status", "values", "tier"], rows)))

@@ -28,6 +28,8 @@ class Admission(Enum):
     """Every program with a score; none leaves."""
     ALL_AND_FAILED = auto()
     """Every program, also those without a score; none leaves."""
+    ROOTS = auto()
+    """Programs without a parent only: seeds, and what a person handed in; none leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +66,8 @@ POLICIES: Mapping[str, Policy] = {
     "funsearch": Policy(_of_population(funsearch), Admission.ALL),
     "tree_search": Policy(_of_population(tree_search), Admission.ALL_AND_FAILED),
     "pareto": Policy(_of_population(pareto), Admission.CROWDED),
+    # baselines: samples from the seeds alone, and a walk that no score steers
+    # (arXiv 2602.16805: plain sampling is hard to beat)
+    "best_of_n": Policy(_of_population(uniform), Admission.ROOTS),
+    "random_walk": Policy(_of_population(uniform), Admission.ALL),
 }

@@ -56,7 +56,7 @@ SEVERAL = Settings(
     islands=3,
     axes=(*AXES, Axis(name="length", low=0, high=3, cells=1)),
     population=4,
-    policies=("pareto", "map_elites"),
+    policies=("pareto", "map_elites", "best_of_n"),
     inspire=(Inspire.DIVERSE,),
     objectives=2,
     migration_every=5,
@@ -221,7 +221,9 @@ class Model:
 
     def let_in(self, home, number):
         population, newcomer = home.population, [number, len(self.ended)]
-        if home.policy in ("funsearch", "tree_search"):
+        if home.policy == "best_of_n" and self.programs[number][1].parent is not None:
+            return False
+        if home.policy in ("funsearch", "tree_search", "best_of_n"):
             population.append(newcomer)
             return True
         mine = self.programs[number][0]

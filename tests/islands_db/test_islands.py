@@ -240,12 +240,35 @@ def test_a_failed_program_is_a_node_of_a_search_tree_only(new_run):
         assert reader.counts() == counts
 
 
+def test_best_of_n_makes_everything_from_seeds(new_run):
+    run = new_run(islands=2, policies=("best_of_n", "random_walk"), migration_every=3)
+    run.add("seed", 1.0, seed=True)
+    for number in range(8):
+        child = run.add(f"{number}", 2.0 + number, parent=1, island=number % 2)
+        assert child.joined is (number % 2 == 1)
+    run.reopen()
+    sampled = [run.store.sample(n, random.Random(n), proposer="tree").parent for n in range(80)]
+    assert set(sampled[::2]) == {1}
+    assert set(sampled[1::2]) == {1, 3, 5, 7, 9}
+
+
+def test_a_population_of_one_is_greedy_search(new_run):
+    run = new_run(islands=1, population=1, policies=("tournament",))
+    run.add("seed", 1.0, seed=True)
+    parents = []
+    for number, fitness in enumerate([0.5, 1.0, 3.0, 2.0]):
+        run.add(f"{number}", fitness, parent=1)
+        parents.append(run.store.sample(9, random.Random(1), proposer="tree").parent)
+    assert parents == [1, 3, 4, 4]
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
         ({"policies": ("funserch",)}, "no policy 'funserch'"),
         ({"policies": ()}, "at least one"),
         ({"policies": ("map_elites",), "reset_every": 9}, "does nothing to map_elites"),
+        ({"policies": ("best_of_n",), "reset_every": 9}, "leave its island empty"),
         ({"migration": Graph.EDGES, "edges": ((0, 7),)}, "edge 0 -> 7"),
         ({"edges": ((0, 1),)}, "migration = ring"),
         ({"cells": Cells.CVT}, "at least one axis"),

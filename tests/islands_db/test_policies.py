@@ -159,6 +159,16 @@ def test_map_elites_draws_every_cell_alike_and_before_there_are_any_every_member
     assert fits(found, {0: 0.5, 1: 0.5})
 
 
+# Baselines
+
+
+@pytest.mark.parametrize("name", ["best_of_n", "random_walk"])
+def test_a_baseline_draws_all_of_its_population_alike(name, make):
+    columns, archive = make.columns([5.0, -1e9, 5.0, 0.0], rung=[3, 0, 1, 1]), make.columns([9.0])
+    found = drawn(lambda rng: POLICIES[name].parent(columns, archive, rng)[1])
+    assert fits(found, dict.fromkeys(range(4), 1 / 4))
+
+
 # Tree search
 
 

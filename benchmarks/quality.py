@@ -1,0 +1,119 @@
+"""Search quality: evaluations to the known optimum of five toy problems, offline proposers only.
+
+`toys/plan.toml` is the plan; the plain call takes a sample of its methods, seeds and budget. A full
+one keeps each run's curve, so it goes on where it was cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import tomllib
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.rows import RESULTS, Measured, NotMeasured, Plan, Row, commit
+from evolve.compare import Folder, Matrix, Results, evaluated, plans, write_results
+
+PLAN = Path(__file__).parent / "toys" / "plan.toml"
+SAMPLE: dict[str, object] = {
+    "methods": ["default", "best_of_n", "greedy"],
+    "budget": {"evals": 300},
+}
+SAMPLE_SEEDS = 2
+
+
+def _plan(plan: Plan, folder: Path) -> plans.Comparison:
+    """The plan with seeds that begin at the benchmark's own, written where it is worked on."""
+    given = tomllib.loads(PLAN.read_text(encoding="utf-8"))
+    if not plan.full:
+        given |= SAMPLE
+    seeds = given["seeds"] if plan.full else SAMPLE_SEEDS
+    given["seeds"] = [plan.seed * 1000 + n for n in range(seeds)]
+    for entry in given["problems"]:
+        entry["problem"] = str((PLAN.parent / entry["problem"]).resolve())
+    file = folder / "given.toml"
+    file.write_bytes(msgspec.toml.encode(given))
+    return plans.read(file)
+
+
+@lru_cache(maxsize=1)
+def _results(plan: Plan) -> Results:
+    name = commit()
+    if not plan.full or name.endswith("+"):  # one changed tree looks like another
+        with tempfile.TemporaryDirectory(prefix="evolve-toys-") as scratch:
+            return _compared(plan, Path(scratch))
+    folder = RESULTS / f"toys-{name}-{plan.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return _compared(plan, folder)
+
+
+def _compared(plan: Plan, path: Path) -> Results:
+    comparison, folder = _plan(plan, path), Folder(path)
+    with folder.lock():
+        folder.fix(comparison)
+        matrix = Matrix(
+            comparison=comparison,
+            folder=folder,
+            jobs=os.cpu_count() or 1,
+            discard=True,
+            tell=lambda *_: None,
+        )
+        asyncio.run(matrix.run())
+        traces = folder.read(comparison)
+        results = evaluated(comparison, traces)
+        write_results(folder, comparison, traces, results)
+    return results
+
+
+def ahead(plan: Plan, method: str) -> Measured | NotMeasured:
+    """How often a run of the default is at the optimum before one of the method, ties half."""
+    results = _results(plan)
+    tests = [test for test in results.tests if test.method == method]
+    if not tests:
+        return NotMeasured(why="only with --full")
+    medians = {(line.problem, line.method): line for line in results.lines}
+    parts = []
+    for test in tests:
+        mine, other = (
+            medians[test.problem, name].to_target for name in (results.reference, method)
+        )
+        assert mine is not None
+        assert other is not None
+        figures = f"{_figure(mine.median)} against {_figure(other.median)}"
+        parts.append(f"{test.problem} {figures} ({test.outcome(results.alpha)})")
+    return Measured(
+        value=sum(test.ahead for test in tests) / len(tests),
+        detail=f"median evaluations over {len(results.seeds)} seeds: {'; '.join(parts)}",
+    )
+
+
+def false_alarms(plan: Plan) -> Measured | NotMeasured:
+    """How often the same tests find something when labels are permuted."""
+    control = _results(plan).control
+    if control is None:
+        return NotMeasured(why="some run has no result")
+    share = control["false_alarms"] / control["permutations"]
+    return Measured(value=share, detail=f"{control['permutations']} permutations")
+
+
+def _figure(median: float | None) -> str:
+    return "never" if median is None else f"{median:.0f}"
+
+
+def _row(method: str) -> Row:
+    measure: Callable[[Plan], Measured | NotMeasured] = partial(ahead, method=method)
+    name = f"toys: default before {method}"
+    return Row(name=name, unit="share", at_least=0.5, measure=measure)
+
+
+_METHODS: list[str] = tomllib.loads(PLAN.read_text(encoding="utf-8"))["methods"]
+ROWS = [
+    *(_row(method) for method in _METHODS[1:]),
+    Row(name="toys: false alarms with permuted labels", unit="share", at_most=0.105,
+        measure=false_alarms),
+]  # fmt: skip

@@ -1,0 +1,16 @@
+"""A function of three numbers, and its answers."""
+
+# EVOLVE-BLOCK-START
+
+
+def middle(a: float, b: float, c: float) -> float:
+    """The median."""
+    return b
+
+
+# EVOLVE-BLOCK-END
+
+
+def answers(cases: list[list[float]]) -> list[float]:
+    """The function in every case."""
+    return [middle(*case) for case in cases]

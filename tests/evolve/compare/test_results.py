@@ -1,0 +1,130 @@
+"""What a comparison says of traces whose truth is known."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from evolve.compare import Trace, evaluated, showing
+from evolve.compare import plan as plans
+from evolve.compare.curves import area, measured, value_at
+from evolve.compare.plan import Measure
+
+Traces = Callable[..., list[Trace]]
+
+
+def chance(method: str, problem: str, seed: int) -> float:
+    return 500 + random.Random(f"{method} {problem} {seed}").gauss(0, 50)
+
+
+@pytest.fixture
+def twenty(plan: Callable[..., Path]) -> plans.Comparison:
+    methods = '["default", "best_of_n", "greedy", "random_walk"]'
+    return plans.read(plan(methods=methods, seeds="20", measure='"final"'))
+
+
+def test_a_real_difference_is_found_and_named(twenty: plans.Comparison, traces: Traces) -> None:
+    def value(method: str, problem: str, seed: int) -> float:
+        shift = {"best_of_n": 120, "greedy": -120}.get(method, 0)
+        return chance(method, problem, seed) + shift
+
+    results = evaluated(twenty, traces(twenty, value))
+    outcomes = {test.method: test.outcome(results.alpha) for test in results.tests}
+    assert outcomes == {"best_of_n": "better", "greedy": "worse", "random_walk": "undecided"}
+    text = "\n".join(results.sentences)
+    assert "default against best_of_n: significantly better on toy" in text
+    assert "default against greedy: significantly worse on toy" in text
+    assert "default against random_walk: undecided everywhere" in text
+    assert "nothing is significant" not in text
+    assert results.control is not None
+    assert results.control["holds"]
+
+
+def test_where_there_is_nothing_it_says_so(twenty: plans.Comparison, traces: Traces) -> None:
+    results = evaluated(twenty, traces(twenty, chance))
+    assert any(line.startswith("nothing is significant") for line in results.sentences)
+    assert all(test.adjusted > 0.05 for test in results.tests)
+    everywhere = evaluated(twenty, traces(twenty, lambda *_: 3.0))
+    assert all(test.p == 1 for test in everywhere.tests)
+    assert any(line.startswith("nothing is significant") for line in everywhere.sentences)
+
+
+def test_the_same_traces_give_the_same_results_in_any_order(
+    twenty: plans.Comparison, traces: Traces
+) -> None:
+    found = traces(twenty, chance)
+    assert evaluated(twenty, found) == evaluated(twenty, found[::-1])
+
+
+def test_nothing_is_tested_before_every_run_has_its_result(
+    twenty: plans.Comparison, traces: Traces
+) -> None:
+    found = traces(twenty, chance)
+    found[7] = Trace(method=found[7].method, problem="toy", seed=found[7].seed, fault="broke")
+    results = evaluated(twenty, found)
+    assert not results.tests
+    assert results.control is None
+    assert results.sentences == ("not tested: 1 of 80 runs have no result yet",)
+    assert results.faults == (f"{found[7].method} on toy, seed {found[7].seed}: broke",)
+    assert evaluated(twenty, []).runs == 0
+
+
+def test_maximised_objectives_keep_their_sign(
+    plan: Callable[..., Path], toy: Path, traces: Traces
+) -> None:
+    text = (toy / "problem.py").read_text().replace("min distance", "max distance")
+    (toy / "problem.py").write_text(text)
+    comparison = plans.read(plan(seeds="20", measure='"area"'))
+    grown = traces(comparison, lambda method, *_: 2000.0 if method == "default" else 1000.0)
+    results = evaluated(comparison, grown)
+    line = results.lines[0]
+    assert (line.method, line.final.median) == ("default", 2000.0)
+    assert line.area.median == pytest.approx((5 * 979 + 20 * 2000) / 25)
+    assert [test.outcome(0.05) for test in results.tests] == ["better"]
+    assert results.tests[0].ahead == 1.0
+    assert line.reached == 20  # 979 is above the target of 900 at once
+    assert line.to_target is not None
+    assert line.to_target.median == 1
+
+
+def test_a_run_without_a_value_is_behind_every_other(
+    twenty: plans.Comparison, traces: Traces
+) -> None:
+    found = [
+        trace if trace.method == "default" else msgspec.structs.replace(trace, final=None, steps=[])
+        for trace in traces(twenty, lambda *_: 1e12)
+    ]
+    results = evaluated(twenty, found)
+    assert {test.outcome(0.05) for test in results.tests} == {"better"}
+    other = next(line for line in results.lines if line.method == "greedy")
+    assert (other.final.median, other.area.median, other.reached) == (None, None, 0)
+    assert "none" in "\n".join(showing.shown(results))
+
+
+def test_the_area_is_the_mean_of_the_steps() -> None:
+    steps = [(1.0, 10.0), (4.0, 6.0), (9.0, 0.0)]
+    assert area(steps, 10) == pytest.approx((4 * 10 + 5 * 6 + 1 * 0) / 10)
+    assert area(steps, 4) == 10
+    assert area([(7.0, 3.0)], 5) == 3
+    assert [value_at(steps, at) for at in (0.5, 1, 8, 9)] == [None, 10, 6, 0]
+
+
+def test_what_was_reached_beyond_the_budget_does_not_count(
+    twenty: plans.Comparison,
+) -> None:
+    late = Trace(method="default", problem="toy", seed=0, steps=[(1.0, 979.0), (26.0, 5.0)])
+    assert measured(late, twenty, Measure.TO_TARGET) == math.inf
+
+
+def test_names_from_a_plan_cannot_command_the_terminal(
+    twenty: plans.Comparison, traces: Traces
+) -> None:
+    found = traces(twenty, chance)
+    found[0] = msgspec.structs.replace(found[0], fault="\x1b[2Jgone")
+    assert "\x1b" not in "\n".join(showing.shown(evaluated(twenty, found)))
+    assert "\x1b" not in showing.progress(1, 80, found[0], 2.0)
