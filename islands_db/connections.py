@@ -43,7 +43,36 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection; also to a run that is being written or whose writer was killed."""
+    """A read-only connection; also to a run that is being written or whose writer was killed.
+
+    A file of an older version is left as it is: what is read is a copy, brought up to date.
+    """
+    connection = _unchanged(path)
+    try:
+        require_ours(connection, path)
+        if migrations.user_version(connection) < len(migrations.scripts()):
+            return _updated_copy(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _updated_copy(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """A private copy of the database, in a temporary file of SQLite's own; closes the original."""
+    copy = sqlite3.connect("", isolation_level=None)
+    try:
+        connection.backup(copy)
+        connection.close()
+        migrations.migrate(copy, name=str(path))
+        copy.execute("PRAGMA query_only = ON")
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _unchanged(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         return _reading(uri)

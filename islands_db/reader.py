@@ -49,11 +49,6 @@ class Reader:
         connections.require(self.path)
         with decoding(self.path):
             connection = connections.connect_reader(self.path)
-            try:
-                connections.require_ours(connection, self.path)
-            except BaseException:
-                connection.close()
-                raise
         self._database = Database(connection, recursive_triggers=False, execute_plugins=False)
         self._texts = Texts(connection)
 
