@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from islands_db import migrations
-from islands_db.faults import RESTORE, one_line
+from islands_db.faults import RESTORE, decoding, one_line
 from islands_db.records import StoreError
 
 CHECKED_BYTES = 64 * 2**20
@@ -96,6 +96,45 @@ def _reading(uri: str) -> sqlite3.Connection:
 
 
 @contextmanager
+def alone(path: Path) -> Iterator[sqlite3.Connection]:
+    """An existing database for one piece of work on the whole of it, while nobody else writes.
+
+    Raises:
+        StoreError: it is missing, not ours, damaged, from a newer version, or in use.
+    """
+    require(path)
+    lock = WriterLock(path)
+    try:
+        with decoding(path):
+            connection = connect_writer(path)
+            try:
+                require_ours(connection, path)
+                require_sound(connection, path)
+                migrations.migrate(connection, name=str(path))
+                yield connection
+            finally:
+                connection.close()
+    finally:
+        lock.release()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside is stored at the end of the block, or nothing is; durable."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
 def draft(path: Path) -> Iterator[sqlite3.Connection]:
     """A new database that appears at `path` when the block ends well, and not at all otherwise."""
     unfinished = path.with_name(path.name + "-new")
@@ -110,6 +149,9 @@ def draft(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")
         yield connection
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     finally:
         connection.close()
     with unfinished.open("rb") as file:

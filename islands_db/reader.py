@@ -85,12 +85,16 @@ class Reader:
         """The program's files, path to text.
 
         Raises:
-            StoreError: there is no such program.
+            StoreError: there is no such program, or its text was dropped.
         """
         with decoding(self.path):
             files = self._texts.files(program)
         if not files:
-            raise StoreError(f"{self.path}: no program {program}")
+            self.program(program)
+            raise StoreError(
+                f"{self.path}: the text of program {program} was dropped by `evolve gc`; its"
+                " scores and its origin are still there"
+            )
         return files
 
     def verdicts(self, program: int) -> list[Verdict]:
