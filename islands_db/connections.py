@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from islands_db import migrations
-from islands_db.faults import RESTORE, decoding, one_line
+from islands_db.faults import RESTORE, faults, one_line
 from islands_db.records import StoreError
 
 CHECKED_BYTES = 64 * 2**20
@@ -105,7 +105,7 @@ def alone(path: Path) -> Iterator[sqlite3.Connection]:
     require(path)
     lock = WriterLock(path)
     try:
-        with decoding(path):
+        with faults(path):
             connection = connect_writer(path)
             try:
                 require_ours(connection, path)

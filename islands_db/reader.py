@@ -105,6 +105,15 @@ class Reader:
             program,
         )
 
+    def past_verdicts(self, program: int) -> list[tuple[int, Verdict]]:
+        """What the stages said before scores were given anew, with the number of that scoring."""
+        return self._read(
+            lambda row: (row["scoring"], rows.verdict_value(row)),
+            f"SELECT scoring, {rows.VERDICT} FROM past_verdicts WHERE program = ?"  # noqa: S608
+            " ORDER BY scoring, position",
+            program,
+        )
+
     def find(self, text: str) -> int:
         """The program a person means: "best", "champion", an id, or the start of a hash.
 

@@ -143,24 +143,23 @@ class Rescoring:
         Raises:
             ValueError: a program has not been judged yet.
         """
-        with decoding(self.path):
-            if self._connection.execute(_DUE + " LIMIT 1").fetchone():
-                raise ValueError("finish() before every program has been judged")
-            with connections.transaction(self._connection):
-                scoring = self._put_by()
-                self._take_over()
-                self._connection.execute("DELETE FROM rescoring")
-                # what was found alike, and what waits for its turn, was judged by the old scores
-                self._connection.execute("DELETE FROM twins")
-                self._connection.execute("DELETE FROM held")
-                refill.refill(self._connection)
-                for key, value in {**changed, UNDER_WAY: None}.items():
-                    if value is None:
-                        self._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
-                    else:
-                        writing.put_meta(self._connection, key, rows.json_text(value))
-                noted = rows.json_text({"scoring": scoring, "programs": self._judged})
-                writing.add_event(self._connection, "rescored", noted)
+        if self._one(_DUE + " LIMIT 1") is not None:
+            raise ValueError("finish() before every program has been judged")
+        with decoding(self.path), connections.transaction(self._connection):
+            scoring = self._put_by()
+            self._take_over()
+            self._connection.execute("DELETE FROM rescoring")
+            # what was found alike, and what waits for its turn, was judged by the old scores
+            self._connection.execute("DELETE FROM twins")
+            self._connection.execute("DELETE FROM held")
+            refill.refill(self._connection)
+            for key, value in {**changed, UNDER_WAY: None}.items():
+                if value is None:
+                    self._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+                else:
+                    writing.put_meta(self._connection, key, rows.json_text(value))
+            noted = rows.json_text({"scoring": scoring, "programs": self._judged})
+            writing.add_event(self._connection, "rescored", noted)
         return scoring
 
     @property
@@ -215,5 +214,6 @@ class Rescoring:
             writing.add_verdicts(self._connection, program, outcome.verdicts, position=0)
 
     def _one(self, query: str, *values: object) -> object:
-        row = self._connection.execute(query, values).fetchone()
+        with faults(self.path):
+            row = self._connection.execute(query, values).fetchone()
         return None if row is None else row[0]
