@@ -48,6 +48,10 @@ class Judge:
     def objectives(self) -> tuple[Objective, ...]:
         return self._task.problem.objectives
 
+    def judges(self, split: SplitKind) -> bool:
+        """Whether the problem has a stage for the split."""
+        return bool(stages_of(self._task, split))
+
     async def start(self) -> None:
         await self._pool.start()
 

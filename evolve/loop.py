@@ -119,9 +119,9 @@ class Loop:
             async with asyncio.TaskGroup() as self._group:
                 for sample in pending:
                     self._group.create_task(self._attempt(sample))
-                if self._next == 0:
+                if not pending:
                     with self.store.atomic():
-                        self._begin_seeds()
+                        self._begin_anew()
         except BaseExceptionGroup as errors:
             raise first_leaf(errors) from None
 
@@ -196,7 +196,7 @@ class Loop:
             rung=judged.rung,
             fitness=judged.fitness,
             objectives=self._objectives(last) if judged.fitness is not None else (),
-            signature=_signature(judged.verdicts),
+            signature=signature(judged.verdicts),
             behaviour=judged.behaviour,
             features={**judged.features, "length": float(draft.text.length)},
             propose_s=draft.propose_s,
@@ -248,6 +248,14 @@ class Loop:
         self.bandit.tell(sample.proposer, gain=won, cost_usd=outcome.cost_usd)
         if self.bandit.learning and len(self.bandit.weights) > 1:
             self.store.set_meta("bandit", self.bandit.plain())
+
+    def _begin_anew(self) -> None:
+        """A new run begins with its seeds; one that was merged has ended attempts only."""
+        if self._next == 0:
+            self._begin_seeds()
+            return
+        for _ in range(self.lag):
+            self._begin_next()
 
     def _begin_seeds(self) -> None:
         names = list(self.drafter.seeds)
@@ -324,7 +332,7 @@ class Loop:
             self._faults = 0
 
 
-def _signature(verdicts: Sequence[Verdict]) -> int | None:
+def signature(verdicts: Sequence[Verdict]) -> int | None:
     """A number for all that the stages measured of a program but time; twins share it.
 
     None where a stage reports its score alone: equal scores are then no sign of a twin.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from evolve import messages
+from evolve import messages, origins
 from evolve.bandit import Bandit
 from evolve.budget import Budget
 from evolve.champion import Champions, Standing
@@ -84,6 +84,8 @@ class Session:
     tell: Callable[[str], None]
     recording: Recording | None = None
     """A run whose answers stand in for the models."""
+    origins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Programs of other runs that a new one starts from."""
     store: Store = field(init=False)
     reader: Reader = field(init=False)
     judge: Judge = field(init=False)
@@ -201,6 +203,7 @@ class Session:
                 "unsafe": self.unsafe,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "elapsed_s": 0.0,
+                origins.KEY: self.origins,
             },
         )
         return store
@@ -318,7 +321,9 @@ class Session:
         self.loop = Loop(
             store=self.store,
             judge=self.judge,
-            drafter=Drafter(self.store, proposers, self.seeds),
+            drafter=Drafter(
+                self.store, proposers, {**self.seeds, **origins.stored(self.store.meta)}
+            ),
             bandit=bandit,
             out_of_order=self._desk.out_of_order if self._desk else frozenset,
             seed=self.seed,
@@ -494,5 +499,5 @@ def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:
         how = "is gone" if name not in now else "is new" if name not in stored else "has changed"
         raise UsageError(
             f"{name} {how} since this run began, so its scores could not be compared; "
-            "put it back, or start a new run"
+            "put it back, or judge all its programs again with `evolve rescore`"
         )

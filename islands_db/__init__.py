@@ -3,8 +3,11 @@
 Exceptions: `StoreError` where the file cannot be used; mistakes of the caller are `ValueError`.
 """
 
+from islands_db.collecting import Collected, collect
+from islands_db.exchange import export_run, import_run
 from islands_db.fingerprint import MEASURED, fingerprint
 from islands_db.history import History
+from islands_db.merging import Merged, merge_runs
 from islands_db.reader import Reader
 from islands_db.records import (
     JSON,
@@ -33,6 +36,7 @@ from islands_db.records import (
     Tally,
     Verdict,
 )
+from islands_db.rescoring import Due, Rescoring
 from islands_db.store import Store
 
 __all__ = [
@@ -42,7 +46,9 @@ __all__ = [
     "Call",
     "CallState",
     "Cells",
+    "Collected",
     "Counts",
+    "Due",
     "Edit",
     "Fate",
     "Generation",
@@ -50,10 +56,12 @@ __all__ = [
     "History",
     "Inspire",
     "IslandCounts",
+    "Merged",
     "Outcome",
     "Placement",
     "ProgramText",
     "Reader",
+    "Rescoring",
     "Sample",
     "Settings",
     "Spending",
@@ -65,5 +73,9 @@ __all__ = [
     "StoredProposal",
     "Tally",
     "Verdict",
+    "collect",
+    "export_run",
     "fingerprint",
+    "import_run",
+    "merge_runs",
 ]

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from islands_db import migrations
-from islands_db.faults import RESTORE, one_line
+from islands_db.faults import RESTORE, faults, one_line
 from islands_db.records import StoreError
 
 CHECKED_BYTES = 64 * 2**20
@@ -43,7 +43,36 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection; also to a run that is being written or whose writer was killed."""
+    """A read-only connection; also to a run that is being written or whose writer was killed.
+
+    A file of an older version is left as it is: what is read is a copy, brought up to date.
+    """
+    connection = _unchanged(path)
+    try:
+        require_ours(connection, path)
+        if migrations.user_version(connection) < len(migrations.scripts()):
+            return _updated_copy(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _updated_copy(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """A private copy of the database, in a temporary file of SQLite's own; closes the original."""
+    copy = sqlite3.connect("", isolation_level=None)
+    try:
+        connection.backup(copy)
+        connection.close()
+        migrations.migrate(copy, name=str(path))
+        copy.execute("PRAGMA query_only = ON")
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _unchanged(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         return _reading(uri)
@@ -67,6 +96,45 @@ def _reading(uri: str) -> sqlite3.Connection:
 
 
 @contextmanager
+def alone(path: Path) -> Iterator[sqlite3.Connection]:
+    """An existing database for one piece of work on the whole of it, while nobody else writes.
+
+    Raises:
+        StoreError: it is missing, not ours, damaged, from a newer version, or in use.
+    """
+    require(path)
+    lock = WriterLock(path)
+    try:
+        with faults(path):
+            connection = connect_writer(path)
+            try:
+                require_ours(connection, path)
+                require_sound(connection, path)
+                migrations.migrate(connection, name=str(path))
+                yield connection
+            finally:
+                connection.close()
+    finally:
+        lock.release()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside is stored at the end of the block, or nothing is; durable."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
 def draft(path: Path) -> Iterator[sqlite3.Connection]:
     """A new database that appears at `path` when the block ends well, and not at all otherwise."""
     unfinished = path.with_name(path.name + "-new")
@@ -81,6 +149,9 @@ def draft(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")
         yield connection
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     finally:
         connection.close()
     with unfinished.open("rb") as file:

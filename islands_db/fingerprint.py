@@ -7,27 +7,39 @@ import sqlite3
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from islands_db import connections
 from islands_db.faults import faults
 
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
 MEASURED: Mapping[str, tuple[str, ...]] = {
     "attempts": ("propose_s", "created", "settled"),
     "verdicts": ("wall_s", "cpu_s", "memory_bytes"),
+    "past_verdicts": ("wall_s", "cpu_s", "memory_bytes"),
+    "scorings": ("created",),
     "events": ("created",),
 }
 """Columns that hold what a clock or a meter read, by table; nothing is decided by them."""
 
 _LEFT_OUT: Mapping[str, tuple[str, ...]] = {
-    # The same text may be packed differently by another zlib; its hash stands for it.
-    "sources": ("base", "body"),
     # Verdicts outside training come when a worker is free for them.
     "verdicts": ("position",),
+    "past_verdicts": ("position",),
 }
 
-_PROCESS = ("meta", "events", "calls")
+_PROCESS = ("meta", "events", "calls", "rescoring")
 """Tables that tell of the process: its name, its workers, its pauses, its calls and their faults.
 What the answers came to stands in the attempts."""
+
+_TEXTS = ("sources", "contents")
+"""Read together: the hash of a text stands for it, as zlib may pack it in other ways."""
+_CONTENTS = (
+    "SELECT c.program, c.path, s.hash FROM contents c JOIN sources s ON s.id = c.source"
+    " ORDER BY c.program, c.path"
+)
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
@@ -46,18 +58,21 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     with faults(path):
         connection = connections.connect_reader(path)
         try:
-            connections.require_ours(connection, path)
             connection.execute("BEGIN")
             for table in _tables(connection):
                 columns = ", ".join(_columns(connection, table))
                 total.update(f"{table}({columns})\n".encode())
-                for row in connection.execute(
-                    f"SELECT {columns} FROM {table} ORDER BY {columns}"  # noqa: S608
-                ):
-                    total.update(f"{row!r}\n".encode())
+                query = f"SELECT {columns} FROM {table} ORDER BY {columns}"  # noqa: S608
+                _add(total, connection, query)
+            _add(total, connection, _CONTENTS)
         finally:
             connection.close()
     return total.hexdigest()
+
+
+def _add(total: Hash, connection: sqlite3.Connection, query: str) -> None:
+    for row in connection.execute(query):
+        total.update(f"{row!r}\n".encode())
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
@@ -65,7 +80,7 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         " ORDER BY name"
     )
-    return [name for (name,) in found if name not in _PROCESS]
+    return [name for (name,) in found if name not in (*_PROCESS, *_TEXTS)]
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:

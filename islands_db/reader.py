@@ -49,11 +49,6 @@ class Reader:
         connections.require(self.path)
         with decoding(self.path):
             connection = connections.connect_reader(self.path)
-            try:
-                connections.require_ours(connection, self.path)
-            except BaseException:
-                connection.close()
-                raise
         self._database = Database(connection, recursive_triggers=False, execute_plugins=False)
         self._texts = Texts(connection)
 
@@ -90,12 +85,16 @@ class Reader:
         """The program's files, path to text.
 
         Raises:
-            StoreError: there is no such program.
+            StoreError: there is no such program, or its text was dropped.
         """
         with decoding(self.path):
             files = self._texts.files(program)
         if not files:
-            raise StoreError(f"{self.path}: no program {program}")
+            self.program(program)
+            raise StoreError(
+                f"{self.path}: the text of program {program} was dropped by `evolve gc`; its"
+                " scores and its origin are still there"
+            )
         return files
 
     def verdicts(self, program: int) -> list[Verdict]:
@@ -103,6 +102,15 @@ class Reader:
         return self._read(
             rows.verdict_value,
             f"SELECT {rows.VERDICT} FROM verdicts WHERE program = ? ORDER BY position",  # noqa: S608
+            program,
+        )
+
+    def past_verdicts(self, program: int) -> list[tuple[int, Verdict]]:
+        """What the stages said before scores were given anew, with the number of that scoring."""
+        return self._read(
+            lambda row: (row["scoring"], rows.verdict_value(row)),
+            f"SELECT scoring, {rows.VERDICT} FROM past_verdicts WHERE program = ?"  # noqa: S608
+            " ORDER BY scoring, position",
             program,
         )
 

@@ -93,13 +93,13 @@ def load(connection: sqlite3.Connection) -> State:
     last_program = query("SELECT max(id) FROM programs").fetchone()[0]
     last_attempt = query("SELECT max(attempt) FROM attempts").fetchone()[0]
     best = query(
-        f"SELECT {_ENTRANT} FROM programs p {_ATTEMPT} WHERE fitness IS NOT NULL"  # noqa: S608
+        f"SELECT {ENTRANT} FROM programs p {ATTEMPT} WHERE fitness IS NOT NULL"  # noqa: S608
         " ORDER BY rung DESC, fitness DESC, id LIMIT 1"
     ).fetchone()
     islands = Islands(settings)
     adaptive = settings.cells is Cells.ADAPTIVE
     islands.restore(
-        _standings(connection),
+        standings(connection),
         _slots(connection, "members"),
         _slots(connection, "elites"),
         _tries(connection) if any(island.keeps_tree for island in islands.all) else (),
@@ -117,7 +117,7 @@ def load(connection: sqlite3.Connection) -> State:
         last_attempt=-1 if last_attempt is None else last_attempt,
         pending={row[0]: rows.sample_value(row) for row in pending},
         held={attempt for (attempt,) in query("SELECT attempt FROM held")},
-        best=None if best is None else _entrant(*best),
+        best=None if best is None else entrant(*best),
         islands=islands,
         spending=_totals(connection),
         open_calls={},
@@ -136,18 +136,19 @@ def _totals(connection: sqlite3.Connection) -> Totals:
 def _slots(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Slot, Entrant]]:
     expected = (0, 0)
     for island, number, joined, *columns in connection.execute(
-        f"SELECT t.island, t.slot, t.joined, {_ENTRANT} FROM {table} t"  # noqa: S608
-        f" JOIN programs p ON p.id = t.program {_ATTEMPT} ORDER BY t.island, t.slot"
+        f"SELECT t.island, t.slot, t.joined, {ENTRANT} FROM {table} t"  # noqa: S608
+        f" JOIN programs p ON p.id = t.program {ATTEMPT} ORDER BY t.island, t.slot"
     ):
-        entrant = _entrant(*columns)
+        stored = entrant(*columns)
         # A missing program drops its slot from the join.
         if (island, number) not in (expected, (island, 0)):
             raise sqlite3.DatabaseError(f"malformed: {table} of island {island} have a gap")
         expected = (island, number + 1)
-        yield Slot(island, number, entrant.program, joined), entrant
+        yield Slot(island, number, stored.program, joined), stored
 
 
-def _standings(connection: sqlite3.Connection) -> Iterator[Standing]:
+def standings(connection: sqlite3.Connection) -> Iterator[Standing]:
+    """The islands' own rows, in order."""
     for island, born, since, improved, rung, fitness in connection.execute(
         "SELECT island, born, since, improved, peak_rung, peak_fitness FROM islands ORDER BY island"
     ):
@@ -163,10 +164,10 @@ def _tries(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
 
 def _seeds(connection: sqlite3.Connection) -> list[Entrant]:
     found = connection.execute(
-        f"SELECT {_ENTRANT} FROM attempts a JOIN programs p ON p.id = a.program"  # noqa: S608
+        f"SELECT {ENTRANT} FROM attempts a JOIN programs p ON p.id = a.program"  # noqa: S608
         " WHERE a.fate = 'seed' AND p.fitness IS NOT NULL ORDER BY p.id"
     )
-    return [_entrant(*row) for row in found]
+    return [entrant(*row) for row in found]
 
 
 _SEEN = "FROM programs WHERE features IS NOT NULL AND fitness IS NOT NULL"
@@ -183,13 +184,13 @@ def _count_seen(connection: sqlite3.Connection) -> int:
     return int(connection.execute(f"SELECT count(*) {_SEEN}").fetchone()[0])
 
 
-_ENTRANT = (
+ENTRANT = (
     "p.id, p.rung, p.fitness, p.length, p.cell, p.signature, a.parent, p.objectives, p.features"
 )
-_ATTEMPT = "JOIN attempts a ON a.attempt = p.attempt"
+ATTEMPT = "JOIN attempts a ON a.attempt = p.attempt"
 
 
-def _entrant(
+def entrant(
     program: int,
     rung: int,
     fitness: float | None,
@@ -200,6 +201,7 @@ def _entrant(
     objectives: str | None,
     features: str | None,
 ) -> Entrant:
+    """What the islands know of a program, from the columns `ENTRANT`."""
     return Entrant(
         program=program,
         rung=rung,

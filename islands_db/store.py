@@ -544,6 +544,7 @@ class Store:
                 " JOIN programs c ON c.id = ifnull(a.program, a.duplicate_of)"
                 " WHERE a.parent = ? AND a.fate IN ('evaluated', 'duplicate') AND c.id <> p.id"
                 " AND (c.rung, ifnull(c.fitness, -1e999)) <= (p.rung, ifnull(p.fitness, -1e999))"
+                " AND EXISTS (SELECT 1 FROM contents WHERE program = c.id)"
                 " ORDER BY a.attempt DESC LIMIT ?",
                 (parent, count),
             ).fetchall()
@@ -562,12 +563,12 @@ class Store:
         """The program's files, path to text.
 
         Raises:
-            ValueError: there is no such program.
+            ValueError: there is no such program, or its text was dropped.
         """
         with decoding(self.path):
             files = self._texts.files(program)
         if not files:
-            raise ValueError(f"no program {program}")
+            raise ValueError(f"no program {program}, or its text was dropped")
         return files
 
     def counts(self) -> Counts:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+from keyword import iskeyword
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,6 +30,8 @@ _MODULES = {
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "prompt": "prompting",
     "doctor": "doctoring", "replay": "asking",
+    "export": "moving", "import": "moving", "merge": "moving",
+    "gc": "keeping", "rescore": "keeping",
 }  # fmt: skip
 _SUMMARIES = {
     "run": "Evolve a program for a problem.",
@@ -50,6 +53,11 @@ _SUMMARIES = {
     "prompt": "Show what a language model would be asked first.",
     "replay": "Run a recorded search again without asking any model.",
     "doctor": "Say what this machine gives, and what is missing.",
+    "export": "Write everything a run holds as JSON Lines or Parquet.",
+    "import": "Make a run of an export.",
+    "merge": "Put runs of one problem together as a new run.",
+    "gc": "Drop texts of programs that nothing needs, and make the file smaller.",
+    "rescore": "Judge every program of a run again after a verifier has changed.",
 }
 
 
@@ -65,7 +73,8 @@ class _Commands(click.Group):
             return None
         from importlib import import_module
 
-        command = getattr(import_module(f"evolve.cli.{module}"), name)
+        attribute = f"{name}_" if iskeyword(name) else name
+        command = getattr(import_module(f"evolve.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
 

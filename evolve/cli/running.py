@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from evolve import config as configuration
-from evolve import runs
+from evolve import origins, runs
 from evolve.cli.models import choice, llm_options, tokens_option, usd_option
 from evolve.cli.options import (
     Finite,
@@ -73,6 +73,13 @@ _UNSAFE = (
 @click.option(
     "--dry-run", is_flag=True, help="Print the first prompt and what calls may cost; asks nobody."
 )
+@click.option(
+    "--from",
+    "start",
+    multiple=True,
+    metavar="RUN:ID",
+    help="Start from this program of another run too; may be given several times.",
+)
 @click.option("--name", help="Name of the run; a nickname by default.")
 @click.option("--replace", is_flag=True, help="Delete a run of that name first.")
 @runs_option
@@ -98,6 +105,7 @@ def run(
     deterministic: bool,
     lag: int | None,
     dry_run: bool,
+    start: tuple[str, ...],
     name: str | None,
     replace: bool,
     root: Path,
@@ -147,10 +155,20 @@ def run(
             raise UsageError("--dry-run shows what models would be sent; name one with --llm")
         show(task, config, Operator.DIFF, unsafe=unsafe, as_json=as_json)
         return 0
+    started_from = _origins(start, root, task)
     folder = runs.create(root, name, replace=replace)
     with folder.lock():
         try:
-            ended = _execute(folder, task, config, config.budget, unsafe, as_json, new=True)
+            ended = _execute(
+                folder,
+                task,
+                config,
+                config.budget,
+                unsafe,
+                as_json,
+                new=True,
+                started_from=started_from,
+            )
         except (EvolveError, KeyboardInterrupt):
             _drop_if_empty(folder)
             raise
@@ -193,7 +211,12 @@ def resume(
         )
         if workers is not None:
             config = msgspec.structs.replace(config, workers=workers)
-        task = _stored_task(meta)
+        if meta.get(origins.MIXED):
+            raise UsageError(
+                f"{folder.name} holds scores from different draws, as the runs merged in it had "
+                f"different seeds; `evolve rescore {folder.name}` first"
+            )
+        task = _unchanged_task(meta)
         last = msgspec.convert(meta.get("budget", {}), Budget)
         budget = _budget(last, evals, minutes, target, usd, tokens)
         ended = _execute(folder, task, config, budget, bool(meta["unsafe"]), as_json, new=False)
@@ -264,7 +287,7 @@ def replay_run(
             f"{recorded.name} was not run with --deterministic, so the order of its results is "
             "not recorded and it cannot be replayed"
         )
-    task = _stored_task(meta)
+    task = _unchanged_task(meta)
     folder = runs.create(root, new_name or f"{recorded.name}-replay", replace=replace)
     last = msgspec.convert(meta.get("budget", {}), Budget)
     limits = Budget(evals=last.evals)
@@ -276,15 +299,35 @@ def replay_run(
     return _report(folder, task, ended, as_json, root)
 
 
-def _stored_task(meta: Mapping[str, object]) -> Task:
-    """The problem of a stored run, if it is still what it was."""
-    stored, known = meta["parameters"], meta["identity"]
+def stored_task(meta: Mapping[str, object]) -> Task:
+    """The problem of a stored run as it is now."""
+    stored = meta["parameters"]
     assert isinstance(stored, dict)
-    assert isinstance(known, dict)
+    if not meta["folder"]:
+        raise UsageError(
+            "this run was imported without its problem; import it with --problem PROBLEM"
+        )
     task = load(str(meta["folder"]), {k: str(v) for k, v in stored.items()})
-    task = Task(problem=task.problem, parameters=task.parameters, reference=str(meta["problem"]))
+    return Task(problem=task.problem, parameters=task.parameters, reference=str(meta["problem"]))
+
+
+def _unchanged_task(meta: Mapping[str, object]) -> Task:
+    """The problem of a stored run, if it is still what it was."""
+    task, known = stored_task(meta), meta["identity"]
+    assert isinstance(known, dict)
     check_identity(known, identity(task))
     return task
+
+
+def _origins(start: tuple[str, ...], root: Path, task: Task) -> origins.Origins:
+    """The files of the programs named by --from."""
+    from evolve.cli.opening import opened_program
+
+    found = {}
+    for target in start:
+        with opened_program(target, root) as (folder, reader, _, program):
+            found[f"{folder.name}:{program.id}"] = reader.files(program.id)
+    return origins.checked(found, task)
 
 
 def _execute(
@@ -297,6 +340,7 @@ def _execute(
     *,
     new: bool,
     recording: Recording | None = None,
+    started_from: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Ended:
     if unsafe:
         print(f"evolve: {_UNSAFE}", file=sys.stderr)
@@ -312,6 +356,7 @@ def _execute(
         watch=view.watch,
         tell=view.tell,
         recording=recording,
+        origins=started_from or {},
     )
     try:
         return asyncio.run(session.run(new=new))

@@ -24,8 +24,8 @@ def scripts() -> list[str]:
     return [entry.read_text(encoding="utf-8") for entry in found]
 
 
-def migrate(connection: sqlite3.Connection, *, name: str) -> None:
-    """Brings the database to the newest schema.
+def migrate(connection: sqlite3.Connection, *, name: str, up_to: int | None = None) -> None:
+    """Brings the database to the newest schema, or to the version `up_to`.
 
     Raises:
         StoreError: it was written by a newer version of the program.
@@ -33,7 +33,7 @@ def migrate(connection: sqlite3.Connection, *, name: str) -> None:
     known = scripts()
     version = user_version(connection)
     refuse_newer(version, len(known), name=name)
-    for number, script in enumerate(known[version:], start=version + 1):
+    for number, script in enumerate(known[version:up_to], start=version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{script}\n"
             f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\nCOMMIT;"

@@ -122,6 +122,12 @@ def evolve(tmp_path: Path) -> Evolve:
     return Evolve(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def make_evolve() -> Callable[[Path], tuple[Evolve, Path]]:
+    """The command line in a folder, with the toy problem in it; for fixtures of wider scope."""
+    return lambda folder: (Evolve(folder), write_toy(folder / "toy", {}))
+
+
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     """A folder with a sound problem: find the number that is the goal."""

@@ -1,0 +1,193 @@
+"""Runs exported, imported, merged, scored anew, relieved of texts, and started from, by command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Evolve
+
+Write = Callable[..., Path]
+MakeEvolve = Callable[[Path], tuple["Evolve", Path]]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, make_evolve: MakeEvolve) -> Path:
+    """Two runs of the toy problem, and one with another parameter; made once."""
+    folder = tmp_path_factory.mktemp("runs")
+    evolve, toy = make_evolve(folder)
+    for name, seed, problem in (("one", 1, toy), ("two", 2, toy), ("other", 1, f"{toy}:77")):
+        arguments = ("--evals", 12, "--name", name, "--seed", seed, "--workers", 1)
+        assert evolve("run", problem, *arguments).code == 0
+    return folder
+
+
+@pytest.fixture
+def ran(runs: Path, evolve: Evolve) -> Evolve:
+    """Copies of those runs and of their problem."""
+    shutil.copytree(runs, evolve.folder, dirs_exist_ok=True)
+    for database in evolve.folder.glob("runs/*/run.db"):
+        connection = sqlite3.connect(database)
+        where = json.dumps(str(evolve.folder / "toy"))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'folder'", (where,))
+        connection.commit()
+        connection.close()
+    return evolve
+
+
+@pytest.fixture
+def toy(ran: Evolve) -> Path:
+    return ran.folder / "toy"
+
+
+def query(evolve: Evolve, run: str, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(evolve.folder / "runs" / run / "run.db")
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def test_a_run_is_exported_imported_and_gone_on_with(ran: Evolve, toy: Path) -> None:
+    assert ran("export", "one", "--format", "parquet", "-o", "out").code == 0
+    assert "exists already" in ran("export", "one", "-o", "out").one_line
+    imported = ran("import", "out", "--name", "three", "--problem", toy)
+    assert imported.code == 0
+    assert ran("best", "three").out == ran("best", "one").out
+    assert ran("resume", "three", "--evals", 15).code == 0
+    taken = ran("import", "out", "--name", "three")
+    assert (taken.code, "exists" in taken.one_line) == (2, True)
+
+
+def test_an_import_does_not_say_which_code_runs_here(ran: Evolve, toy: Path) -> None:
+    """The folder named in the export is there, and still it is not taken."""
+    assert ran("export", "one", "-o", "out").code == 0
+    assert ran("import", "out", "--name", "three").code == 0
+    ended = ran("resume", "three", "--evals", 15)
+    assert (ended.code, "--problem" in ended.one_line) == (2, True)
+    assert ran("show", "three").code == 0
+
+
+def test_a_forged_program_is_not_imported(ran: Evolve) -> None:
+    assert ran("export", "one", "-o", "out").code == 0
+    file = ran.folder / "out" / "files.jsonl"
+    file.write_text(file.read_text().replace("3 * 7", "1000", 1))
+    ended = ran("import", "out", "--name", "three")
+    assert (ended.code, "files.jsonl" in ended.one_line) == (3, True)
+    assert not (ran.folder / "runs" / "three").exists()
+
+
+def test_something_else_is_not_imported(ran: Evolve) -> None:
+    for name in ("runs/one", "nothing"):
+        ended = ran("import", name, "--name", "three")
+        assert (ended.code, "export.json" in ended.one_line) == (3, True)
+    assert "plain folder name" in ran("import", "runs/one", "--name", "../two").one_line
+
+
+def test_runs_of_other_seeds_are_merged_and_scored_on_one_draw(ran: Evolve, toy: Path) -> None:
+    merged = ran("merge", "one", "two", "-o", "both", "--json").data
+    assert merged["needs_rescore"] is True
+    programs = query(ran, "both", "SELECT count(*), count(DISTINCT hash) FROM programs")[0]
+    assert programs == (merged["programs"], merged["programs"])
+    refused = ran("resume", "both", "--evals", 40)
+    assert (refused.code, "evolve rescore both" in refused.one_line) == (2, True)
+    again = ran("rescore", "both", "--json")
+    assert again.data["programs"] == merged["programs"]
+    draws = "SELECT count(DISTINCT seed) FROM verdicts WHERE split = 'training'"
+    assert query(ran, "both", draws) == [(1,)]
+    assert ran("resume", "both", "--evals", 40).code == 0
+
+
+def test_runs_of_other_problems_are_not_merged(ran: Evolve, toy: Path) -> None:
+    ended = ran("merge", "one", "other", "-o", "both")
+    assert (ended.code, "parameters" in ended.one_line or "problem" in ended.one_line) == (2, True)
+    assert "two different runs" in ran("merge", "one", "one", "-o", "both").one_line
+    assert not (ran.folder / "runs" / "both").exists()
+
+
+def test_a_changed_verifier_is_told_and_all_programs_judged_again(ran: Evolve, toy: Path) -> None:
+    before = query(ran, "one", "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL")
+    problem = toy / "problem.py"
+    text = problem.read_text()
+    problem.write_text(text.replace("abs(found - goal)", "2 * abs(found - goal)"))
+    assert "evolve rescore" in ran("resume", "one", "--evals", 20).one_line
+    again = ran("rescore", "one", "--json").data
+    after = query(ran, "one", "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL")
+    assert after == [(program, 2 * fitness) for program, fitness in before]  # type: ignore[operator]
+    assert again["programs"] == len(before)
+    past = query(ran, "one", "SELECT count(*) FROM past_verdicts WHERE split = 'training'")
+    assert past == [(len(before),)]
+    resumed = ran("resume", "one", "--evals", 20, "--json")
+    assert resumed.code == 0
+    assert resumed.data["test"]["champion"] is not None  # type: ignore[index]
+
+
+def test_a_verifier_that_breaks_leaves_the_old_scores(ran: Evolve, toy: Path) -> None:
+    scores = "SELECT id, fitness FROM programs"
+    before = query(ran, "one", scores)
+    problem = toy / "problem.py"
+    whole = problem.read_text()
+    line = "    return Score(distance=abs(found - goal))"
+    problem.write_text(whole.replace(line, f"    if found == 21:\n        raise OSError\n{line}"))
+    ended = ran("rescore", "one")
+    assert (ended.code, "rescore again" in ended.one_line) == (5, True)
+    assert query(ran, "one", scores) == before
+    problem.write_text(whole)
+    assert ran("rescore", "one").code == 0
+    assert query(ran, "one", scores) == before
+
+
+def test_a_run_starts_from_a_program_of_another(ran: Evolve, toy: Path) -> None:
+    [(id, fitness)] = query(ran, "one", "SELECT id, fitness FROM programs WHERE id = 2")
+    started = ran("run", toy, "--from", f"one:{id}", "--evals", 8, "--name", "three", "--json")
+    assert started.code == 0
+    seeds = query(
+        ran, "three",
+        "SELECT a.note, p.fitness FROM attempts a JOIN programs p ON p.id = a.program"
+        " WHERE a.proposer = 'seed' ORDER BY a.attempt",
+    )  # fmt: skip
+    assert [note for note, _ in seeds] == ["seed.py", f"one:{id}"]
+    assert seeds[1][1] == fitness
+    stored = json.loads(str(query(ran, "three", "SELECT value FROM meta WHERE key = 'from'")[0][0]))
+    assert list(stored) == [f"one:{id}"]
+    assert ran("resume", "three", "--evals", 12).code == 0
+
+
+def test_a_start_that_does_not_fit(ran: Evolve, toy: Path, variant: Write) -> None:
+    assert "same program as seed.py" in ran("run", toy, "--from", "one:1").one_line
+    assert "no program 999" in ran("run", toy, "--from", "one:999").one_line
+    assert "no run 'none'" in ran("run", toy, "--from", "none:1").one_line
+    other = variant("other", seed="import math\n# EVOLVE-BLOCK-START\ndef answer():\n"
+                    "    return 4\n# EVOLVE-BLOCK-END\n")  # fmt: skip
+    ended = ran("run", other, "--from", "one:1", "--evals", 3)
+    assert (ended.code, "not a program of" in ended.one_line) == (2, True)
+
+
+def test_gc_keeps_the_champion_and_what_its_lineage_shows(ran: Evolve, toy: Path) -> None:
+    shown = [("lineage", "one", "--diff"), ("why", "one")]
+    before = [ran(*command).out for command in shown]
+    assert ran("gc", "one").code == 0
+    assert [ran(*command).out for command in shown] == before
+
+
+def test_a_program_without_its_text_is_told_of_in_one_line(ran: Evolve) -> None:
+    """Any program but those that the report shows."""
+    steps = ran("lineage", "one", "--json").data["lineage"]
+    line = ", ".join(str(step["id"]) for step in steps)  # type: ignore[attr-defined]
+    [(id,)] = query(ran, "one", f"SELECT max(id) FROM programs WHERE id NOT IN ({line})")
+    connection = sqlite3.connect(ran.folder / "runs" / "one" / "run.db")
+    connection.execute("DELETE FROM contents WHERE program = ?", (id,))
+    connection.commit()
+    connection.close()
+    for command in ("show", "diff"):
+        ended = ran(command, f"one:{id}")
+        assert (ended.code, "dropped by `evolve gc`" in ended.one_line) == (3, True)
+    for command in ("report", "gc"):
+        assert ran(command, "one").code == 0
