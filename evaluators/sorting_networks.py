@@ -255,7 +255,9 @@ def _in_order(
 
 def _distinct(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
     states = np.sort(states)
-    return states[np.concatenate([[True], states[1:] != states[:-1]])]
+    kept = np.ones(len(states), dtype=np.bool_)
+    np.not_equal(states[1:], states[:-1], out=kept[1:])
+    return states[kept]
 
 
 def _too_many() -> Invalid:
@@ -287,8 +289,9 @@ def _bits(values: Sequence[int]) -> str:
     return "".join(map(str, values))
 
 
-_PAIR = re.compile(r"[\[(]\s*(\d{1,3})\s*,\s*(\d{1,3})\s*[\])]")
-_LINE = re.compile(rf"\[?\s*({_PAIR.pattern}\s*,?\s*)*\]?\s*,?")
+_PAIR = re.compile(r"[\[(] {0,9}([0-9]{1,3}) {0,9}[,:] {0,9}([0-9]{1,3}) {0,9}[\])]")
+_REST = re.compile(r"[\[\](), ]*")
+_CLAIMS = {"L": "size", "D": "depth"}
 
 
 def check(data: object) -> Valid | Invalid:
@@ -312,27 +315,39 @@ def check(data: object) -> Valid | Invalid:
 
 
 def published(content: object) -> Mapping[str, object] | None:
-    """A network as a JSON object, as a list of layers, or as text with a layer a line."""
+    """A network as a JSON object or list, as {"N", "nw"}, or as text with a layer a line."""
     if isinstance(content, str):
-        layers = []
-        for line in filter(None, map(str.strip, content.splitlines())):
-            if len(line) > 10_000 or _LINE.fullmatch(line) is None:
-                return None
-            layers.append([[int(a), int(b)] for a, b in _PAIR.findall(line)])
-        content = layers
+        content = _layers_of(content)
     if isinstance(content, list) and content and all(isinstance(x, list) for x in content):
+        if all(len(x) == 2 and all(type(wire) is int for wire in x) for x in content):
+            content = [[pair] for pair in content]
         wires = [w for layer in content for pair in layer if isinstance(pair, list) for w in pair]
         if not wires or any(type(wire) is not int for wire in wires):
             return None
         return {"network": {"wires": max(wires) + 1, "layers": content}}
     if isinstance(content, dict) and "layers" in content:
         return {"network": content}
+    if isinstance(content, dict) and isinstance(content.get("nw"), list):
+        flat = {"wires": content.get("N"), "layers": [[pair] for pair in content["nw"]]}
+        return {"network": flat | {_CLAIMS[x]: content[x] for x in "LD" if x in content}}
     return None
+
+
+def _layers_of(text: str) -> list[list[list[int]]] | None:
+    """A layer a line, such as [(0,1),(2,3)]; lines that begin with a letter or # say what it is."""
+    layers = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line[0].isalpha() or line[0] == "#":
+            continue
+        if len(line) > 10_000 or _REST.fullmatch(_PAIR.sub("", line)) is None:
+            return None
+        layers.append([[int(a), int(b)] for a, b in _PAIR.findall(line)])
+    return layers or None
 
 
 sorting_network = Verifier(
     name="sorting_network",
-    version="1",
+    version="2",
     objective="size",
     direction="min",
     check=check,
