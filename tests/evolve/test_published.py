@@ -124,7 +124,7 @@ PLAIN = "{'descr': '<i8', 'fortran_order': False, 'shape': (%s,), }"
         (b"PK\x03\x04" + b"\xff" * 100, "no sound npz"),
         (zipped("u.npy", header(PLAIN % "1", b"\0" * 8))[:-10], "no sound npz"),
         (b"[" * 100_000, "no certificate"),
-        (b"[" + b"[]," * 1_000_000 + b"[]]", "at most"),
+        (b"[" + b"[]," * 2_000_000 + b"[]]", "at most"),
         (b"\xff\xfe", "no certificate"),
     ],
 )  # fmt: skip
