@@ -45,6 +45,7 @@ problem = Problem(
     preload=["numpy"],
     primitives=["abs", "min", "max", "sum"],
     verifier="cap_set",
+    certify="best",
 )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ problem = Problem(
     known_bad=["known_bad/*.py"],
     primitives=["abs", "min", "max", "math.sqrt", "math.cos", "math.sin"],
     verifier="circle_packing",
+    certify="best",
 )  # fmt: skip
 
 
