@@ -8,10 +8,10 @@ product: the convention of AlphaTensor and AlphaEvolve, under which T is cyclica
 What `verify` establishes: this identity, entry by entry, exactly, over the ring named. How: all
 entries are integers (over an extension, pairs of integers) over one common denominator d, so the
 claim is sum u v w = d^3 T in integers. If no partial sum can reach 2^53, double precision computes
-every one of them without rounding, in whatever order. Otherwise both sides are compared modulo
-primes whose product exceeds twice the largest possible difference, which decides equality. No
-term may be zero, so a change of any single entry breaks the identity: it adds a multiple of the
-other two vectors of that term, and rings here have no zero divisors.
+every one of them without rounding, in whatever order (single precision below 2^24). Otherwise both
+sides are compared modulo primes whose product exceeds twice the largest possible difference, which
+decides equality. No term may be zero, so a change of any single entry breaks the identity: it adds
+a multiple of the other two vectors of that term, and rings here have no zero divisors.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import isqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +34,11 @@ Factor = NDArray[np.int64] | NDArray[np.object_]
 MAX_SIDE = 32
 MAX_BITS = 256
 """Of one entry and of the denominator."""
-MAX_WORK = 2 * 10**10
-"""Multiplications of one check: some seconds."""
-_EXACT_FLOAT = 2**53
+MAX_ENTRIES = 2_000_000
+"""Of u, v and w together, before anything is done with them."""
+MAX_WORK = 4 * 10**9
+"""Multiplications of doubles in one check, under half a second; see `_work`."""
+_EXACT_FLOAT, _EXACT_SINGLE = 2**53, 2**24
 _QUADRATIC = re.compile(r"Q\(sqrt(-?[1-9][0-9]{0,5})\)")
 
 
@@ -121,8 +124,12 @@ def _checked(scheme: Scheme) -> Scheme | Invalid:
     fault = _denominator_fault(scheme)
     if fault is not None:
         return fault
+    sizes = (n * m, m * p, p * n)
+    fault = _size_fault(scheme, sizes, pairs=d is not None)
+    if fault is not None:
+        return fault
     factors: list[Factor] = []
-    for name, factor, size in zip("uvw", scheme.factors, (n * m, m * p, p * n), strict=True):
+    for name, factor, size in zip("uvw", scheme.factors, sizes, strict=True):
         entries = integers(name, factor, size=size, pairs=d is not None)
         if isinstance(entries, Invalid):
             return entries
@@ -140,6 +147,17 @@ def _checked(scheme: Scheme) -> Scheme | Invalid:
             return Invalid(f"{name} of term {int(empty.argmax())} is zero, so is the whole term")
     u, v, w = factors
     return Scheme(n, m, p, scheme.ring, u, v, w, scheme.denominator)
+
+
+def _size_fault(scheme: Scheme, sizes: Sequence[int], *, pairs: bool) -> Invalid | None:
+    try:
+        rows = [len(factor) for factor in scheme.factors]
+    except TypeError:
+        return None  # said better by `integers`
+    entries = sum(x * y for x, y in zip(rows, sizes, strict=True)) * (2 if pairs else 1)
+    if entries > MAX_ENTRIES:
+        return Invalid(f"{entries} entries in u, v and w, at most {MAX_ENTRIES} are checked")
+    return None
 
 
 def _denominator_fault(scheme: Scheme) -> Invalid | None:
@@ -182,6 +200,8 @@ def integers(
         if not isinstance(row, list | tuple) or len(row) != size:
             found = len(row) if isinstance(row, list | tuple) else type(row).__name__
             return Invalid(f"{name}, {row} {r}: expected {size} entries, found {found}")
+        if not pairs and set(map(type, row)) == {int} and max(map(abs, row)) < 2**63:
+            continue  # quicker than entry by entry
         for index, entry in enumerate(row):
             if pairs and (not isinstance(entry, list | tuple) or len(entry) != 2):
                 return Invalid(f"{name}, {row} {r}, entry {index}: expected a pair of integers")
@@ -236,35 +256,53 @@ def _identity(scheme: Scheme) -> Invalid | None:
     """The first entry (by its index in T) at which the identity fails."""
     d = radicand(scheme.ring)
     assert not isinstance(d, Invalid)
-    n, m, p = scheme.n, scheme.m, scheme.p
-    moduli = [2] if scheme.ring == "GF2" else list(_moduli(scheme, d))
-    work = int(_support(scheme.u).sum()) * m * p * p * n * len(moduli) * (1 if d is None else 4)
+    bound = _bound(scheme, d)
+    work = _work(scheme, d, bound)
     if work > MAX_WORK:
         return Invalid(f"checking it takes {work:.0e} multiplications, {MAX_WORK:.0e} are allowed")
-    for modulus in moduli:
-        at = _first_difference(scheme, d, modulus)
+    precision = np.float32 if bound < _EXACT_SINGLE else np.float64
+    for modulus in [2] if scheme.ring == "GF2" else _moduli(scheme, d, bound):
+        at = _first_difference(scheme, d, modulus, precision)
         if at is not None:
             return _fault(scheme, d, *at)
     return None
 
 
-def _largest(factor: Factor) -> int:
-    return max(abs(int(factor.max())), abs(int(factor.min())))
-
-
-def _moduli(scheme: Scheme, d: int | None) -> Iterator[int]:
-    """[0] if doubles are exact without reduction, else primes that together decide equality."""
+def _bound(scheme: Scheme, d: int | None) -> int:
+    """What no partial sum of the identity exceeds, in integers; modulo 2 all are reduced."""
     growth = 1 if d is None else (1 + abs(d)) ** 2  # of a product of three elements
     bound = scheme.rank * growth
     for factor in scheme.factors:
-        bound *= _largest(factor)
-    bound += scheme.denominator**3
+        bound *= max(abs(int(factor.max())), abs(int(factor.min())))
+    return bound + scheme.denominator**3
+
+
+def _work(scheme: Scheme, d: int | None, bound: int) -> int:
+    """Multiplications of doubles that a check takes, and what takes as long as them."""
+    n, m, p = scheme.n, scheme.m, scheme.p
+    products = int(_support(scheme.u).sum()) * m * p * p * n * (1 if d is None else 4)
+    # as measured: Python's integers modulo a prime, and what a slice of T costs beside products
+    huge = sum(factor.size for factor in scheme.factors if factor.dtype == np.object_)
+    work = products + 1_000 * huge + 200_000 * n * m
+    if bound < _EXACT_SINGLE:
+        return work // 2
+    if bound < _EXACT_FLOAT or scheme.ring == "GF2":
+        return work
+    return work * (1 + bound.bit_length() // max(_below(scheme, d).bit_length() - 1, 1))
+
+
+def _below(scheme: Scheme, d: int | None) -> int:
+    """Below this, reduced entries keep rank (1 + |d|) products of two exact in doubles."""
+    return isqrt(_EXACT_FLOAT // (scheme.rank * (1 + abs(d or 0)) + 1))
+
+
+def _moduli(scheme: Scheme, d: int | None, bound: int) -> Iterator[int]:
+    """0 if the floats are exact without reduction, else primes that together decide equality."""
     if bound < _EXACT_FLOAT:
         yield 0
         return
-    # reduced entries are below a prime q: rank (1 + |d|) q^2 must stay exact
     reach = 1
-    q = isqrt(_EXACT_FLOAT // (scheme.rank * (1 + abs(d or 0)) + 1))
+    q = _below(scheme, d)
     while reach <= 2 * bound:
         q -= 1
         while any(q % k == 0 for k in range(2, isqrt(q) + 1)):
@@ -273,10 +311,12 @@ def _moduli(scheme: Scheme, d: int | None) -> Iterator[int]:
         yield q
 
 
-def _first_difference(scheme: Scheme, d: int | None, modulus: int) -> tuple[int, int, int] | None:
+def _first_difference(
+    scheme: Scheme, d: int | None, modulus: int, precision: type[np.floating[Any]]
+) -> tuple[int, int, int] | None:
     """Compares T with the sum of the terms, modulo `modulus` unless that is 0."""
     n, m, p = scheme.n, scheme.m, scheme.p
-    u, v, w = (_components(factor, modulus) for factor in scheme.factors)
+    u, v, w = (_components(factor, modulus, precision) for factor in scheme.factors)
     scale = scheme.denominator**3 % modulus if modulus else scheme.denominator**3
     j, k = (x.ravel() for x in np.indices((m, p)))
     rows, columns = j * p + k, k * n
@@ -297,19 +337,19 @@ def _first_difference(scheme: Scheme, d: int | None, modulus: int) -> tuple[int,
     return None
 
 
-Doubles = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
-def _components(factor: Factor, modulus: int) -> list[Doubles]:
-    """The factor's integers as doubles: one array, or two over an extension."""
+def _components(factor: Factor, modulus: int, precision: type[np.floating[Any]]) -> list[Floats]:
+    """The factor's integers as floats: one array, or two over an extension."""
     entries = factor % modulus if modulus else factor
     parts = [entries[..., 0], entries[..., 1]] if entries.ndim == 3 else [entries]
-    return [part.astype(np.float64) for part in parts]
+    return [part.astype(precision) for part in parts]
 
 
 def _times(
-    x: Sequence[Doubles], y: Sequence[Doubles], d: int | None, by: Callable[..., Doubles]
-) -> list[Doubles]:
+    x: Sequence[Floats], y: Sequence[Floats], d: int | None, by: Callable[..., Floats]
+) -> list[Floats]:
     """The product in the ring, with `by` the product of integers (or of matrices of them)."""
     if d is None:
         return [by(x[0], y[0])]

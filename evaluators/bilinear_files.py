@@ -1,21 +1,17 @@
-"""Bilinear schemes as plain data: the JSON layout of certificates and published files, and npz.
+"""Bilinear schemes as plain data: the JSON layout of certificates, and the verifier that reads it.
 
-JSON: {"n", "m", "p", "field", "denominator", "u", "v", "w"}, where u has n m rows, v m p and w p n,
-each of `rank` integers (over an extension: pairs of integers); other keys are ignored. npz: under
-a size such as "4,4,4" or "4x4x4" the three factor matrices, stacked or as `u`, `v`, `w`.
+{"n", "m", "p", "field", "denominator", "u", "v", "w"}, where u has n m rows, v m p and w p n, each
+of `rank` integers (over an extension: pairs of integers); other keys are ignored. The layouts that
+others publish are read by `bilinear_published`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
-from math import isqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluators import bilinear
+from evaluators import bilinear, bilinear_published
 from evaluators.bilinear import Factor, Scheme
 from evaluators.bilinear_symmetry import is_strassen
 from evaluators.results import Invalid, Valid, Verifier
@@ -27,11 +23,6 @@ RINGS = {
     "Q(i)": "Q(i)", "C": "Q(i)",
 }  # fmt: skip
 """What files call a ring, and what it is called here; Q(sqrtD) and Q[sqrtD] besides."""
-
-_SIZE = re.compile(r"([0-9]{1,2})[x,_ ]([0-9]{1,2})[x,_ ]([0-9]{1,2})")
-_MAX_ENTRIES = 4_000_000
-"""Of one factor, before anything is done with it."""
-_MAX_HALVINGS = 20
 
 
 def ring_named(name: object) -> str | Invalid:
@@ -92,8 +83,6 @@ def _rows_fault(name: str, rows: object, size: int) -> Invalid | None:
         return Invalid(
             f"{name}: rows of {min(lengths)} to {max(lengths)} entries, expected as many as terms"
         )
-    if size * lengths.pop() > _MAX_ENTRIES:
-        return Invalid(f"{name}: over {_MAX_ENTRIES} entries")
     return None
 
 
@@ -107,15 +96,18 @@ def data_of(scheme: Scheme) -> dict[str, object]:
 
 
 def check(data: object) -> Valid | Invalid:
-    """Checks the JSON data of a scheme, which may be anything; the value is the rank.
+    """Checks a scheme or its JSON data, which may be anything; the value is the rank.
 
     A `rank` in the data is a claim and must be the number of terms.
     """
-    scheme = scheme_of(data)
+    scheme = data if isinstance(data, Scheme) else scheme_of(data)
     if isinstance(scheme, Invalid):
         return scheme
-    assert isinstance(data, dict)
-    if "rank" in data and (type(data["rank"]) is not int or data["rank"] != scheme.rank):
+    if (
+        isinstance(data, dict)
+        and "rank" in data
+        and (type(data["rank"]) is not int or data["rank"] != scheme.rank)
+    ):
         return Invalid(f"the rank claimed is {data['rank']!r:.40}, but it has {scheme.rank} terms")
     result = bilinear.verify(scheme)
     if isinstance(result, Invalid):
@@ -144,131 +136,11 @@ def _explained(scheme: Scheme, fault: Invalid) -> Invalid:
     return fault
 
 
-def exact(values: NDArray[np.generic]) -> tuple[NDArray[np.int64], int] | Invalid:
-    """Floats (or complex floats) as integers over a power of two, without rounding.
-
-    Returns:
-        Integers of the same shape (complex: with a last axis of two) and the power of two.
-    """
-    if values.dtype.kind == "c":
-        values = np.stack([values.real, values.imag], axis=-1)
-    if values.dtype.kind in "iu":
-        if values.dtype == np.uint64 and values.size and values.max() >= 2**63:
-            return Invalid("an entry is over 63 bits long")
-        return values.astype(np.int64), 1
-    if values.dtype.kind != "f":
-        return Invalid(f"an array of {values.dtype}, expected integers, floats or complex floats")
-    floats = values.astype(np.float64)
-    if not np.isfinite(floats).all():
-        return Invalid("an entry is not a finite number")
-    scale = 1
-    while (floats != np.rint(floats)).any():
-        if scale == 1 << _MAX_HALVINGS:
-            return Invalid(f"an entry is no multiple of 1/{scale}: rounded, so not exact")
-        scale, floats = scale * 2, floats * 2
-    if (np.abs(floats) >= 2.0**62).any():
-        return Invalid("an entry is over 62 bits long")
-    return floats.astype(np.int64), scale
-
-
-def _from_arrays(size: tuple[int, int, int], arrays: list[NDArray[np.generic]]) -> object:
-    """JSON data of three factor matrices (rows by tensor index), or `Invalid`."""
-    found = []
-    for name, array in zip("uvw", arrays, strict=True):
-        if array.ndim != 2 or array.size > _MAX_ENTRIES:
-            return Invalid(f"{name} has shape {array.shape}, expected tensor index by term")
-        integral = exact(array)
-        if isinstance(integral, Invalid):
-            return Invalid(f"{name}: {integral.reason}")
-        found.append(integral)
-    scale = max(s for _, s in found)
-    gaussian = any(a.ndim == 3 for a, _ in found)
-    rows = []
-    for integers, own in found:
-        scaled = integers * (scale // own)
-        if gaussian and scaled.ndim == 2:
-            scaled = np.stack([scaled, np.zeros_like(scaled)], axis=-1)
-        rows.append(scaled.tolist())
-    field = "Q" if scale > 1 else "Z"
-    if gaussian:
-        field = "Z[i]/2" if scale <= 2 else "Q(i)"
-    n, m, p = size
-    u, v, w = rows
-    return {
-        "n": n, "m": m, "p": p, "field": field, "denominator": scale, "u": u, "v": v, "w": w,
-    }  # fmt: skip
-
-
-def published(content: object) -> Mapping[str, object] | None:
-    """The schemes in a JSON object or in the arrays of an npz, by size."""
-    if not isinstance(content, dict):
-        return None
-    if all(key in content for key in ("u", "v", "w")) and not _are_arrays(content):
-        return {"scheme": content}
-    if not _are_arrays(content):
-        return None
-    found: dict[str, object] = {}
-    for key, array in content.items():
-        size = _SIZE.search(key)
-        if size is None:
-            continue
-        n, m, p = (int(x) for x in size.groups())
-        rest = key[: size.start()] + key[size.end() :]
-        label = f"{n}x{m}x{p}"
-        if array.ndim == 3 and len(array) == 3:
-            found[key] = _from_arrays((n, m, p), list(array))
-        elif rest.strip("_/ .:-") in ("u", "v", "w"):
-            parts = [_part(content, key, size, name) for name in "uvw"]
-            if label not in found:
-                found[label] = (
-                    Invalid(f"{label}: u, v and w are not all there")
-                    if any(part is None for part in parts)
-                    else _from_arrays((n, m, p), [part for part in parts if part is not None])
-                )
-        else:
-            found[key] = Invalid(f"shape {array.shape}, expected three factor matrices")
-    if not found and set("uvw") <= set(content):
-        arrays = [content[name] for name in "uvw"]
-        size_of = _sides([array.shape[0] if array.ndim == 2 else 0 for array in arrays])
-        found["scheme"] = (
-            Invalid("the factors' sizes are no n m, m p and p n")
-            if size_of is None
-            else _from_arrays(size_of, arrays)
-        )
-    return found or None
-
-
-def _are_arrays(content: Mapping[object, object]) -> bool:
-    return bool(content) and all(isinstance(x, np.ndarray) for x in content.values())
-
-
-def _part(
-    content: Mapping[str, NDArray[np.generic]], key: str, size: re.Match[str], name: str
-) -> NDArray[np.generic] | None:
-    before, after = key[: size.start()], key[size.end() :]
-    swap = dict.fromkeys("uvw", name)
-    other = (
-        "".join(swap.get(x, x) for x in before) + size[0] + "".join(swap.get(x, x) for x in after)
-    )
-    return content.get(other)
-
-
-def _sides(sizes: list[int]) -> tuple[int, int, int] | None:
-    """n, m, p from n m, m p and p n."""
-    nm, mp, pn = sizes
-    if min(sizes) < 1 or max(sizes) > bilinear.MAX_SIDE**2:
-        return None
-    n = isqrt(nm * pn // mp)
-    if n < 1 or nm % n or pn % n or (nm // n) * (pn // n) != mp:
-        return None
-    return n, nm // n, pn // n
-
-
 matmul_scheme = Verifier(
     name="matmul_scheme",
-    version="1",
+    version="2",
     objective="rank",
     direction="min",
     check=check,
-    published=published,
+    published=bilinear_published.published,
 )

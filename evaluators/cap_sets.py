@@ -9,6 +9,7 @@ six coordinates at a time, and looked up in a table of all 3^n points.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -107,15 +108,50 @@ def check(data: object) -> Valid | Invalid:
 
 
 def published(content: object) -> Mapping[str, object] | None:
-    """A cap set as a JSON object, or as the one integer array of an npz."""
+    """A cap set as a JSON object or list, as text, or as the one integer array of an npz."""
+    if isinstance(content, str):
+        content = _vectors_of(content)
+    if isinstance(content, list):
+        return {"cap set": {"n": len(content[0]), "vectors": content}} if _fits(content) else None
     if not isinstance(content, dict):
         return None
     if "vectors" in content and not isinstance(content["vectors"], np.ndarray):
         return {"cap set": content}
-    names = ("vectors", "capset", "cap_set", "arr_0")
-    arrays = {key: content[key] for key in names if isinstance(content.get(key), np.ndarray)}
-    found = {key: {"n": x.shape[1], "vectors": x} for key, x in arrays.items() if x.ndim == 2}
-    return found or None
+    arrays = {key: content[key] for key in _NAMES if isinstance(content.get(key), np.ndarray)}
+    return {
+        key: {"n": x.shape[1], "vectors": x}
+        for key, x in arrays.items()
+        if x.ndim == 2 and x.dtype.kind in "iu"
+    } or None
+
+
+_NAMES = ("vectors", "capset", "cap_set", "arr_0")
+_LINE = re.compile(r"\[?\(? {0,9}[012](?:[, ]{0,9}[012]){0,11} {0,9}\)?\]?,?")
+
+
+def _vectors_of(text: str) -> list[list[int]] | None:
+    """A vector a line: [0, 1, 2], 0 1 2 or 012."""
+    vectors: list[list[int]] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line[0] == "#":
+            continue
+        if len(line) > 200 or len(vectors) > MAX_SIZE or _LINE.fullmatch(line) is None:
+            return None
+        vectors.append([int(digit) for digit in line if digit in "012"])
+    return vectors
+
+
+def _fits(rows: list[object]) -> bool:
+    """Whether these are rows of 0, 1 and 2, all of one length: no other object here looks so."""
+    first = rows[0] if rows else None
+    width = len(first) if isinstance(first, list) else 0
+    return width > 2 and all(
+        isinstance(row, list) and len(row) == width and set(map(repr, row)) <= _DIGITS
+        for row in rows
+    )
+
+
+_DIGITS = frozenset({"0", "1", "2"})
 
 
 cap_set = Verifier(

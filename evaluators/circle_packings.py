@@ -16,11 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from fractions import Fraction
 from math import isfinite, isqrt, lcm, log
 
 import numpy as np
 
+from evaluators.lists import nested
 from evaluators.results import Invalid, Valid, Verifier
 
 MAX_CIRCLES = 1000
@@ -34,7 +36,7 @@ _OVERLAPS_EACH = 10
 """Touching circles make a planar graph, so honest ones have under 3 such pairs each."""
 _GRAIN = 10**30
 _FINEST = 10**MAX_PLACES
-_DECIMAL = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,2})?")
+_DECIMAL = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,2})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,26 +220,76 @@ def repaired(data: object) -> object:
 def published(content: object) -> Mapping[str, object] | None:
     """Circles as a JSON object or list, as text (x y r a line), or as an array of an npz."""
     if isinstance(content, str):
-        rows = [re.split(r"[\s,;]+", line.strip()) for line in content.splitlines() if line.strip()]
-        if not rows or any(len(row) != 3 or not all(map(_DECIMAL.fullmatch, row)) for row in rows):
-            return None
-        return {"packing": {"circles": [list(row) for row in rows]}}
-    if (
-        isinstance(content, list)
-        and content
-        and all(
-            isinstance(c, list) and len(c) == 3 and not any(isinstance(x, list) for x in c)
-            for c in content
-        )
-    ):
-        return {"packing": {"circles": content}}
+        lines = [x for x in map(str.strip, content.splitlines()) if x and x[0] not in "#%"]
+        rows = [re.split(r"[\s,;]+", line) if len(line) < 2000 else [] for line in lines]
+        if rows and all(row and all(map(_DECIMAL.fullmatch, row)) for row in rows):
+            return _of_rows(rows)
+        listed = nested(content) if len(content) <= _MAX_TEXT else None
+        return None if listed is None else _of_rows(listed)
+    if isinstance(content, list):
+        return _of_rows(content)
     if not isinstance(content, dict):
         return None
+    if isinstance(content.get("circles"), np.ndarray):
+        return {"packing": {"circles": content["circles"]}}
     if "circles" in content:
-        if isinstance(content["circles"], np.ndarray):
-            return {"packing": {"circles": content["circles"]}}
         return {"packing": content}
+    alone = content.get("arr_0")
+    if len(content) == 1 and isinstance(alone, np.ndarray):
+        fits = alone.ndim == 2 and alone.shape[1] == 3 and alone.dtype.kind == "f"
+        return {"packing": {"circles": alone}} if fits else None
+    if {"centers", "radii"} <= content.keys():
+        centres, radii = (
+            x.tolist() if isinstance(x, np.ndarray) else x
+            for x in (content["centers"], content["radii"])
+        )
+        if isinstance(centres, list) and isinstance(radii, list) and len(centres) == len(radii):
+            joined = [
+                [*c, r] if isinstance(c, list) else c for c, r in zip(centres, radii, strict=True)
+            ]
+            return {"packing": {"circles": joined}}
     return None
+
+
+_MAX_TEXT = 4 << 20
+
+
+def _of_rows(rows: Sequence[object]) -> Mapping[str, object] | None:
+    """Rows of x, y and r, or of a number from 1 on and these."""
+    if not rows or not all(isinstance(row, list) for row in rows):
+        return None
+    widths = {len(row) for row in rows if isinstance(row, list)}
+    if widths not in ({3}, {4}):
+        return None
+    if any(isinstance(x, list) for row in rows if isinstance(row, list) for x in row):
+        return None
+    numbered = len(rows) > 1 and all(
+        isinstance(row, list) and str(row[0]) == str(number)
+        for number, row in enumerate(rows, start=1)
+    )
+    if widths == {3}:
+        if numbered:
+            return {"packing": Invalid("rows of a number, x and y: the radii are missing")}
+        return {"packing": {"circles": rows}}
+    if not numbered:
+        return None
+    circles = [row[1:] for row in rows if isinstance(row, list)]
+    return {"packing": {"circles": _shifted(circles)}}
+
+
+def _shifted(circles: list[list[object]]) -> list[list[object]]:
+    """Lists that number their circles may have the square's centre for origin: then its corner."""
+    places = [x for circle in circles for x in circle[:2]]
+    if not all(isinstance(x, str) and _DECIMAL.fullmatch(x) and len(x) < 400 for x in places):
+        return circles
+    numbers = [Decimal(str(x)) for x in places]
+    if min(numbers) >= 0:
+        return circles
+    exact = Context(prec=1000)
+    moved = [f"{exact.add(x, Decimal('0.5')):f}" for x in numbers]
+    return [
+        [x, y, circle[2]] for x, y, circle in zip(moved[::2], moved[1::2], circles, strict=True)
+    ]
 
 
 circle_packing = Verifier(

@@ -23,10 +23,11 @@ from evaluators import Invalid, Valid, Value, Verifier
 from evolve.errors import UsageError, nearest
 
 FORMAT = "evolve-certificate/1"
-MAX_BYTES = 64 << 20
-MAX_NODES = 3_000_000
-_MEMORY_BYTES = 8 << 30
-_CPU_S = 120
+MAX_BYTES = 16 << 20
+MAX_NODES = 2_200_000
+"""Two numbers for each of a million packed items, and a table; less than 200 MB when decoded."""
+_MEMORY_BYTES = 4 << 30
+_CPU_S = 60
 _DIGITS = 2000
 _EXACT = re.compile(r"-?[0-9]+(/[0-9]+)?")
 
@@ -122,7 +123,7 @@ def read(path: Path) -> Certificate:
         UsageError: it cannot be read, is too large, or is no certificate.
     """
     text = read_bytes(path, MAX_BYTES)
-    _bound_nodes(path, text)
+    bound_nodes(path, text)
     try:
         certificate = msgspec.json.decode(text, type=Certificate)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -164,7 +165,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     return text
 
 
-def _bound_nodes(path: Path, text: bytes) -> None:
+def bound_nodes(path: Path, text: bytes) -> None:
     # what JSON takes once decoded follows from its commas and brackets, not from its length
     nodes = sum(map(text.count, (b",", b"[", b"{")))
     if nodes > MAX_NODES:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evolve import objects
 from evolve.errors import FaultError
 from evolve.judging import Judge
 from evolve.loading import Task
@@ -70,6 +71,7 @@ class Champions:
             raise FaultError(f"validation: {verdict.reason}")
         with self._store.atomic():
             self._store.add_verdicts(program, judged.verdicts)
+            objects.keep(self._store, self.objective, program, verdict, judged.artifact)
             return self._take(program, verdict)
 
     async def settle(self, *, every_leader: bool) -> Standing | None:

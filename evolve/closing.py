@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from evolve import certificate
+from evolve import certificate, objects
 from evolve.champion import Standing
 from evolve.drafting import SEED
+from evolve.evaluation import drawn
 from evolve.judging import Judge
 from evolve.loading import ENTRY, Task
 from evolve.messages import BaselineValue, Judged
-from evolve.problem import SplitKind
+from evolve.problem import Objective, SplitKind
 from evolve.randomness import derive
 from evolve.runs import RunFolder
 from islands_db import Reader, Store, Verdict
@@ -61,16 +62,36 @@ class Closing:
         result, judged = self._stored(program), None
         if result is None:
             result, judged = await self._tested_now(program, seed)
+        if self.task.problem.certify == "best":
+            self._certify_best()
         if not result.champion.values:
             self.tell(f"the champion fails on the test draw: {result.champion.reason}")
+            return result
+        if self.task.problem.certify == "best":
             return result
         if judged is None and self.task.problem.verifier and not self._certified(program):
             judged = await self._judged(program, result.seed)
         if judged is not None:
-            self._write_picture(judged)
+            self._write_picture(judged.picture, judged.picture_fault)
             if self.task.problem.verifier is not None:
-                self._certify(program, result, judged.artifact)
+                value = result.champion.exact[self._objective.name]
+                self._certify(program, value, judged.artifact)
         return result
+
+    @property
+    def _objective(self) -> Objective:
+        return self.task.problem.objectives[0]
+
+    def _certify_best(self) -> None:
+        """Certifies the best object of the run, whichever program found it, on whichever draw."""
+        found = objects.best(self.store)
+        if found is None:
+            self.tell("no certificate: no evaluation handed out an object")
+            return
+        if self.task.problem.verifier is not None:
+            self._certify(found.program, found.value, found.artifact)
+        picture, fault = drawn(self.task, found.artifact)
+        self._write_picture(picture, fault)
 
     def write_program(self, program: int) -> None:
         """Puts the champion's files into the run's folder: best.py, or best/ for several."""
@@ -87,12 +108,16 @@ class Closing:
         origin = self._seed_program(program)
         judged = await self._judged(program, seed)
         verdicts = judged.verdicts
-        alone = verdicts if origin == program else (await self._judged(origin, seed)).verdicts
+        alone = judged if origin == program else await self._judged(origin, seed)
         baselines = await self.judge.baselines(SplitKind.TEST, seed)
         with self.store.atomic():
             self.store.add_verdicts(program, verdicts)
             if origin != program:
-                self.store.add_verdicts(origin, alone)
+                self.store.add_verdicts(origin, alone.verdicts)
+            if self.task.problem.certify == "best":
+                for tested, found in ((program, judged), (origin, alone)):
+                    last = found.verdicts[-1]
+                    objects.keep(self.store, self._objective, tested, last, found.artifact)
             self.store.event(
                 "test",
                 {
@@ -103,7 +128,7 @@ class Closing:
                 },
             )
         result = TestResult(
-            seed=seed, champion=verdicts[-1], seed_program=alone[-1], baselines=baselines
+            seed=seed, champion=verdicts[-1], seed_program=alone.verdicts[-1], baselines=baselines
         )
         return result, judged
 
@@ -145,22 +170,21 @@ class Closing:
         held = certificate.read(self.folder.certificate)
         return held.program == self.reader.program(program).hash
 
-    def _write_picture(self, judged: Judged) -> None:
-        if judged.picture:
-            self.folder.picture.write_text(judged.picture, encoding="utf-8")
+    def _write_picture(self, picture: str, fault: str) -> None:
+        if picture:
+            self.folder.picture.write_text(picture, encoding="utf-8")
             return
         self.folder.picture.unlink(missing_ok=True)  # one of a champion before this one
-        if judged.picture_fault:
-            self.tell(f"no picture: {judged.picture_fault}")
+        if fault:
+            self.tell(f"no picture: {fault}")
 
-    def _certify(self, program: int, test: TestResult, artifact: str) -> None:
+    def _certify(self, program: int, value: str, artifact: str) -> None:
         name = self.task.problem.verifier
         verifier = certificate.registered().get(name or "")
         if verifier is None or not artifact:
             missing = "the test handed out no artifact" if verifier else f"no verifier {name!r}"
             self.tell(f"no certificate: {missing}")
             return
-        objective = self.task.problem.objectives[0]
         lineage = self.reader.lineage(program)
         certificate.write(
             self.folder.certificate,
@@ -168,9 +192,9 @@ class Closing:
             parameters=self.task.parameters,
             verifier=verifier,
             claim=certificate.Claim(
-                objective=objective.name,
-                direction=objective.direction,
-                value=test.champion.exact[objective.name],
+                objective=self._objective.name,
+                direction=self._objective.direction,
+                value=value,
             ),
             artifact=artifact,
             program=lineage[-1].hash,

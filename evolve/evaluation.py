@@ -192,7 +192,7 @@ def judge(
             stopped = True
             break
         rung += 1
-    image, fault = drawn(task, kept) if kept else ("", "")
+    image, fault = drawn(task, kept) if kept and split is SplitKind.TEST else ("", "")
     return Judged(
         verdicts=tuple(verdicts),
         rung=rung,

@@ -16,6 +16,7 @@ from functools import partial
 
 import msgspec
 
+from evolve import objects
 from evolve.bandit import Bandit, gain
 from evolve.budget import Budget
 from evolve.drafting import HUMAN, SEED, Draft, Drafter
@@ -199,6 +200,7 @@ class Loop:
             signature=signature(judged.verdicts),
             behaviour=judged.behaviour,
             features={**judged.features, "length": float(draft.text.length)},
+            artifact=judged.artifact,
             propose_s=draft.propose_s,
             cost_usd=draft.cost_usd,
         )
@@ -232,6 +234,9 @@ class Loop:
                 self._begin_next()
             if placement.best:
                 self.store.event("best", {"program": placement.program, "attempt": sample.attempt})
+            if outcome.artifact and outcome.fitness is not None and placement.program is not None:
+                found = placement.program, outcome.verdicts[-1], outcome.artifact
+                objects.keep(self.store, self.judge.objectives[0], *found)
         self._no_longer_under_way(sample.attempt)
         self._watch_faults(outcome)
         self.on_settled(sample, outcome, placement)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from evaluators import Invalid
 from evolve.errors import FaultError
@@ -259,6 +259,9 @@ class Problem:
             programs import it by its stem, compiled functions and all. It may hold no secret.
         primitives: Names that tree mutation may use, e.g. "abs", "math.sqrt".
         verifier: The registered verifier that certificates of this problem name.
+        certify: What a certificate holds: "test", the object of the test; or "best", the best that
+            any evaluation of the run found, for objects whose value depends on no draw. Then the
+            last stage, validation and test hand out their objects.
     """
 
     name: str
@@ -277,6 +280,7 @@ class Problem:
     preload: Names = ()
     primitives: Sequence[str] = ()
     verifier: str | None = None
+    certify: Literal["test", "best"] = "test"
     stages: list[Stage] = field(default_factory=list, init=False)
     validation_stage: Stage | None = field(default=None, init=False)
     test_stage: Stage | None = field(default=None, init=False)

@@ -1,8 +1,8 @@
 """Reads files that others published: JSON, text, and npz. Every byte is hostile.
 
-Nothing is executed: an npz is a zip of arrays, and an array of Python objects would be a pickle,
-which is refused. Sizes are those found, never those claimed: a member is unpacked only up to the
-bound, and an array's header must agree with the bytes there are.
+Nothing is executed: an npz is a zip of arrays, and an array of Python objects is a pickle, of which
+only arrays of numbers are read, by `evolve.pickled`. Sizes are those found, never those claimed: a
+member is unpacked only up to the bound, and an array's header must agree with the bytes there are.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import msgspec
 import numpy as np
 
 from evaluators import Verifier
-from evolve.certificate import read_bytes
+from evolve import pickled
+from evolve.certificate import MAX_BYTES, bound_nodes, read_bytes
 from evolve.errors import UsageError
 
-MAX_BYTES = 16 << 20
-MAX_NODES = 1_500_000
 _MAX_MEMBERS = 1000
 _MAX_UNPACKED = 32 << 20
 _MAX_HEADER = 10_000
@@ -40,15 +39,15 @@ def content_of(path: Path) -> object:
         return _arrays(path, text)
     if text.startswith(b"\x93NUMPY"):
         return {"arr_0": _array(f"{path}", text)}
-    nodes = sum(map(text.count, (b",", b"[", b"{")))
-    if nodes > MAX_NODES:
-        raise UsageError(f"{path}: some {nodes} values, at most {MAX_NODES} are read")
+    if text.startswith(b"\x80"):
+        return {"arr_0": _unpickled(f"{path}", text)}
+    bound_nodes(path, text)
     try:
         return msgspec.json.decode(text)
     except RecursionError:
         raise UsageError(f"{path} is no certificate: nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if text.lstrip()[:1] in (b"{", b'"'):
+        if text.lstrip()[:1] == b'"' or (text.lstrip()[:1] == b"{" and b'"' in text[:1000]):
             raise UsageError(f"{path} is no certificate: {error}") from None
     try:
         return text.decode()
@@ -56,14 +55,21 @@ def content_of(path: Path) -> object:
         raise UsageError(f"{path} is no certificate, no npz and no text") from None
 
 
-def _arrays(path: Path, text: bytes) -> dict[str, np.ndarray]:
+def _unpickled(name: str, data: bytes) -> object:
+    try:
+        return pickled.content_of(data)
+    except pickled.NotPlain as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def _arrays(path: Path, text: bytes) -> dict[str, object]:
     try:
         with zipfile.ZipFile(io.BytesIO(text)) as archive:
             members = archive.infolist()
             if len(members) > _MAX_MEMBERS:
                 raise UsageError(f"{path}: {len(members)} members, at most {_MAX_MEMBERS} are read")
             left = _MAX_UNPACKED
-            found = {}
+            found: dict[str, object] = {}
             for member in members:
                 name = f"{path}, {member.filename[:60]!r}"
                 if member.flag_bits & 1:
@@ -86,8 +92,8 @@ def _arrays(path: Path, text: bytes) -> dict[str, np.ndarray]:
         raise UsageError(f"{path} is no sound npz: {str(error)[:200]}") from None
 
 
-def _array(name: str, data: bytes) -> np.ndarray:
-    """An array in npy format of plain numbers; its data are not copied."""
+def _array(name: str, data: bytes) -> object:
+    """An array in npy format: of plain numbers without a copy, or what its pickle holds."""
     stream = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(stream)
@@ -102,7 +108,7 @@ def _array(name: str, data: bytes) -> np.ndarray:
         raise UsageError(f"{name} is no array in npy format: {reason}") from None
     shape, by_columns, dtype = head
     if dtype.hasobject:
-        raise UsageError(f"{name} is a pickle: it could run code, and is not opened")
+        return _unpickled(name, data[stream.tell() :])
     if dtype.kind not in _PLAIN or dtype.itemsize > 16:
         raise UsageError(f"{name} is an array of {str(dtype)[:60]}, expected numbers")
     if len(shape) > 8 or any(type(side) is not int or side < 0 for side in shape):

@@ -205,6 +205,8 @@ class Outcome:
     objectives: tuple[float, ...] = ()
     """Every objective, higher is better, the first being `fitness`; needed where a run has several.
     """
+    artifact: str = ""
+    """What the program found, as text; the store keeps it while an outcome waits for its turn."""
     propose_s: float = 0.0
     cost_usd: float = 0.0
 

@@ -81,6 +81,7 @@ problem = Problem(
     preload=lambda parameters: ["numpy", "numba", "orbits.py"][: 3 if _searches(parameters) else 1],
     primitives=["abs", "min", "max", "sum"],
     verifier="cap_set",
+    certify="best",
 )  # fmt: skip
 
 

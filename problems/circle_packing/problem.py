@@ -79,6 +79,7 @@ problem = Problem(
     preload=lambda parameters: ["numpy", "scipy.optimize"] if _searches(parameters) else [],
     primitives=["abs", "min", "max", "math.sqrt", "math.cos", "math.sin"],
     verifier="circle_packing",
+    certify="best",
 )  # fmt: skip
 
 

@@ -103,6 +103,7 @@ problem = Problem(
     preload=["numpy", "numba", "flip_graph.py"],
     primitives=["abs", "min", "max", "len", "range", "sorted"],
     verifier="matmul_scheme",
+    certify="best",
 )
 
 _SMALL_SHARE = 0.1
@@ -124,7 +125,9 @@ def large(
     seconds: float, known: str, seed: int,
 ) -> Score | Invalid:  # fmt: skip
     """Every format, from small to large."""
-    return _search(candidate, formats(n, m, p, also), ring, seconds, seed, known=known)
+    return _search(
+        candidate, formats(n, m, p, also), ring, seconds, seed, known=known, certify=True
+    )
 
 
 @problem.validation(timeout_s=_limit, memory_mb=1024)
@@ -133,7 +136,9 @@ def validation(
     seconds: float, known: str, seed: int,
 ) -> Score | Invalid:  # fmt: skip
     """The same from another seed: a program that was lucky once is not picked for it."""
-    return _search(candidate, formats(n, m, p, also), ring, seconds, seed, known=known)
+    return _search(
+        candidate, formats(n, m, p, also), ring, seconds, seed, known=known, certify=True
+    )
 
 
 @problem.test(timeout_s=_limit, memory_mb=1024)
@@ -141,7 +146,7 @@ def test(
     candidate: CandidateHandle, *, n: int, m: int, p: int, also: str, ring: str,
     seconds: float, known: str, seed: int,
 ) -> Score | Invalid:  # fmt: skip
-    """The same once more, with the scheme for the certificate."""
+    """The same once more, on a draw that nothing knew."""
     return _search(
         candidate, formats(n, m, p, also), ring, seconds, seed, known=known, certify=True
     )

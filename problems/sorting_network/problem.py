@@ -47,6 +47,7 @@ problem = Problem(
     known_bad=["known_bad/*.py"],
     primitives=["abs", "min", "max", "range", "len"],
     verifier="sorting_network",
+    certify="best",
 )
 
 

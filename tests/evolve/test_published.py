@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -95,6 +97,16 @@ def zipped(name: str, data: bytes) -> bytes:
     return stream.getvalue()
 
 
+OBJECTS = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+
+
+class Runs:
+    """What unpickling would run."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch /tmp/evolve-was-here",)
+
+
 PLAIN = "{'descr': '<i8', 'fortran_order': False, 'shape': (%s,), }"
 
 
@@ -103,15 +115,16 @@ PLAIN = "{'descr': '<i8', 'fortran_order': False, 'shape': (%s,), }"
     [
         (zipped("u.npy", header(PLAIN % "1250000000")), "claims 10000000000 bytes, there are 0"),
         (zipped("u.npy", header(PLAIN % "-1")), "no shape"),
-        (zipped("u.npy", header("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }")),
-         "is a pickle"),
+        (zipped("u.npy", header(OBJECTS)), "the pickle is damaged"),
+        (zipped("u.npy", header(OBJECTS, pickle.dumps(Runs()))), "it could run code"),
+        (pickle.dumps([Runs()]), "it could run code"),
         (zipped("u.npy", header("__import__('os').abort()")), "no array in npy format"),
         (zipped("u.npy", b"\0" * (33 << 20)), "too many to read"),
         (zipped("u.npy", b""), "no array in npy format"),
         (b"PK\x03\x04" + b"\xff" * 100, "no sound npz"),
         (zipped("u.npy", header(PLAIN % "1", b"\0" * 8))[:-10], "no sound npz"),
         (b"[" * 100_000, "no certificate"),
-        (b"[" + b"[]," * 1_000_000 + b"[]]", "at most"),
+        (b"[" + b"[]," * 2_000_000 + b"[]]", "at most"),
         (b"\xff\xfe", "no certificate"),
     ],
 )  # fmt: skip
