@@ -35,6 +35,8 @@ class Fate(StrEnum):
     TWIN = "twin"
     """It ran, and did on the probe inputs what an earlier program had done; not judged."""
     EVALUATOR_ERROR = "evaluator_error"
+    NOTES = "notes"
+    """It gave notes on the search, and was to give no program."""
 
 
 class Status(StrEnum):
