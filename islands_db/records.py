@@ -338,6 +338,7 @@ class Call:
     """HTTP status of an error; 0 where none came."""
     reason: str = ""
     answer: str | None = None
+    """Of a cut call, what had come of the response, as it came."""
     latency_s: float = 0.0
 
     @property
