@@ -220,7 +220,8 @@ def answer(prompt: str, rng: random.Random, how: str) -> str:
     start = prompt.find("## The program to start from")
     shown = [m[2] for m in _FENCE.finditer(prompt, max(0, start)) if "EVOLVE-BLOCK-START" in m[2]]
     if not shown:
-        return "There is no program in this prompt."
+        tried = prompt.count("became program")
+        return f"Of {tried} attempts shown, {prompt.count(': better, ')} did better."
     parent = Program.of({"program.py": shown[0]})
     child = _mutated(parent, [Program.of({"program.py": text}) for text in shown[1:4]], rng, how)
     if child is None:

@@ -18,6 +18,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
+RESERVED = ("seed", "human", "notes")
+"""Names of proposers that are in every run."""
 _LAG = 16
 _MOST_LAG = 4096
 
@@ -54,6 +56,15 @@ class Islands(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     centroids: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 512
 
 
+class Notes(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """When a model sums up what has worked so far, for later prompts."""
+
+    every: Annotated[int, msgspec.Meta(ge=0)] = 50
+    """Programs between one summary and the next; 0 for none."""
+    model: str = ""
+    """By default the one with the largest weight."""
+
+
 class RunFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Everything that shapes a run. Its resolved copy is stored with the run."""
 
@@ -73,6 +84,7 @@ class RunFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """How proposers and models share the attempts: by gain per cost, or by their weights."""
     budget: Budget = Budget()
     islands: Islands = Islands()
+    notes: Notes = Notes()
 
 
 def read(path: Path) -> RunFile:
@@ -198,7 +210,14 @@ def weights(config: RunFile) -> dict[str, float]:
     for model in config.llm:
         if model.arm in found:
             raise UsageError(f"{model.arm} is given twice; give one of them a label")
+        if model.arm in RESERVED:
+            raise UsageError(f"llm: the label {model.arm!r} means something else; choose another")
         found[model.arm] = model.weight
+    arms = [model.arm for model in config.llm]
+    if config.notes.model and config.notes.model not in arms:
+        raise UsageError(
+            f"notes: no model {config.notes.model!r}; {nearest(config.notes.model, arms)}"
+        )
     if sum(found.values()) <= 0:
         raise UsageError("proposers: at least one needs a weight above 0")
     return found

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Protocol
 
 import msgspec
 
@@ -17,6 +18,7 @@ from islands_db import Fate, Outcome, ProgramText, Sample, Store
 
 SEED = "seed"
 HUMAN = "human"
+NOTES = "notes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,19 @@ class Draft:
         )
 
 
+class Scribe(Protocol):
+    """Who has notes on the search written; see `evolve.proposers.notes`."""
+
+    def due(self, program: int | None) -> bool:
+        """Whether notes are to be written now that this program has been stored."""
+
+    def plan(self, program: int, rng: random.Random) -> str:
+        """What to store with the attempt that asks for them."""
+
+    async def write(self, sample: Sample) -> Draft:
+        """A draft without a program; the notes are in the store when this returns."""
+
+
 class Drafter:
     """Turns samples into drafts; reads parents from the store and asks proposers."""
 
@@ -50,6 +65,7 @@ class Drafter:
         self, store: Store, proposers: Mapping[str, Proposer], seeds: Mapping[str, Program]
     ) -> None:
         self.seeds = seeds
+        self.scribe: Scribe | None = None
         self._proposers = proposers
         self._program = lru_cache(maxsize=1024)(lambda id: Program.of(store.files(id)))
 
@@ -64,6 +80,9 @@ class Drafter:
             return Draft(text=describe(self.seeds[sample.note]), operator=SEED)
         if sample.proposer == HUMAN:
             return self._from_person(sample)
+        if sample.proposer == NOTES:
+            assert self.scribe is not None
+            return await self.scribe.write(sample)
         assert sample.parent is not None
         request = Request(
             attempt=sample.attempt,

@@ -16,8 +16,8 @@ from evolve.terminal import clipped, duration, inert, number
 from islands_db import Fate
 
 _PLAIN_EVERY_S = 5.0
-_JUDGED = (Fate.SEED, Fate.EVALUATED, Fate.EVALUATOR_ERROR)
-_WASTE = tuple(fate.value for fate in Fate if fate not in _JUDGED)
+_NO_WASTE = (Fate.SEED, Fate.EVALUATED, Fate.EVALUATOR_ERROR, Fate.NOTES)
+_WASTE = tuple(fate.value for fate in Fate if fate not in _NO_WASTE)
 
 
 class View(Protocol):

@@ -19,7 +19,7 @@ import msgspec
 from evolve import objects
 from evolve.bandit import Bandit, gain
 from evolve.budget import Budget
-from evolve.drafting import HUMAN, SEED, Draft, Drafter
+from evolve.drafting import HUMAN, NOTES, SEED, Draft, Drafter, Scribe
 from evolve.errors import FaultError, first_leaf
 from evolve.judging import Judge
 from evolve.problem import SplitKind
@@ -230,8 +230,13 @@ class Loop:
                 if self._seeds_left == 0:
                     for _ in range(self.lag):
                         self._begin_next()
-            elif sample.proposer != HUMAN:
+            elif sample.proposer not in (HUMAN, NOTES):
                 self._begin_next()
+            if self.drafter.scribe is not None and self.drafter.scribe.due(placement.program):
+                assert placement.program is not None
+                self._begin_notes(placement.program, self.drafter.scribe)
+            if outcome.fate is Fate.NOTES:
+                self.store.set_meta(NOTES, sample.attempt)
             if placement.best:
                 self.store.event("best", {"program": placement.program, "attempt": sample.attempt})
             if outcome.artifact and outcome.fitness is not None and placement.program is not None:
@@ -276,6 +281,19 @@ class Loop:
         proposer = self.bandit.ask(rng, self.out_of_order())
         sample = self.store.sample(self._next, rng, proposer=proposer)
         self._begin(self.drafter.planned(sample, rng))
+
+    def _begin_notes(self, program: int, scribe: Scribe) -> None:
+        """Begins an attempt that sums up what worked; it takes no other's place."""
+        rng = generator(self.seed, "sample", self._next)
+        self._begin(
+            Sample(
+                attempt=self._next,
+                island=self._next % self.store.settings.islands,
+                parent=None,
+                proposer=NOTES,
+                note=scribe.plan(program, rng),
+            )
+        )
 
     def _begin(self, sample: Sample) -> None:
         self.store.begin(sample)

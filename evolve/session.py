@@ -264,6 +264,7 @@ class Session:
         """Gives every model its proposer; what prompts say of the problem is settled now."""
         from evolve.prompts import facts_of, load_templates
         from evolve.proposers.llm import LLMProposer, Prompting
+        from evolve.proposers.notes import Scribe
 
         baselines = await self._baselines(SplitKind.TRAINING, "training_baselines")
         prompting = Prompting(
@@ -274,6 +275,20 @@ class Session:
         )
         for model in self.config.llm:
             self._proposers[model.arm] = LLMProposer(model.arm, desk, prompting)
+        notes = self.config.notes
+        if notes.every:
+            self.loop.drafter.scribe = Scribe(
+                every=notes.every,
+                weights={
+                    model.arm: model.weight
+                    for model in self.config.llm
+                    if notes.model in ("", model.arm)
+                },
+                out_of_order=self.loop.out_of_order,
+                store=self.store,
+                desk=desk,
+                prompting=prompting,
+            )
 
     def _wire(self, proposers: dict[str, Proposer], lines: list[Line]) -> None:
         elapsed = self.store.meta.get("elapsed_s", 0.0)

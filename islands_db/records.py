@@ -35,6 +35,8 @@ class Fate(StrEnum):
     TWIN = "twin"
     """It ran, and did on the probe inputs what an earlier program had done; not judged."""
     EVALUATOR_ERROR = "evaluator_error"
+    NOTES = "notes"
+    """It gave notes on the search, and was to give no program."""
 
 
 class Status(StrEnum):
@@ -338,6 +340,7 @@ class Call:
     """HTTP status of an error; 0 where none came."""
     reason: str = ""
     answer: str | None = None
+    """Of a cut call, what had come of the response, as it came."""
     latency_s: float = 0.0
 
     @property

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from evolve.answers.reading import MAX_ANSWER_CHARS, apply_answer
 from evolve.answers.records import Applied, Edit, Expect, Form, Kind, Refused
+from evolve.answers.thinking import spoken
 
 __all__ = [
     "MAX_ANSWER_CHARS",
@@ -24,4 +25,5 @@ __all__ = [
     "Kind",
     "Refused",
     "apply_answer",
+    "spoken",
 ]

@@ -8,7 +8,7 @@ import anthropic
 
 from evolve.llm import wire
 from evolve.llm.base import CallError, Completion, Finish, Options, Request, Usage
-from evolve.llm.errors import clean, unreadable
+from evolve.llm.errors import clean
 from evolve.llm.wire import count, objects, text
 
 HOME = "https://api.anthropic.com"
@@ -32,9 +32,7 @@ class AnthropicClient:
             base_url=self._base_url,
             max_retries=0,
             timeout=wire.timeouts(options),
-            http_client=anthropic.DefaultAsyncHttpxClient(
-                limits=wire.LIMITS, follow_redirects=False, timeout=wire.timeouts(options)
-            ),
+            http_client=anthropic.DefaultAsyncHttpxClient(**wire.http_options(options)),
         )
 
     async def complete(self, request: Request) -> Completion:
@@ -44,7 +42,7 @@ class AnthropicClient:
             given["temperature"] = options.temperature
         if options.effort:
             given["output_config"] = {"effort": options.effort}
-        sending = self._client.messages.with_raw_response.create(
+        sending = self._client.messages.with_streaming_response.create(
             model=options.name,
             max_tokens=options.max_output_tokens,
             system=[
@@ -55,11 +53,11 @@ class AnthropicClient:
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = self._joined(reply) if options.stream else wire.json_object(reply, id_header=_ID)
+        body = self._joined(reply) if options.stream else wire.json_object(reply)
         return self._read(reply, body)
 
     async def check(self) -> None:
-        raw = self._client.models.with_raw_response
+        raw = self._client.models.with_streaming_response
         await wire.check(
             raw.retrieve(self._options.name), raw.list, _ERRORS, self._options, self._base_url
         )
@@ -72,7 +70,7 @@ class AnthropicClient:
         body: dict[str, Any] | None = None
         blocks: dict[int, dict[str, Any]] = {}
         ended = False
-        for event in wire.events(reply, id_header=_ID):
+        for event in wire.events(reply):
             kind = event.get("type")
             if kind == "error":
                 raise self._failed(event, reply)
@@ -95,9 +93,7 @@ class AnthropicClient:
                     body["usage"] = {**kept, **event["usage"]}
             ended |= kind == "message_stop"
         if body is None or not ended:
-            raise unreadable(
-                "the stream ended before the answer did", request_id=reply.headers.get(_ID, "")
-            )
+            raise reply.unreadable("the stream ended before the answer did")
         for block in blocks.values():
             block["text"] = text(block.get("text")) + "".join(block.pop("parts", []))
         body["content"] = [blocks[index] for index in sorted(blocks)]
@@ -107,7 +103,7 @@ class AnthropicClient:
         if body.get("type") == "error":
             raise self._failed(body, reply)
         if not isinstance(body.get("content"), list):
-            raise unreadable("the answer has no content", request_id=reply.headers.get(_ID, ""))
+            raise reply.unreadable("the answer has no content")
         parts = [text(b.get("text")) for b in objects(body["content"]) if b.get("type") == "text"]
         usage = body.get("usage")
         cached = count(usage, "cache_read_input_tokens")
@@ -126,7 +122,6 @@ class AnthropicClient:
             )
             if wire.says(usage, "input_tokens", "output_tokens")
             else None,
-            id_header=_ID,
             fallback_id=body.get("id"),
         )
 
@@ -134,7 +129,4 @@ class AnthropicClient:
         """An error in the middle of a stream: what was spent before it, nobody says."""
         error = body.get("error")
         said = text(error.get("message")) if isinstance(error, dict) else ""
-        return unreadable(
-            f"the server failed: {clean(said or 'unknown', self._options.key)}",
-            request_id=reply.headers.get(_ID, ""),
-        )
+        return reply.unreadable(f"the server failed: {clean(said or 'unknown', self._options.key)}")

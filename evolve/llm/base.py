@@ -94,6 +94,7 @@ class CallError(Exception):
     Attributes:
         maybe_billed: The request may have been worked on, yet no usage came back.
         retry_after_s: The vendor's wish, if it gave one.
+        read: What had come of an answer that is not whole or cannot be read.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class CallError(Exception):
         maybe_billed: bool = False,
         retry_after_s: float | None = None,
         request_id: str = "",
+        read: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.fault = fault
@@ -112,6 +114,7 @@ class CallError(Exception):
         self.maybe_billed = maybe_billed
         self.retry_after_s = retry_after_s
         self.request_id = request_id
+        self.read = read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,8 @@ _MARGIN = 1.5
 _FEWEST_SEEN = 8
 _HOPELESS_AFTER = 3
 _POLL_S = 0.5
+_MOST_KEPT = 1 << 20
+"""Bytes kept of a response that is not whole or cannot be read."""
 
 
 class Unanswered(Exception):
@@ -286,7 +288,7 @@ class LiveDesk:
                     number,
                     replace(
                         call, state=state, reason=str(error), status=error.status,
-                        request_id=error.request_id,
+                        request_id=error.request_id, answer=_read(error),
                     ),
                 )  # fmt: skip
                 spent = reserve if error.maybe_billed else Amount()
@@ -328,6 +330,11 @@ class LiveDesk:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _read(error: CallError) -> str | None:
+    """What came of an answer that is none, for those who want to know what was paid."""
+    return error.read[:_MOST_KEPT].decode("utf-8", "replace") if error.read else None
 
 
 def _answered(call: Call, completion: Completion, line: Line) -> Call:

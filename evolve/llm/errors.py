@@ -49,8 +49,14 @@ def from_status(
     )
 
 
-def from_transport(error: BaseException, *, secret: str) -> CallError:
-    """The error behind a connection that failed; only one that was never made is free for sure."""
+def from_transport(
+    error: BaseException, *, secret: str, request_id: str = "", read: bytes | bytearray = b""
+) -> CallError:
+    """The error behind a connection that failed; only one that was never made is free for sure.
+
+    Args:
+        read: What had come of the answer.
+    """
     never_sent = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
         return CallError(Fault.MODEL, f"the base URL cannot be used: {clean(str(error), secret)}")
@@ -58,12 +64,32 @@ def from_transport(error: BaseException, *, secret: str) -> CallError:
         return CallError(Fault.TRANSIENT, f"no connection: {clean(str(error), secret)}")
     what = "no answer in time" if isinstance(error, httpx2.TimeoutException) else "connection lost"
     said = clean(str(error), secret)
-    return CallError(Fault.TRANSIENT, f"{what}: {said}" if said else what, maybe_billed=True)
+    return CallError(
+        Fault.TRANSIENT,
+        f"{what}: {said}" if said else what,
+        maybe_billed=True,
+        request_id=request_id,
+        read=bytes(read),
+    )
 
 
-def unreadable(what: str, *, status: int = 200, request_id: str = "") -> CallError:
+def unreadable(what: str, *, request_id: str, read: bytes) -> CallError:
     """A success that cannot be read: it may have been billed, and nobody can say how much."""
-    return CallError(Fault.TRANSIENT, what, status=status, maybe_billed=True, request_id=request_id)
+    return CallError(
+        Fault.TRANSIENT, what, status=200, maybe_billed=True, request_id=request_id, read=read
+    )
+
+
+def too_long(most: int, *, request_id: str, read: bytes) -> CallError:
+    """An answer of which no more was read; asked again, the server might do the same again."""
+    return CallError(
+        Fault.REQUEST,
+        f"the answer has more than {most >> 10:,} KiB, so it was not read to its end",
+        status=200,
+        maybe_billed=True,
+        request_id=request_id,
+        read=read,
+    )
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -12,7 +12,7 @@ import openai
 
 from evolve.llm import wire
 from evolve.llm.base import CallError, Completion, Finish, Options, Request, Usage
-from evolve.llm.errors import clean, unreadable
+from evolve.llm.errors import clean
 from evolve.llm.wire import count, objects, text
 
 HOME = "https://api.openai.com/v1"
@@ -38,9 +38,7 @@ class OpenAIClient:
             base_url=self._base_url,
             max_retries=0,
             timeout=wire.timeouts(options),
-            http_client=openai.DefaultAsyncHttpxClient(
-                limits=wire.LIMITS, follow_redirects=False, timeout=wire.timeouts(options)
-            ),
+            http_client=openai.DefaultAsyncHttpxClient(**wire.http_options(options)),
         )
 
     async def complete(self, request: Request) -> Completion:
@@ -49,7 +47,7 @@ class OpenAIClient:
         return await self._chat(request)
 
     async def check(self) -> None:
-        raw = self._client.models.with_raw_response
+        raw = self._client.models.with_streaming_response
         await wire.check(
             raw.retrieve(self._options.name), raw.list, _ERRORS, self._options, self._base_url
         )
@@ -64,7 +62,7 @@ class OpenAIClient:
             given["temperature"] = options.temperature
         if options.effort:
             given["reasoning"] = {"effort": options.effort}
-        sending = self._client.responses.with_raw_response.create(
+        sending = self._client.responses.with_streaming_response.create(
             model=options.name,
             instructions=request.fixed,
             input=wire.opening(request),  # type: ignore[arg-type]
@@ -73,14 +71,11 @@ class OpenAIClient:
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        if options.stream:
-            body = self._last_response(reply)
-        else:
-            body = wire.json_object(reply, id_header=_ID)
+        body = self._last_response(reply) if options.stream else wire.json_object(reply)
         return self._read_response(reply, body)
 
     def _last_response(self, reply: wire.Reply) -> dict[str, Any]:
-        for event in wire.events(reply, id_header=_ID):
+        for event in wire.events(reply):
             kind = event.get("type")
             if kind in ("response.completed", "response.incomplete", "response.failed"):
                 response = event.get("response")
@@ -88,13 +83,13 @@ class OpenAIClient:
                     return response
             if kind == "error":
                 raise self._failed(event, reply)
-        raise unreadable("the stream ended before the answer did", request_id=_id_of(reply))
+        raise reply.unreadable("the stream ended before the answer did")
 
     def _read_response(self, reply: wire.Reply, body: dict[str, Any]) -> Completion:
         if body.get("status") == "failed" or body.get("error"):
             raise self._failed(body, reply)
         if not isinstance(body.get("output"), list):
-            raise unreadable("the answer has no output", request_id=_id_of(reply))
+            raise reply.unreadable("the answer has no output")
         parts: list[str] = []
         refused = False
         for item in objects(body["output"]):
@@ -124,7 +119,6 @@ class OpenAIClient:
             )
             if wire.says(usage, "input_tokens", "output_tokens")
             else None,
-            id_header=_ID,
             fallback_id=body.get("id"),
         )
 
@@ -141,13 +135,13 @@ class OpenAIClient:
             given["temperature"] = options.temperature
         if options.effort:
             given["reasoning_effort"] = options.effort
-        sending = self._client.chat.completions.with_raw_response.create(
+        sending = self._client.chat.completions.with_streaming_response.create(
             model=options.name,
             messages=[{"role": "system", "content": request.fixed}, *wire.opening(request)],  # type: ignore[list-item]
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = self._joined(reply) if options.stream else wire.json_object(reply, id_header=_ID)
+        body = self._joined(reply) if options.stream else wire.json_object(reply)
         return self._read_chat(reply, body)
 
     def _joined(self, reply: wire.Reply) -> dict[str, Any]:
@@ -156,7 +150,7 @@ class OpenAIClient:
         parts: list[str] = []
         refusals: list[str] = []
         finish = None
-        for chunk in wire.events(reply, id_header=_ID):
+        for chunk in wire.events(reply):
             if chunk.get("error"):
                 raise self._failed(chunk, reply)
             if isinstance(chunk.get("usage"), dict):
@@ -170,7 +164,7 @@ class OpenAIClient:
                     refusals.append(text(delta.get("refusal")))
                 finish = choice.get("finish_reason") or finish
         if finish is None:
-            raise unreadable("the stream ended before the answer did", request_id=_id_of(reply))
+            raise reply.unreadable("the stream ended before the answer did")
         message = {"content": "".join(parts), "refusal": "".join(refusals)}
         return {**body, "choices": [{"message": message, "finish_reason": finish}]}
 
@@ -180,7 +174,7 @@ class OpenAIClient:
         choice = next(objects(body.get("choices")), None)
         message = choice.get("message") if choice else None
         if choice is None or not isinstance(message, dict):
-            raise unreadable("the answer has no choices", request_id=_id_of(reply))
+            raise reply.unreadable("the answer has no choices")
         content = message.get("content")
         answer = text(content)
         if isinstance(content, list):
@@ -204,7 +198,6 @@ class OpenAIClient:
             )
             if wire.says(usage, "prompt_tokens", "completion_tokens")
             else None,
-            id_header=_ID,
             fallback_id=body.get("id"),
         )
 
@@ -212,11 +205,4 @@ class OpenAIClient:
         """An error that came with status 200: what was spent before it, nobody says."""
         error = body.get("error") if isinstance(body.get("error"), dict) else body
         said = (text(error.get("message")) or text(error.get("code"))) if error else ""
-        return unreadable(
-            f"the server failed: {clean(said or 'unknown', self._options.key)}",
-            request_id=_id_of(reply),
-        )
-
-
-def _id_of(reply: wire.Reply) -> str:
-    return reply.headers.get(_ID, "")
+        return reply.unreadable(f"the server failed: {clean(said or 'unknown', self._options.key)}")

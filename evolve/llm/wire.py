@@ -1,15 +1,17 @@
 """What both vendors' clients share: sending through an SDK, and reading bodies to their last byte.
 
 The SDKs build requests, sign them and know the transport; bodies are read here, since an answer
-must be complete before it counts and its content may hold blocks that no SDK knows yet.
+must be complete before it counts, must have an end, and may hold blocks that no SDK knows yet.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Awaitable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import httpx2
@@ -17,7 +19,7 @@ import msgspec
 
 from evolve.errors import nearest
 from evolve.llm.base import CallError, Completion, Fault, Finish, Options, Request, Usage
-from evolve.llm.errors import from_status, from_transport, unreadable
+from evolve.llm.errors import from_status, from_transport, too_long, unreadable
 
 _CONNECT_S = 10.0
 _MOST_TOKENS = 1 << 40
@@ -26,8 +28,18 @@ _IDLE_S = 120.0
 """A stream that sends nothing for so long is taken for dead; vendors send pings in between."""
 
 
+_BODY_BYTES = 1 << 20
+_BYTES_A_TOKEN = 1 << 10
+"""The longest body is 1 MiB and 1 KiB for each token that was allowed; streams write 200 to 400
+bytes about each, and some send the whole text twice."""
+_ERROR_BYTES = 1 << 16
+"""Read of the body of an error."""
+_SHORTEST_KEY = 8
+"""What is shorter is no secret, and may be a word of an answer."""
+
+
 class Raw(Protocol):
-    """The raw response of either SDK."""
+    """The response of either SDK, its body not yet read."""
 
     @property
     def http_response(self) -> httpx2.Response: ...
@@ -35,11 +47,16 @@ class Raw(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A successful response, whole."""
+    """A successful response, whole; the key is no longer in it, should the server have sent it."""
 
     body: bytes
-    headers: Mapping[str, str]
+    request_id: str
     latency_s: float
+    key: str = field(repr=False)
+
+    def unreadable(self, what: str) -> CallError:
+        """That it cannot be read: it may have been billed, and nobody can say how much."""
+        return unreadable(what, request_id=self.request_id, read=self.body)
 
 
 def timeouts(options: Options) -> httpx2.Timeout:
@@ -51,8 +68,43 @@ def timeouts(options: Options) -> httpx2.Timeout:
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
 
 
+def http_options(options: Options) -> dict[str, Any]:
+    """Of the client that both SDKs send through; a key must not travel on to where a redirect
+    points."""
+    return {
+        "limits": LIMITS,
+        "follow_redirects": False,
+        "timeout": timeouts(options),
+        "event_hooks": {"response": [_shorten_error]},
+    }
+
+
+async def _shorten_error(response: httpx2.Response) -> None:
+    """SDKs read the body of an error to its end, and it might have none."""
+    if response.status_code >= 300 and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Shortened(response.stream)
+
+
+class _Shortened(httpx2.AsyncByteStream):
+    """The first bytes of a body."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = _ERROR_BYTES
+        async for part in self._stream:
+            yield part[:left]
+            left -= len(part)
+            if left <= 0:
+                return
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 async def fetch(
-    sending: Awaitable[Raw],
+    sending: AbstractAsyncContextManager[Raw],
     *,
     errors: tuple[type[Exception], type[Exception]],
     options: Options,
@@ -61,57 +113,73 @@ async def fetch(
     """Sends a prepared SDK call and reads its answer to the end.
 
     Args:
-        sending: A `with_raw_response` call.
+        sending: A `with_streaming_response` call.
         errors: The SDK's `APIStatusError` and `APIError`.
         id_header: Where the vendor puts the request's id.
 
     Raises:
-        CallError: there is no whole answer.
+        CallError: there is no whole answer; holds what was read of it.
     """
     status_error, api_error = errors
     secret = options.key
+    most = _BODY_BYTES + _BYTES_A_TOKEN * options.max_output_tokens
+    body = bytearray()
+    request_id = ""
     began = time.monotonic()
+
+    def lost(error: BaseException) -> CallError:
+        read = _without_bytes(secret, body)
+        return from_transport(error, secret=secret, request_id=request_id, read=read)
+
     try:
-        async with asyncio.timeout(options.timeout_s):
-            response = (await sending).http_response
-            body = await response.aread()
+        async with asyncio.timeout(options.timeout_s), sending as answering:
+            response = answering.http_response
+            request_id = _without(secret, response.headers.get(id_header, ""))
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > most:
+                    read = _without_bytes(secret, body)
+                    raise too_long(most, request_id=request_id, read=read)
     except status_error as error:
         answer: httpx2.Response = error.response  # type: ignore[attr-defined]
         raise from_status(
             answer.status_code,
             answer.headers,
             _json_or_text(answer),
-            request_id=answer.headers.get(id_header, ""),
+            request_id=_without(secret, answer.headers.get(id_header, "")),
             secret=secret,
         ) from None
     except TimeoutError:
-        late = httpx2.ReadTimeout(f"{options.timeout_s:g} s")
-        raise from_transport(late, secret=secret) from None
+        raise lost(httpx2.ReadTimeout(f"{options.timeout_s:g} s")) from None
     except api_error as error:
-        raise from_transport(error.__cause__ or error, secret=secret) from None
+        raise lost(error.__cause__ or error) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-        raise from_transport(error, secret=secret) from None
-    return Reply(body=body, headers=response.headers, latency_s=time.monotonic() - began)
+        raise lost(error) from None
+    return Reply(
+        body=_without_bytes(secret, body),
+        request_id=request_id,
+        latency_s=time.monotonic() - began,
+        key=secret,
+    )
 
 
-def json_object(reply: Reply, *, id_header: str) -> dict[str, Any]:
+def json_object(reply: Reply) -> dict[str, Any]:
     """The body as a JSON object.
 
     Raises:
         CallError: it is something else.
     """
-    request_id = reply.headers.get(id_header, "")
     try:
-        found = msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
+        found = _decoded(reply.body)
+    except (ValueError, RecursionError):
         start = reply.body[:40].decode("utf-8", "replace")
-        raise unreadable(f"the answer is no JSON: {start!r}", request_id=request_id) from None
+        raise reply.unreadable(f"the answer is no JSON: {start!r}") from None
     if not isinstance(found, dict):
-        raise unreadable("the answer is no JSON object", request_id=request_id)
+        raise reply.unreadable("the answer is no JSON object")
     return found
 
 
-def events(reply: Reply, *, id_header: str) -> Iterator[dict[str, Any]]:
+def events(reply: Reply) -> Iterator[dict[str, Any]]:
     """The JSON objects of a stream of server-sent events; `[DONE]` comes as an empty one.
 
     Raises:
@@ -119,7 +187,6 @@ def events(reply: Reply, *, id_header: str) -> Iterator[dict[str, Any]]:
 
     Source: WHATWG HTML, section 9.2.6.
     """
-    request_id = reply.headers.get(id_header, "")
     text = reply.body.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     for chunk in text.split("\n\n"):
         lines = [line[5:].removeprefix(" ") for line in chunk.split("\n") if line[:5] == "data:"]
@@ -130,13 +197,23 @@ def events(reply: Reply, *, id_header: str) -> Iterator[dict[str, Any]]:
             yield {}
             continue
         try:
-            found = msgspec.json.decode(data)
-        except msgspec.DecodeError:
-            raise unreadable(
-                f"an event of the answer is no JSON: {data[:40]!r}", request_id=request_id
-            ) from None
+            found = _decoded(data.encode())
+        except (ValueError, RecursionError):
+            raise reply.unreadable(f"an event of the answer is no JSON: {data[:40]!r}") from None
         if isinstance(found, dict):
             yield found
+
+
+def _decoded(data: bytes) -> object:
+    """The JSON value; the paid answer is not lost by an invalid byte or half of a surrogate pair.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return json.loads(data.decode("utf-8-sig", "replace"))
 
 
 def count(holder: object, *path: str) -> int:
@@ -177,18 +254,27 @@ def completion(
     finish: Finish,
     model: object,
     usage: Usage | None,
-    id_header: str,
     fallback_id: object,
 ) -> Completion:
     """A completion with what every vendor says in the same way."""
     return Completion(
-        text=answer,
+        # what was escaped, or in several events, is whole only now
+        text=_without(reply.key, answer),
         finish=finish,
-        model=text(model),
+        model=_without(reply.key, text(model)),
         usage=usage,
-        request_id=reply.headers.get(id_header, "") or text(fallback_id),
+        request_id=reply.request_id or _without(reply.key, text(fallback_id)),
         latency_s=reply.latency_s,
     )
+
+
+def _without(key: str, said: str) -> str:
+    """What a server said, without the key, should it have sent it back."""
+    return said.replace(key, "[key]") if len(key) >= _SHORTEST_KEY else said
+
+
+def _without_bytes(key: str, said: bytes | bytearray) -> bytes:
+    return bytes(said.replace(key.encode(), b"[key]") if len(key) >= _SHORTEST_KEY else said)
 
 
 def opening(request: Request) -> list[dict[str, Any]]:
@@ -210,7 +296,7 @@ async def check(
     """
     try:
         reply = await fetch(retrieving, errors=errors, options=options, id_header="")
-        if isinstance(json_object(reply, id_header="").get("id"), str):
+        if isinstance(json_object(reply).get("id"), str):
             return
     except CallError as error:
         if error.status == 200:
@@ -219,7 +305,7 @@ async def check(
             raise
     try:
         reply = await fetch(list_models(), errors=errors, options=options, id_header="")
-        listed = json_object(reply, id_header="").get("data")
+        listed = json_object(reply).get("data")
     except CallError as error:
         if error.status == 200:
             raise CallError(Fault.MODEL, _no_server(base_url)) from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from evolve.prompts.facts import facts_of
 from evolve.prompts.recipes import (
+    NotesRecipe,
     Recipe,
     Source,
     StoredPrompt,
@@ -28,6 +29,7 @@ from evolve.prompts.templates import Templates, load_templates
 __all__ = [
     "Context",
     "Facts",
+    "NotesRecipe",
     "Operator",
     "Prompt",
     "Recipe",

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
+from evolve.answers import spoken
 from evolve.problem import SplitKind
 from evolve.program import Program
 from evolve.prompts.records import Context, Facts, Operator, Prompt, Shown, Tried
 from evolve.prompts.rendering import render
 from evolve.prompts.templates import Templates
-from islands_db import Fate, Reader
+from islands_db import CallState, Fate, Reader
 
 WEIGHTS: Mapping[Operator, float] = {
     Operator.DIFF: 0.6, Operator.REWRITE: 0.25, Operator.CROSSOVER: 0.15,
@@ -41,6 +44,22 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotesRecipe:
+    """What notes are written from and by which model; stored with the attempt that asks for them.
+
+    Attributes:
+        programs: Whose making is shown, by number.
+        notes: The attempt of the last notes.
+        count: Programs there were then.
+    """
+
+    arm: str
+    programs: tuple[int, ...]
+    notes: int | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPrompt:
     """A prompt as it is stored: its recipe, and the hashes of its templates and of all its text."""
 
@@ -61,8 +80,8 @@ class Source(Protocol):
     def made(self, program: int) -> Tried:
         """The attempt that made a program."""
 
-    def notes(self, number: int) -> tuple[str, int]:
-        """Notes, and how many programs there were when they were written."""
+    def notes(self, attempt: int) -> tuple[str, int]:
+        """The notes that an attempt gave, and how many programs there were then."""
 
 
 def draw(
@@ -169,11 +188,11 @@ class StoreSource:
     def made(self, program: int) -> Tried:
         return self.tried(self._reader.program(program).attempt)
 
-    def notes(self, number: int) -> tuple[str, int]:
-        """Notes are events of kind "notes" with `text` and `programs`."""
-        event = next(event for event in self._reader.events("notes") if event.id == number)
-        text, count = event.data.get("text"), event.data.get("programs")
-        return (text if isinstance(text, str) else "", count if isinstance(count, int) else 0)
+    def notes(self, attempt: int) -> tuple[str, int]:
+        (proposal,) = self._reader.proposals(attempt=attempt)
+        recipe = msgspec.json.decode(proposal.note, type=NotesRecipe)
+        (call,) = [c for c in self._reader.calls(attempt=attempt) if c.state is CallState.ANSWERED]
+        return spoken(call.answer or "")[0].strip(), recipe.count
 
     def history(self, program: int) -> list[int]:
         """Programs on the line to this one that were made from a parent, the oldest first."""

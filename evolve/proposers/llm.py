@@ -14,12 +14,14 @@ import msgspec
 
 from evolve import diff
 from evolve.answers import Applied, Refused, apply_answer
+from evolve.drafting import NOTES
 from evolve.llm.base import Finish, Message
 from evolve.llm.base import Request as LLMRequest
 from evolve.llm.desk import Desk, Unanswered
 from evolve.program import Program
 from evolve.prompts import (
     Facts,
+    NotesRecipe,
     Prompt,
     Recipe,
     Shown,
@@ -30,6 +32,7 @@ from evolve.prompts import (
     draw,
     render,
     render_retry,
+    render_summary,
 )
 from evolve.prompts.recipes import MOST_STEPS, MOST_TRIED
 from evolve.proposers.base import Answer, NoAnswer, Request
@@ -67,12 +70,25 @@ class Prompting:
             inspirations=sample.inspirations,
             history=history,
             tried=self._store.tried_without_gain(sample.parent, MOST_TRIED),
+            notes=self.newest_notes,
             since_best=since,
         )
+
+    @property
+    def newest_notes(self) -> int | None:
+        """The attempt that gave the newest notes."""
+        last = self._store.meta.get(NOTES)
+        return last if isinstance(last, int) else None
 
     def render(self, recipe: Recipe) -> Prompt:
         """The prompt of a recipe."""
         return render(self._templates, self._facts, assemble(recipe, self._source))
+
+    def render_notes(self, recipe: NotesRecipe) -> Prompt:
+        """The prompt that asks for notes."""
+        text, count = ("", 0) if recipe.notes is None else self._source.notes(recipe.notes)
+        made = [self._source.made(program) for program in recipe.programs]
+        return render_summary(self._templates, self._facts, made, notes=text, count=count)
 
     def retry(self, refused: Refused, recipe: Recipe) -> str:
         """What is sent back behind an answer that could not be used."""
@@ -160,6 +176,7 @@ class _Remembering(StoreSource):
         self._shown = lru_cache(maxsize=2048)(super().shown)
         self._tried = lru_cache(maxsize=2048)(super().tried)
         self._made = lru_cache(maxsize=2048)(super().made)
+        self._notes = lru_cache(maxsize=16)(super().notes)
 
     def shown(self, program: int) -> Shown:
         return self._shown(program)
@@ -169,3 +186,6 @@ class _Remembering(StoreSource):
 
     def made(self, program: int) -> Tried:
         return self._made(program)
+
+    def notes(self, attempt: int) -> tuple[str, int]:
+        return self._notes(attempt)

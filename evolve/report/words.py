@@ -85,7 +85,7 @@ def waste(facts: Facts) -> list[tuple[str, int, float]]:
     return [
         (fate.value, count, count / total)
         for fate, count in sorted(facts.counts.fates.items(), key=lambda item: -item[1])
-        if fate.value not in ("seed", "evaluated")
+        if fate.value not in ("seed", "evaluated", "notes")
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.loopback import EVOLVE, Loopback, compare, loopback, models
 from benchmarks.vendor import KEYS
-from islands_db import fingerprint
+from islands_db import Fate, Reader, fingerprint
 
 BOTH = models("openai/loopback", "anthropic/loopback-small")
 
@@ -84,9 +84,13 @@ def test_a_killed_run_asks_nothing_twice_and_loses_no_answer(
 
 @pytest.mark.slow
 def test_a_replay_needs_no_network_and_ends_the_same(vendor: Loopback, tmp_path: Path) -> None:
-    options = ("--deterministic", "--seed", "3", "--evals", "25")
+    (tmp_path / "run.toml").write_text("[notes]\nevery = 5\n")
+    options = ("--deterministic", "--seed", "3", "--evals", "25", "--lag", "6",
+               "--config", "run.toml")  # fmt: skip
     ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, *options, "--name", "a")
     assert ended.returncode == 0, ended.stderr
+    with Reader(tmp_path / "runs" / "a" / "run.db") as reader:
+        assert reader.counts().fates[Fate.NOTES] >= 2
     before = len(vendor.entries())
     ended = evolve(None, tmp_path, "replay", "a")
     assert ended.returncode == 0, ended.stderr

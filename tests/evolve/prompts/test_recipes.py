@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from evolve.drafting import describe
 from evolve.loading import load
 from evolve.program import Program
 from evolve.prompts import (
+    NotesRecipe,
     Operator,
     Recipe,
     StoredPrompt,
@@ -21,7 +23,18 @@ from evolve.prompts import (
     render,
     render_again,
 )
-from islands_db import Fate, Outcome, Reader, Sample, Settings, Status, Store, Verdict
+from islands_db import (
+    Call,
+    CallState,
+    Fate,
+    Outcome,
+    Reader,
+    Sample,
+    Settings,
+    Status,
+    Store,
+    Verdict,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = "# EVOLVE-BLOCK-START\ndef priority(item, remaining):\n    return {}\n# EVOLVE-BLOCK-END\n"
@@ -62,9 +75,19 @@ def database(tmp_path):
     for attempt, (parent, outcome) in enumerate(outcomes):
         store.begin(Sample(attempt=attempt, island=0, parent=parent, proposer="tree"))
         store.settle(attempt, outcome)
-    store.event("notes", {"text": "Small numbers help.", "programs": 4})
+    _add_notes(store, attempt=6, text="<think>Hm.</think>\nSmall numbers help.")
     store.close()
     return path
+
+
+def _add_notes(store: Store, *, attempt: int, text: str) -> None:
+    recipe = NotesRecipe(arm="m", programs=(2, 3), notes=None, count=4)
+    note = msgspec.json.encode(recipe).decode()
+    store.begin(Sample(attempt=attempt, island=0, parent=None, proposer="notes", note=note))
+    call = Call(attempt=attempt, turn=0, model="m")
+    ended = replace(call, state=CallState.ANSWERED, answer=text, finish="complete", cost_usd=0.0)
+    store.end_call(store.open_call(call), ended)
+    store.settle(attempt, Outcome(fate=Fate.NOTES))
 
 
 def test_a_prompt_from_the_store_is_rendered_again_identically(database):
@@ -79,7 +102,7 @@ def test_a_prompt_from_the_store_is_rendered_again_identically(database):
             history=tuple(source.history(2)),
             tried=tuple(source.attempts_from(2)),
             hint="Keep it simple.",
-            notes=reader.events("notes")[0].id,
+            notes=6,
         )
         assert recipe.history == (2,)
         assert recipe.tried == (3, 4)
@@ -92,6 +115,7 @@ def test_a_prompt_from_the_store_is_rendered_again_identically(database):
         "Small numbers help.",
     ):
         assert expected in prompt.text
+    assert "Hm." not in prompt.text
     stored = StoredPrompt(recipe=recipe, templates=prompt.templates, hash=prompt.hash)
     with Reader(database) as reader:
         again = render_again(templates, facts, StoreSource(reader), stored)
