@@ -197,6 +197,10 @@ class Reader:
             f"{rows.PROGRAM} WHERE a.parent = ? AND a.program = p.id ORDER BY p.id", program
         )
 
+    def banned(self) -> list[int]:
+        """The programs that were banned, and all that was made from them, in order."""
+        return sorted(self._ids(lineage.BANNED))
+
     def offspring(self, program: int) -> int:
         """How many programs were made from this one as parent."""
         return self._ids("SELECT count(program) AS id FROM attempts WHERE parent = ?", program)[0]
@@ -205,19 +209,21 @@ class Reader:
         """The best programs, best first.
 
         Training ranks by rung and fitness; the other splits by the mean fitness over a program's
-        verdicts there, of those that have a fitness in each.
+        verdicts there, of those that have a fitness in each. Banned programs are left out.
         """
         return [self.program(program) for program in self._leaders(count, split)]
 
     def _leaders(self, count: int, split: str) -> list[int]:
         if split == "training":
             return self._ids(
-                "SELECT id FROM programs WHERE fitness IS NOT NULL"
+                "SELECT id FROM programs WHERE fitness IS NOT NULL"  # noqa: S608
+                f" AND id NOT IN ({lineage.BANNED})"
                 " ORDER BY rung DESC, fitness DESC, id LIMIT ?",
                 count,
             )
         return self._ids(
-            "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"
+            "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"  # noqa: S608
+            f" AND program NOT IN ({lineage.BANNED})"
             " GROUP BY program HAVING count(fitness) = count(*)"
             " ORDER BY avg(fitness) DESC, program LIMIT ?",
             split,
@@ -303,8 +309,8 @@ class Reader:
     def _best(self) -> tuple[int, float] | None:
         found: list[tuple[int, float]] = self._read(
             lambda row: (row["id"], row["fitness"]),
-            "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL"
-            " ORDER BY rung DESC, fitness DESC, id LIMIT 1",
+            "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL"  # noqa: S608
+            f" AND id NOT IN ({lineage.BANNED}) ORDER BY rung DESC, fitness DESC, id LIMIT 1",
         )
         return found[0] if found else None
 

@@ -33,7 +33,7 @@ _MODULES = {
 _SUMMARIES = {
     "run": "Evolve a program for a problem.",
     "resume": "Go on with a run.",
-    "control": "Command a live run: pause, go, stop, budget, inject, status.",
+    "control": "Command a live run: pause, go, stop, budget, inject, hint, ban, status.",
     "ls": "List runs.",
     "best": "The best program of a run.",
     "show": "One program: its verdicts, where it came from, its code.",

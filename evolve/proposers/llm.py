@@ -31,7 +31,7 @@ from evolve.prompts import (
     render,
     render_retry,
 )
-from evolve.prompts.recipes import MOST_STEPS, MOST_TRIED
+from evolve.prompts.recipes import HINT, MOST_STEPS, MOST_TRIED
 from evolve.proposers.base import Answer, NoAnswer, Request
 from islands_db import Call, Fate, Reader, Sample, Store
 
@@ -46,7 +46,7 @@ class Prompting:
         self._facts = facts
 
     def plan(self, sample: Sample, rng: random.Random) -> Recipe:
-        """Draws what an attempt's prompt shows."""
+        """Draws what an attempt's prompt shows; a person's hint stands in place of a drawn one."""
         assert sample.parent is not None
         history: list[int] = []
         one = sample.parent
@@ -59,7 +59,7 @@ class Prompting:
         since = 0
         if self._store.best is not None:
             since = sample.attempt - self._store.came_from(self._store.best[0])[0]
-        return draw(
+        recipe = draw(
             rng,
             self._templates,
             attempt=sample.attempt,
@@ -68,6 +68,10 @@ class Prompting:
             history=history,
             tried=self._store.tried_without_gain(sample.parent, MOST_TRIED),
             since_best=since,
+        )
+        handed_in = self._store.meta.get(HINT)
+        return (
+            replace(recipe, hint=handed_in) if isinstance(handed_in, str) and handed_in else recipe
         )
 
     def render(self, recipe: Recipe) -> Prompt:
