@@ -268,16 +268,15 @@ class Session:
 
     async def _start_models(self, desk: Desk) -> None:
         """Gives every model its proposer; what prompts say of the problem is settled now."""
-        from evolve.prompts import facts_of, load_templates
+        from evolve.prompts import facts_of, load_templates, stored
         from evolve.proposers.llm import LLMProposer, Prompting
 
         baselines = await self._baselines(SplitKind.TRAINING, "training_baselines")
-        prompting = Prompting(
-            self.store,
-            self.reader,
-            load_templates(self.task.problem.folder),
-            facts_of(self.task, baselines),
-        )
+        templates = load_templates(self.task.problem.folder)
+        facts = facts_of(self.task, baselines)
+        # for those who read prompts later, without the problem's code
+        self.store.set_meta(stored.KEY, stored.kept(facts, templates))
+        prompting = Prompting(self.store, self.reader, templates, facts)
         for model in self.config.llm:
             self._proposers[model.arm] = LLMProposer(model.arm, desk, prompting)
 

@@ -4,7 +4,7 @@ Exceptions: `StoreError` where the file cannot be used; mistakes of the caller a
 """
 
 from islands_db.fingerprint import MEASURED, fingerprint
-from islands_db.history import History
+from islands_db.history import History, Programs
 from islands_db.reader import Reader
 from islands_db.records import (
     JSON,
@@ -53,6 +53,7 @@ __all__ = [
     "Outcome",
     "Placement",
     "ProgramText",
+    "Programs",
     "Reader",
     "Sample",
     "Settings",
