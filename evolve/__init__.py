@@ -1,5 +1,7 @@
 """evolve: evolutionary program search whose scores cannot be forged."""
 
+from typing import TYPE_CHECKING, Any
+
 from evolve.problem import (
     Baseline,
     CandidateHandle,
@@ -11,6 +13,9 @@ from evolve.problem import (
     SplitKind,
 )
 
+if TYPE_CHECKING:
+    from evolve.api import Run, open_run, run
+
 __all__ = [
     "Baseline",
     "CandidateHandle",
@@ -18,6 +23,18 @@ __all__ = [
     "Objective",
     "Problem",
     "Record",
+    "Run",
     "Score",
     "SplitKind",
+    "open_run",
+    "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # imported when used: every worker imports this package for the names above
+    if name in ("Run", "open_run", "run"):
+        from evolve import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

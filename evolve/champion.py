@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evolve import objects
+from evolve.budget import Budget
 from evolve.errors import FaultError
 from evolve.judging import Judge
 from evolve.loading import Task
@@ -43,10 +44,20 @@ class Champions:
         self._seed = derive(seed, SplitKind.VALIDATION)
         self.best: Standing | None = None
         self._validated: set[int] = set()
-        validates = task.problem.validation_stage is not None
+        self.recall()
+
+    def recall(self) -> None:
+        """Takes the champion from what is stored, as after a ban."""
+        self.best = None
+        validates = self._task.problem.validation_stage is not None
         split = SplitKind.VALIDATION if validates else SplitKind.TRAINING
-        for program in reader.top(_ALL if validates else 1, split):
+        for program in self._reader.top(_ALL if validates else 1, split):
             self._take(program.id, _of_split(program.verdicts, split)[-1])
+
+    def compare_with(self, budget: Budget) -> None:
+        """Lets the budget see whether the champion has reached its target."""
+        if self.best is not None:
+            budget.see(self.objective, self.best.value)
 
     @property
     def objective(self) -> Objective:
@@ -93,6 +104,8 @@ class Champions:
         return value is not None and self._consider(program, value)
 
     def _consider(self, program: int, value: float) -> bool:
+        if self._store.banned(program):
+            return False  # it was being validated
         # ties go to the older program, so that the order of validations does not matter
         best = self.best
         if best is not None:

@@ -1,6 +1,6 @@
 """The command socket of a live run: one JSON line in, one JSON line out.
 
-Commands: pause, go, stop, budget, inject, status. It lies in the run's folder with mode 0600, so
+What it is told is in `commands`. It lies in the run's folder with mode 0600, so
 whoever may write there may command, and nobody else.
 """
 
@@ -73,12 +73,23 @@ def send(path: Path, command: str, **arguments: object) -> dict[str, object]:
     Raises:
         UsageError: no run listens there, or it refuses the command.
     """
+    return ask(path, {"command": command, **arguments})
+
+
+def ask(
+    path: Path, message: Mapping[str, object], *, within_s: float = _ANSWER_S
+) -> dict[str, object]:
+    """As `send`, with the whole message; the answer must come within that time.
+
+    Raises:
+        UsageError: no run listens there, or it refuses the command.
+    """
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(_ANSWER_S)
+    sock.settimeout(within_s)
     try:
         with sock, _short(path) as address:
             sock.connect(address)
-            sock.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+            sock.sendall(json.dumps(message).encode() + b"\n")
             with sock.makefile("rb") as answers:
                 line = answers.readline(MAX_LINE)
         answer: dict[str, object] = json.loads(line)

@@ -9,9 +9,9 @@ import numpy as np
 
 from evolve.changes import counted
 from evolve.diff import unified
-from evolve.problem import Objective, SplitKind
+from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.program import Program
-from islands_db import CallState, History, Reader, StoredProgram, Verdict
+from islands_db import CallState, History, Reader, StoredProgram, StoreError, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,26 @@ class Branch:
     programs: int
     best: int
     best_value: float | None
+
+
+def objective_of(reader: Reader) -> Objective:
+    """The run's first objective.
+
+    Raises:
+        StoreError: the run does not say; whatever wrote it, it was not evolve.
+    """
+    match reader.meta.get("objectives"):
+        case [str() as text, *_]:
+            try:
+                return Objective.parse(text)
+            except ProblemError as error:
+                raise StoreError(f"{reader.path}: {error}") from None
+    raise StoreError(f"{reader.path}: names no objective; restore the file from a copy")
+
+
+def champion(reader: Reader) -> int:
+    """The champion where validation has begun, else the best in training."""
+    return reader.find("champion" if reader.top(1, "validation") else "best")
 
 
 def made_by(program: StoredProgram) -> str:

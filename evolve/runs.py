@@ -111,7 +111,7 @@ def create(root: Path, name: str | None, *, replace: bool = False) -> RunFolder:
         UsageError: the name is taken or no name for a folder.
         MachineError: it cannot be made.
     """
-    if name is not None and (not _NAME.fullmatch(name) or name.isdigit()):
+    if name is not None and (not sound(name) or name.isdigit()):
         raise UsageError(
             f"run name {name[:80]!r}: expected a plain folder name, letters first, then letters, "
             "digits, '.', '_' and '-', at most 64"
@@ -136,6 +136,11 @@ def create(root: Path, name: str | None, *, replace: bool = False) -> RunFolder:
             f"cannot write in {folder.path}: {error.strerror}; name another place with --runs"
         ) from None
     return folder
+
+
+def sound(name: str) -> bool:
+    """Whether a run may have that name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def find(root: Path, name: str | None) -> RunFolder:

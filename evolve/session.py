@@ -11,6 +11,7 @@ import itertools
 import os
 import random
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from evolve.bandit import Bandit
 from evolve.budget import Budget
 from evolve.champion import Champions, Standing
 from evolve.closing import Closing, TestResult
+from evolve.commands import INTERRUPTED, Commands
 from evolve.config import Budget as Limits
 from evolve.config import RunFile, search_settings, weights
 from evolve.control import ControlServer
@@ -35,7 +37,7 @@ from evolve.loop import Loop
 from evolve.messages import BaselineValue
 from evolve.monitor import Monitor
 from evolve.problem import SplitKind
-from evolve.program import Program, ProgramError
+from evolve.program import Program
 from evolve.proposers import REGISTRY, Proposer
 from evolve.randomness import derive, unforeseen
 from evolve.recording import RecordedDesk, Recording
@@ -47,8 +49,6 @@ from islands_db import Status as VerdictStatus
 if TYPE_CHECKING:
     from evolve.llm.desk import Desk, Line, LiveDesk
 
-INTERRUPTED = "interrupted"
-_LIMITS = ("evals", "minutes", "usd", "tokens", "target")
 _TICK_S = 0.25
 _RATE_WINDOW_S = 5.0
 _LENGTH_AXIS = ("length", 0.0, 200.0, 20)
@@ -71,7 +71,7 @@ class Session:
 
     Attributes:
         limits: The budget of this session: totals of the run.
-        watch: Called with the status a few times a second.
+        watch: Called with the status a few times a second; where it returns False the run stops.
         tell: Called with lines worth keeping (warnings, phases).
     """
 
@@ -80,7 +80,7 @@ class Session:
     config: RunFile
     limits: Limits
     unsafe: bool
-    watch: Callable[[Status], None]
+    watch: Callable[[Status], object]
     tell: Callable[[str], None]
     recording: Recording | None = None
     """A run whose answers stand in for the models."""
@@ -132,7 +132,16 @@ class Session:
             stack.callback(self.store.close)
             self.reader = stack.enter_context(Reader(self.folder.database))
             self._wire(proposers, lines)
-            control = ControlServer(self.folder.socket, self._command)
+            commands = Commands(
+                store=self.store,
+                loop=self.loop,
+                budget=self.budget,
+                monitor=self.monitor,
+                champions=self.champions,
+                asks_models=bool(self.config.llm),
+                status=self.status,
+            )
+            control = ControlServer(self.folder.socket, commands.obey)
             stack.push_async_callback(control.stop)
             await control.start()
             async with asyncio.TaskGroup() as group:
@@ -262,17 +271,16 @@ class Session:
 
     async def _start_models(self, desk: Desk) -> None:
         """Gives every model its proposer; what prompts say of the problem is settled now."""
-        from evolve.prompts import facts_of, load_templates
+        from evolve.prompts import facts_of, load_templates, stored
         from evolve.proposers.llm import LLMProposer, Prompting
         from evolve.proposers.notes import Scribe
 
         baselines = await self._baselines(SplitKind.TRAINING, "training_baselines")
-        prompting = Prompting(
-            self.store,
-            self.reader,
-            load_templates(self.task.problem.folder),
-            facts_of(self.task, baselines),
-        )
+        templates = load_templates(self.task.problem.folder)
+        facts = facts_of(self.task, baselines)
+        # for those who read prompts later, without the problem's code
+        self.store.set_meta(stored.KEY, stored.kept(facts, templates))
+        prompting = Prompting(self.store, self.reader, templates, facts)
         for model in self.config.llm:
             self._proposers[model.arm] = LLMProposer(model.arm, desk, prompting)
         notes = self.config.notes
@@ -307,7 +315,7 @@ class Session:
         bandit = Bandit(weights(self.config), learning=self.config.policy == "bandit")
         bandit.restore(self.store.meta.get("bandit"))
         self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
-        self._keep_budget()
+        self.store.set_meta("budget", msgspec.to_builtins(self.budget.limits))
         self._compare_with_target()
         order_lost = bool(self.reader.events("deterministic_mode_ended"))
         self.monitor = Monitor(
@@ -401,8 +409,7 @@ class Session:
                 self._compare_with_target()
 
     def _compare_with_target(self) -> None:
-        if self.champions.best is not None:
-            self.budget.see(self.champions.objective, self.champions.best.value)
+        self.champions.compare_with(self.budget)
 
     def _on_settled(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
         if self.monitor.deterministic:
@@ -420,53 +427,9 @@ class Session:
             f"stage {stage!r}, and on another machine it might not have; the run goes on"
         )
 
-    async def _command(self, command: str, message: Mapping[str, object]) -> dict[str, object]:
-        match command:
-            case "status":
-                return self.status().plain()
-            case "pause":
-                self.loop.go.clear()
-            case "go":
-                self.loop.go.set()
-            case "stop":
-                self.loop.stop("stopped by command")
-            case "budget":
-                self._change_budget(message)
-            case "inject":
-                return {"attempt": self._inject(message)}
-            case _:
-                known = "status, pause, go, stop, budget, inject"
-                raise UsageError(f"unknown command {command[:40]!r}; there are: {known}")
-        limits = msgspec.to_builtins(self.budget.limits) if command == "budget" else {}
-        self.store.event(command, limits)
-        return {"ok": True}
-
-    def _change_budget(self, message: Mapping[str, object]) -> None:
-        changes = {k: v for k, v in message.items() if k in _LIMITS}
-        if not changes:
-            raise UsageError(f"budget: expected {', '.join(_LIMITS)}")
-        try:
-            merged = {**msgspec.to_builtins(self.budget.limits), **changes}
-            self.budget.change(msgspec.convert(merged, Limits))
-        except msgspec.ValidationError as error:
-            raise UsageError(f"budget: {error}") from None
-        self._keep_budget()
-        self._compare_with_target()
-
-    def _keep_budget(self) -> None:
-        self.store.set_meta("budget", msgspec.to_builtins(self.budget.limits))
-
-    def _inject(self, message: Mapping[str, object]) -> int:
-        try:
-            files = msgspec.convert(message.get("files"), dict[str, str])
-            Program.of(files)
-        except (msgspec.ValidationError, ProgramError) as error:
-            raise UsageError(f"inject: {error}") from None
-        if self.monitor.phase != "searching" or self.loop.stop_reason:
-            raise UsageError("inject: the search is not running now")
-        return self.loop.hand_in(files)
-
     def _listen_to_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # signals are the main thread's, who has other work; see `evolve.run`
         loop = asyncio.get_running_loop()
 
         starting = asyncio.current_task()
@@ -488,7 +451,8 @@ class Session:
         for count in itertools.count():
             await asyncio.sleep(_TICK_S)
             self.monitor.note_rate()
-            self.watch(self.status())
+            if self.watch(self.status()) is False:
+                self.loop.stop("stopped by the caller")
             if count % 4 == 0:
                 self._remember_time()
                 await asyncio.to_thread(self.store.checkpoint)

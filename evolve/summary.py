@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from evolve.closing import TestResult
+from evolve.commands import INTERRUPTED
 from evolve.live import money
 from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder
-from evolve.session import INTERRUPTED, Ended
+from evolve.session import Ended
 from evolve.terminal import clipped, duration, inert, number
 
 

@@ -6,7 +6,7 @@ Exceptions: `StoreError` where the file cannot be used; mistakes of the caller a
 from islands_db.collecting import Collected, collect
 from islands_db.exchange import export_run, import_run
 from islands_db.fingerprint import MEASURED, fingerprint
-from islands_db.history import History
+from islands_db.history import History, Programs
 from islands_db.merging import Merged, merge_runs
 from islands_db.reader import Reader
 from islands_db.records import (
@@ -60,6 +60,7 @@ __all__ = [
     "Outcome",
     "Placement",
     "ProgramText",
+    "Programs",
     "Reader",
     "Rescoring",
     "Sample",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from islands_db.maps import CellMap
@@ -196,6 +196,45 @@ class Island:
         self.standing = Standing(self.index, self.standing.born, since, now, None)
         return [slot for entrant in founders if (slot := self.join(entrant, now)) is not None]
 
+    def expel(
+        self, programs: Container[int], seeds: Callable[[], Iterable[Entrant]], *, now: int
+    ) -> Changes | None:
+        """Takes programs out of population and archive; None where none of them is here.
+
+        What they had pushed out does not come back. An island that would be empty begins again
+        with the seeds.
+        """
+        stay: list[list[tuple[Entrant, int]]] = []
+        for pool in (self.population, self.archive):
+            columns = pool.columns
+            all_here = [(columns.entrant(n), int(columns.joined[n])) for n in range(pool.size)]
+            stay.append([one for one in all_here if one[0].program not in programs])
+        members, elites = stay
+        if len(members) == self.population.size and len(elites) == self.archive.size:
+            return None
+        for pool in (self.population, self.archive):
+            pool.clear()
+        self._slot_of_program.clear()
+        self._slot_of_cell.clear()
+        for slot, (entrant, joined) in enumerate(elites):
+            self.put_elite(slot, entrant, joined)
+        for slot, (entrant, joined) in enumerate(members):
+            self.put_member(slot, entrant, joined)
+        before, leader = self.standing, self.best
+        peak = None if leader is None else (leader.rung, leader.fitness)
+        self.standing = Standing(self.index, before.born, before.since, before.improved, peak)
+        if not members:
+            for seed in seeds():
+                self.settle_cell(seed, now)
+                self.join(seed, now)
+        return Changes(
+            emptied_populations=[self.index],
+            emptied_archives=[self.index],
+            members=_slots(self.index, self.population),
+            elites=_slots(self.index, self.archive),
+            standings={self.index: self.standing},
+        )
+
     def remap(self, cells: CellMap) -> tuple[dict[int, int], list[Slot]]:
         """Lets all programs here contend anew for the cells of another map.
 
@@ -221,11 +260,7 @@ class Island:
             self.population.set_cell(slot, moved.get(program, known[program][0].cell))
             entrant = self.population.columns.entrant(slot)
             self.population.mark(slot, elite=self._holds_cell(entrant))
-        archive = self.archive.columns
-        return moved, [
-            Slot(self.index, slot, int(archive.program[slot]), int(archive.joined[slot]))
-            for slot in range(self.archive.size)
-        ]
+        return moved, _slots(self.index, self.archive)
 
     def _holds_cell(self, entrant: Entrant) -> bool:
         slot = self._slot_of_cell.get(entrant.cell)
@@ -424,6 +459,14 @@ class Islands:
             )
             for island in self.all
         ]
+
+
+def _slots(island: int, pool: Pool) -> list[Slot]:
+    columns = pool.columns
+    return [
+        Slot(island, number, int(columns.program[number]), int(columns.joined[number]))
+        for number in range(pool.size)
+    ]
 
 
 def check(settings: Settings) -> None:

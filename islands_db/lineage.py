@@ -27,6 +27,15 @@ COMMON = (
 
 EDITS = "SELECT * FROM path_edits WHERE program = ? ORDER BY distance DESC"
 
+BANNED = """
+WITH RECURSIVE banned (id) AS (
+    SELECT json_extract(data, '$.program') FROM events WHERE kind = 'ban' UNION
+    SELECT a.program FROM banned JOIN attempts a ON a.parent = banned.id
+    WHERE a.program IS NOT NULL)
+SELECT id FROM banned
+"""
+"""Programs that were banned, and all that was made from them; at once where there was no ban."""
+
 GENERATIONS = "SELECT * FROM generations"
 
 

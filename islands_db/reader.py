@@ -16,7 +16,7 @@ from sqlite_utils import Database
 
 from islands_db import calls, connections, history, lineage, rows
 from islands_db.faults import decoding
-from islands_db.history import History
+from islands_db.history import History, Programs
 from islands_db.records import (
     JSON,
     Call,
@@ -155,6 +155,16 @@ class Reader:
             raise StoreError(f"{self.path}: {text!r} fits several programs: {some}")
         return fitting[0][0]
 
+    def beginning_with(self, prefix: str) -> list[int]:
+        """Programs whose hash begins so, at most a hundred."""
+        return self._ids(
+            "SELECT id FROM programs WHERE substr(hash, 1, 12) BETWEEN substr(?1, 1, 12)"
+            " AND substr(?1, 1, 12) || ?2 AND hash BETWEEN ?1 AND ?1 || ?2"
+            " AND rung IS NOT NULL ORDER BY id LIMIT 100",
+            prefix.lower(),
+            "\U0010ffff",
+        )
+
     def lineage(self, program: int) -> list[StoredProgram]:
         """The line of parents from the seed down to the program, it included."""
         found = self._programs(
@@ -205,6 +215,10 @@ class Reader:
             f"{rows.PROGRAM} WHERE a.parent = ? AND a.program = p.id ORDER BY p.id", program
         )
 
+    def banned(self) -> list[int]:
+        """The programs that were banned, and all that was made from them, in order."""
+        return sorted(self._ids(lineage.BANNED))
+
     def offspring(self, program: int) -> int:
         """How many programs were made from this one as parent."""
         return self._ids("SELECT count(program) AS id FROM attempts WHERE parent = ?", program)[0]
@@ -213,19 +227,21 @@ class Reader:
         """The best programs, best first.
 
         Training ranks by rung and fitness; the other splits by the mean fitness over a program's
-        verdicts there, of those that have a fitness in each.
+        verdicts there, of those that have a fitness in each. Banned programs are left out.
         """
         return [self.program(program) for program in self._leaders(count, split)]
 
     def _leaders(self, count: int, split: str) -> list[int]:
         if split == "training":
             return self._ids(
-                "SELECT id FROM programs WHERE fitness IS NOT NULL"
+                "SELECT id FROM programs WHERE fitness IS NOT NULL"  # noqa: S608
+                f" AND id NOT IN ({lineage.BANNED})"
                 " ORDER BY rung DESC, fitness DESC, id LIMIT ?",
                 count,
             )
         return self._ids(
-            "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"
+            "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"  # noqa: S608
+            f" AND program NOT IN ({lineage.BANNED})"
             " GROUP BY program HAVING count(fitness) = count(*)"
             " ORDER BY avg(fitness) DESC, program LIMIT ?",
             split,
@@ -295,6 +311,52 @@ class Reader:
         with decoding(self.path):
             return history.read(self._database.conn)
 
+    def follow(self, programs: Programs) -> int:
+        """Reads into the columns the programs that have come since; how many."""
+        with decoding(self.path):
+            return programs.read_on(self._database.conn)
+
+    def standing(self) -> tuple[int, int, int, int]:
+        """What moves when anything has happened: last program, attempts ended, last event, other
+        verdicts than those of training. The first thing to ask when following a run."""
+        found: list[tuple[int, int, int, int]] = self._read(
+            lambda row: (row["programs"], row["attempts"], row["events"], row["verdicts"]),
+            "SELECT (SELECT ifnull(max(id), 0) FROM programs) AS programs,"
+            " (SELECT ifnull(sum(attempts), 0) FROM tallies) AS attempts,"
+            " (SELECT ifnull(max(id), 0) FROM events) AS events,"
+            " (SELECT count(*) FROM verdicts WHERE split <> 'training') AS verdicts",
+        )
+        return found[0]
+
+    def values(self, split: str) -> dict[int, float]:
+        """The mean fitness of every program that has one in each verdict of a split other than
+        training."""
+        found: list[tuple[int, float]] = self._read(
+            lambda row: (row["program"], row["fitness"]),
+            "SELECT program, avg(fitness) AS fitness FROM verdicts"
+            " WHERE split = ? AND split <> 'training'"
+            " GROUP BY program HAVING count(fitness) = count(*)",
+            split,
+        )
+        return dict(found)
+
+    def epochs(self) -> list[tuple[int, str, int | None, int | None]]:
+        """What happened to the islands: (settled attempts, kind, island, program), in order."""
+        return self._read(
+            lambda row: (row["settled"], row["kind"], row["island"], row["program"]),
+            "SELECT settled, kind, island, program FROM epochs ORDER BY id",
+        )
+
+    def populations(self) -> list[list[int]]:
+        """The programs in each island's population now."""
+        found: dict[int, list[int]] = {}
+        for island, program in self._read(
+            lambda row: (row["island"], row["program"]),
+            "SELECT island, program FROM members ORDER BY island, slot",
+        ):
+            found.setdefault(island, []).append(program)
+        return [found.get(island, []) for island in range(max(found, default=-1) + 1)]
+
     def counts(self) -> Counts:
         """The run's figures from its running totals, in one consistent state."""
         with decoding(self.path), self.snapshot():
@@ -311,8 +373,8 @@ class Reader:
     def _best(self) -> tuple[int, float] | None:
         found: list[tuple[int, float]] = self._read(
             lambda row: (row["id"], row["fitness"]),
-            "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL"
-            " ORDER BY rung DESC, fitness DESC, id LIMIT 1",
+            "SELECT id, fitness FROM programs WHERE fitness IS NOT NULL"  # noqa: S608
+            f" AND id NOT IN ({lineage.BANNED}) ORDER BY rung DESC, fitness DESC, id LIMIT 1",
         )
         return found[0] if found else None
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from islands_db import maps, rows
+from islands_db import lineage, maps, rows
 from islands_db.calls import BY_MODEL, Totals
 from islands_db.islands import Changes, Islands, Slot, Standing
 from islands_db.maps import CellMap, Features
@@ -34,6 +34,7 @@ class State:
     pending: dict[int, Sample]
     held: set[int]
     best: Entrant | None
+    banned: set[int]
     islands: Islands
     spending: Totals
     open_calls: dict[int, Call]
@@ -92,10 +93,6 @@ def load(connection: sqlite3.Connection) -> State:
     pending = query(f"SELECT {rows.SAMPLE} FROM attempts WHERE fate IS NULL")  # noqa: S608
     last_program = query("SELECT max(id) FROM programs").fetchone()[0]
     last_attempt = query("SELECT max(attempt) FROM attempts").fetchone()[0]
-    best = query(
-        f"SELECT {ENTRANT} FROM programs p {ATTEMPT} WHERE fitness IS NOT NULL"  # noqa: S608
-        " ORDER BY rung DESC, fitness DESC, id LIMIT 1"
-    ).fetchone()
     islands = Islands(settings)
     adaptive = settings.cells is Cells.ADAPTIVE
     islands.restore(
@@ -105,7 +102,7 @@ def load(connection: sqlite3.Connection) -> State:
         _tries(connection) if any(island.keeps_tree for island in islands.all) else (),
     )
     if settings.stagnation:
-        islands.seeds = _seeds(connection)
+        islands.seeds = seeds(connection)
     stored_map = query("SELECT value FROM maps ORDER BY id DESC LIMIT 1").fetchone()
     seen = _seen(connection) if adaptive else []
     return State(
@@ -117,7 +114,8 @@ def load(connection: sqlite3.Connection) -> State:
         last_attempt=-1 if last_attempt is None else last_attempt,
         pending={row[0]: rows.sample_value(row) for row in pending},
         held={attempt for (attempt,) in query("SELECT attempt FROM held")},
-        best=None if best is None else entrant(*best),
+        best=best(connection),
+        banned={program for (program,) in query(lineage.BANNED)},
         islands=islands,
         spending=_totals(connection),
         open_calls={},
@@ -162,7 +160,17 @@ def _tries(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
     )
 
 
-def _seeds(connection: sqlite3.Connection) -> list[Entrant]:
+def best(connection: sqlite3.Connection) -> Entrant | None:
+    """The best in training of those that are not banned; of equals the first."""
+    row = connection.execute(
+        f"SELECT {ENTRANT} FROM programs p {ATTEMPT} WHERE fitness IS NOT NULL"  # noqa: S608
+        f" AND p.id NOT IN ({lineage.BANNED}) ORDER BY rung DESC, fitness DESC, p.id LIMIT 1"
+    ).fetchone()
+    return None if row is None else entrant(*row)
+
+
+def seeds(connection: sqlite3.Connection) -> list[Entrant]:
+    """The seed programs that have a score."""
     found = connection.execute(
         f"SELECT {ENTRANT} FROM attempts a JOIN programs p ON p.id = a.program"  # noqa: S608
         " WHERE a.fate = 'seed' AND p.fitness IS NOT NULL ORDER BY p.id"

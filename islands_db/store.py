@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 
-from islands_db import calls, connections, islands, maps, migrations, rows, state, writing
+from islands_db import calls, connections, islands, lineage, maps, migrations, rows, state, writing
 from islands_db.faults import decoding, faults
 from islands_db.islands import Standing
 from islands_db.maps import Features
@@ -335,6 +335,9 @@ class Store:
     def _place(self, sample: Sample, outcome: Outcome, program: int | None) -> Placement:
         if program is None or outcome.program is None or outcome.fate not in _JUDGED:
             return Placement(program=program)
+        if sample.parent in self._state.banned:
+            self._state.banned.add(program)
+            return Placement(program=program)
         fitness = rows.finite(outcome.fitness)
         entrant = Entrant(
             program=program,
@@ -460,6 +463,43 @@ class Store:
                 raise ValueError(f"program {program} has a verdict of {_key(verdict)} already")
         with self.atomic():
             writing.add_verdicts(self._connection, program, added, position=len(there))
+
+    def ban(self, program: int) -> int:
+        """Takes a program and all that comes from it, now and later, out of the search.
+
+        They leave populations and archives, are not the best, and no champions; they stay stored
+        and known, so none of them is judged again. What they had pushed out does not come back.
+
+        Returns:
+            How many programs the ban reaches now.
+
+        Raises:
+            ValueError: there is no such program, it is a seed, or it is banned already.
+        """
+        self._require_program(program)
+        attempt, _ = self.came_from(program)
+        fate = self._connection.execute("SELECT fate FROM attempts WHERE attempt = ?", (attempt,))
+        if fate.fetchone() == (Fate.SEED,):
+            raise ValueError(f"program {program} is a seed, which all others come from")
+        if program in self._state.banned:
+            raise ValueError(f"program {program} is banned already")
+        before = len(self._state.banned)
+        with self.atomic():
+            writing.add_event(self._connection, "ban", rows.json_text({"program": program}))
+            found = self._connection.execute(lineage.BANNED)
+            self._state.banned = banned = {id for (id,) in found}
+            self._state.best = state.best(self._connection)
+            for island in self._state.islands.all:
+                changes = island.expel(
+                    banned, lambda: state.seeds(self._connection), now=self._state.settled
+                )
+                if changes is not None:
+                    self._write(changes)
+        return len(banned) - before
+
+    def banned(self, program: int) -> bool:
+        """Whether the program, or one it comes from, was banned."""
+        return program in self._state.banned
 
     def event(self, kind: str, data: Mapping[str, JSON]) -> None:
         """Notes something that happened to the run itself."""

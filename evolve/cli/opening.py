@@ -8,7 +8,8 @@ from pathlib import Path
 
 from evolve import runs
 from evolve.errors import UsageError
-from evolve.problem import Objective, ProblemError
+from evolve.lineage import champion, objective_of
+from evolve.problem import Objective
 from evolve.runs import RunFolder
 from islands_db import Reader, StoredProgram, StoreError
 
@@ -39,23 +40,3 @@ def opened_program(
 def _parted(target: str) -> tuple[str, str]:
     name, colon, id = target.rpartition(":")
     return (name, id) if colon and "/" not in id else (target, "")
-
-
-def objective_of(reader: Reader) -> Objective:
-    """The run's first objective.
-
-    Raises:
-        StoreError: the run does not say; whatever wrote it, it was not evolve.
-    """
-    match reader.meta.get("objectives"):
-        case [str() as text, *_]:
-            try:
-                return Objective.parse(text)
-            except ProblemError as error:
-                raise StoreError(f"{reader.path}: {error}") from None
-    raise StoreError(f"{reader.path}: names no objective; restore the file from a copy")
-
-
-def champion(reader: Reader) -> int:
-    """The champion where validation has begun, else the best in training."""
-    return reader.find("champion" if reader.top(1, "validation") else "best")

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from evolve import runs
-from evolve.cli.opening import champion, objective_of, opened_program, opened_run
+from evolve.cli.opening import opened_program, opened_run
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.cycling import cycling
-from evolve.lineage import made_by, value_in
+from evolve.lineage import champion, made_by, objective_of, value_in
 from evolve.problem import Objective
 from evolve.terminal import clipped, inert, number, shortened, table
 from islands_db import Reader, StoredProgram, StoreError, Verdict

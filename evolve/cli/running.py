@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,19 +21,20 @@ from evolve.cli.options import (
     settings_of,
     unsafe_option,
 )
-from evolve.config import Budget, RunFile, weights
+from evolve.commands import INTERRUPTED
+from evolve.config import Budget, RunFile
 from evolve.control import send
-from evolve.errors import EvolveError, UsageError, first_leaf, nearest
+from evolve.errors import UsageError
 from evolve.live import choose
-from evolve.loading import Task, available, identity, load
-from evolve.proposers import REGISTRY
-from evolve.randomness import unforeseen
+from evolve.loading import Task, identity, load
 from evolve.recording import Recording
 from evolve.runs import RunFolder
-from evolve.session import INTERRUPTED, Ended, Session, check_identity
+from evolve.session import Ended, check_identity
+from evolve.starting import execute, prepared
 from evolve.summary import plain_summary, print_summary
 
 MINUTES = Finite(min=0, min_open=True)
+_TAKES = {"inject": "FILE", "hint": "TEXT", "ban": "ID"}
 _UNSAFE = (
     "NO SANDBOX: candidates run with your rights. They can read your files and keys, use the "
     "network, outlive the run and forge what they hand over. Every verdict is marked 'none'."
@@ -127,7 +125,6 @@ def run(
             config, islands=msgspec.structs.replace(config.islands, count=islands)
         )
     config = configuration.with_search(config, settings_of(search, option="--search"))
-    configuration.check_search(config)
     budget = _budget(config.budget, evals, minutes, target, usd, tokens)
     models = choice(config.llm, llm, base_urls, prices)
     config = msgspec.structs.replace(
@@ -135,18 +132,7 @@ def run(
     )
     if not config.problem:
         raise UsageError("no problem: `evolve run PROBLEM`, or problem = ... in the run file")
-    _check_proposers(config)
-    parameters = {k: _text(v) for k, v in config.parameters.items()} | settings_of(settings)
-    task = load(config.problem, parameters)
-    named = config.problem.partition(":")[0]
-    config = configuration.resolved(
-        config,
-        problem=named if named in available() else str(task.problem.folder),
-        parameters=task.parameters,
-        cores=os.cpu_count() or 1,
-        seed=unforeseen(),
-    )
-    weights(config)
+    task, config = prepared(config, settings_of(settings))
     if dry_run:
         from evolve.cli.prompting import show
         from evolve.prompts import Operator
@@ -158,20 +144,10 @@ def run(
     started_from = _origins(start, root, task)
     folder = runs.create(root, name, replace=replace)
     with folder.lock():
-        try:
-            ended = _execute(
-                folder,
-                task,
-                config,
-                config.budget,
-                unsafe,
-                as_json,
-                new=True,
-                started_from=started_from,
-            )
-        except (EvolveError, KeyboardInterrupt):
-            _drop_if_empty(folder)
-            raise
+        ended = _execute(
+            folder, task, config, config.budget, unsafe, as_json, new=True,
+            started_from=started_from,
+        )  # fmt: skip
     return _report(folder, task, ended, as_json, root)
 
 
@@ -225,8 +201,11 @@ def resume(
 
 @click.command()
 @click.argument("name")
-@click.argument("command", type=click.Choice(["status", "pause", "go", "stop", "budget", "inject"]))
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument(
+    "command",
+    type=click.Choice(["status", "pause", "go", "stop", "budget", "inject", "hint", "ban"]),
+)
+@click.argument("argument", required=False, metavar="[FILE | TEXT | ID]")
 @click.option("--evals", type=click.IntRange(min=1), help="budget: new total of evaluations.")
 @click.option("--minutes", type=MINUTES, help="budget: new total of minutes.")
 @usd_option
@@ -236,7 +215,7 @@ def resume(
 def control(
     name: str,
     command: str,
-    file: Path | None,
+    argument: str | None,
     evals: int | None,
     minutes: float | None,
     usd: float | None,
@@ -244,7 +223,11 @@ def control(
     target: float | None,
     root: Path,
 ) -> None:
-    """Command the live run NAME; `inject FILE` hands in a program of your own."""
+    """Command the live run NAME.
+
+    `inject FILE` hands in a program of your own, `hint TEXT` tells the models something (an empty
+    text takes it back), `ban ID` takes a program and all that comes from it out of the search.
+    """
     folder = runs.find(root, name)
     arguments: dict[str, object] = {}
     if command == "budget":
@@ -252,14 +235,33 @@ def control(
             "evals": evals, "minutes": minutes, "usd": usd, "tokens": tokens, "target": target
         }  # fmt: skip
         arguments = {k: v for k, v in given.items() if v is not None}
-    if command == "inject":
-        if file is None:
-            raise UsageError("inject: which file? `evolve control RUN inject FILE`")
-        try:
-            arguments["files"] = {"program.py": file.read_text(encoding="utf-8")}
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read {file}: {error}") from None
+    if command in _TAKES and argument is None:
+        raise UsageError(f"{command}: which? `evolve control RUN {command} {_TAKES[command]}`")
+    match command, argument:
+        case "inject", str(file):
+            arguments["files"] = {"program.py": _text_of(Path(file))}
+        case "hint", str(text):
+            arguments["text"] = text
+        case "ban", str(program):
+            arguments["program"] = _number_of(folder, program)
     print_json(send(folder.socket, command, **arguments))
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {file}: {error}") from None
+
+
+def _number_of(folder: RunFolder, program: str) -> int:
+    from islands_db import Reader, StoreError
+
+    with Reader(folder.database) as reader:
+        try:
+            return reader.find(program)
+        except StoreError as error:
+            raise UsageError(str(error)) from None
 
 
 def replay_run(
@@ -344,26 +346,12 @@ def _execute(
 ) -> Ended:
     if unsafe:
         print(f"evolve: {_UNSAFE}", file=sys.stderr)
-    if new:
-        folder.config.write_text(_toml(configuration.plain(config)), encoding="utf-8")
     view = choose(as_json=as_json)
-    session = Session(
-        folder=folder,
-        task=task,
-        config=config,
-        limits=budget,
-        unsafe=unsafe,
-        watch=view.watch,
-        tell=view.tell,
-        recording=recording,
-        origins=started_from or {},
-    )
     try:
-        return asyncio.run(session.run(new=new))
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None  # a signal before the search had begun
-    except BaseExceptionGroup as errors:
-        raise first_leaf(errors) from None
+        return execute(
+            folder, task, config, budget, unsafe=unsafe, new=new, watch=view.watch, tell=view.tell,
+            recording=recording, started_from=started_from,
+        )  # fmt: skip
     finally:
         view.close()
 
@@ -376,19 +364,6 @@ def _report(folder: RunFolder, task: Task, ended: Ended, as_json: bool, root: Pa
     return 130 if ended.reason == INTERRUPTED else 0
 
 
-def _drop_if_empty(folder: RunFolder) -> None:
-    """Removes the folder of a run that failed before it had stored any verdict."""
-    from islands_db import Reader, StoreError
-
-    try:
-        with Reader(folder.database) as reader:
-            if reader.counts().programs:
-                return
-    except StoreError:
-        pass
-    shutil.rmtree(folder.path, ignore_errors=True)
-
-
 def _budget(
     base: Budget,
     evals: int | None,
@@ -399,25 +374,3 @@ def _budget(
 ) -> Budget:
     given = {"evals": evals, "minutes": minutes, "target": target, "usd": usd, "tokens": tokens}
     return msgspec.structs.replace(base, **{k: v for k, v in given.items() if v is not None})
-
-
-def _check_proposers(config: RunFile) -> None:
-    for name in config.proposers:
-        if name not in REGISTRY:
-            raise UsageError(f"no proposer {name!r}; {nearest(name, list(REGISTRY))}")
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _toml(data: Mapping[str, object]) -> str:
-    return msgspec.toml.encode(_without_none(data)).decode()
-
-
-def _without_none(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list | tuple):
-        return [_without_none(entry) for entry in value]
-    return value

@@ -22,6 +22,8 @@ WEIGHTS: Mapping[Operator, float] = {
 }  # fmt: skip
 STAGNANT_AFTER = 50
 """Attempts without a better program, and every third prompt asks for another idea."""
+HINT = "hint"
+"""Where a run keeps the hint that a person handed in, among its own values."""
 MOST_TRIED = 4
 MOST_STEPS = 2
 _LOOKED_AT = 32

@@ -34,7 +34,7 @@ from evolve.prompts import (
     render_retry,
     render_summary,
 )
-from evolve.prompts.recipes import MOST_STEPS, MOST_TRIED
+from evolve.prompts.recipes import HINT, MOST_STEPS, MOST_TRIED
 from evolve.proposers.base import Answer, NoAnswer, Request
 from islands_db import Call, Fate, Reader, Sample, Store
 
@@ -49,7 +49,7 @@ class Prompting:
         self._facts = facts
 
     def plan(self, sample: Sample, rng: random.Random) -> Recipe:
-        """Draws what an attempt's prompt shows."""
+        """Draws what an attempt's prompt shows; a person's hint stands in place of a drawn one."""
         assert sample.parent is not None
         history: list[int] = []
         one = sample.parent
@@ -62,7 +62,7 @@ class Prompting:
         since = 0
         if self._store.best is not None:
             since = sample.attempt - self._store.came_from(self._store.best[0])[0]
-        return draw(
+        recipe = draw(
             rng,
             self._templates,
             attempt=sample.attempt,
@@ -72,6 +72,10 @@ class Prompting:
             tried=self._store.tried_without_gain(sample.parent, MOST_TRIED),
             notes=self.newest_notes,
             since_best=since,
+        )
+        handed_in = self._store.meta.get(HINT)
+        return (
+            replace(recipe, hint=handed_in) if isinstance(handed_in, str) and handed_in else recipe
         )
 
     @property

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from xml.etree import ElementTree
 
@@ -56,10 +56,15 @@ def png(plot: Plot) -> bytes:
     return buffer.getvalue()
 
 
+def styled() -> AbstractContextManager[None]:
+    """What plots are drawn in: our style, and names taken as they are, whatever is in them."""
+    return rc_context(_STYLE)
+
+
 @contextmanager
 def _drawn(plot: Plot) -> Iterator[Figure]:
     # the pyplot module, which looks for a screen, is not needed
-    with rc_context({**_STYLE, "svg.hashsalt": plot.name}), warnings.catch_warnings():
+    with styled(), rc_context({"svg.hashsalt": plot.name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a browser has it
         figure = Figure(figsize=plot.size, layout="constrained")
         plot.draw(figure.add_subplot())

@@ -181,7 +181,7 @@ def test_a_program_without_its_text_is_told_of_in_one_line(ran: Evolve) -> None:
     """Any program but those that the report shows."""
     steps = ran("lineage", "one", "--json").data["lineage"]
     line = ", ".join(str(step["id"]) for step in steps)  # type: ignore[attr-defined]
-    [(id,)] = query(ran, "one", f"SELECT max(id) FROM programs WHERE id NOT IN ({line})")
+    [(id,)] = query(ran, "one", f"SELECT max(id) FROM programs WHERE id NOT IN ({line})")  # noqa: S608
     connection = sqlite3.connect(ran.folder / "runs" / "one" / "run.db")
     connection.execute("DELETE FROM contents WHERE program = ?", (id,))
     connection.commit()

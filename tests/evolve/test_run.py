@@ -178,7 +178,23 @@ def test_a_live_run_takes_commands(evolve: Evolve, toy: Path) -> None:
     with Reader(database(evolve)) as reader:
         assert [event.kind for event in reader.events()][:1] != []
         kinds = {event.kind for event in reader.events()}
-    assert {"pause", "go", "budget", "test", "ended"} <= kinds
+    assert {"pause", "go", "inject", "budget", "test", "ended"} <= kinds
+
+
+def test_a_ban_over_the_socket_takes_the_champion_out(evolve: Evolve, toy: Path) -> None:
+    process = evolve.start("run", toy, "--name", "mine", "--workers", 1)
+    wait_until(lambda: evaluated(evolve) >= 30, "30 programs")
+    best = int(str(evolve("show", "mine:best", "--json").data["id"]))
+    assert evolve("control", "mine", "ban", 1).code == 2
+    assert evolve("control", "mine", "ban").code == 2
+    assert evolve("control", "mine", "hint", "try primes").one_line.endswith("nobody would read it")
+    assert evolve("control", "mine", "ban", best).data["program"] == best
+    assert evolve("control", "mine", "stop").code == 0
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    with Reader(database(evolve)) as reader:
+        assert best in reader.banned()
+        assert evolve("show", "mine", "--json").data["id"] not in reader.banned()
 
 
 def test_a_hostile_command_gets_an_answer_and_does_no_harm(evolve: Evolve, toy: Path) -> None:
@@ -192,6 +208,11 @@ def test_a_hostile_command_gets_an_answer_and_does_no_harm(evolve: Evolve, toy: 
         ("budget", {}),
         ("inject", {"files": {"../../x": "y"}}),
         ("inject", {"files": 3}),
+        ("hint", {"text": 3}),
+        ("hint", {"text": "x"}),
+        ("ban", {"program": "1"}),
+        ("ban", {"program": True}),
+        ("ban", {"program": 10**30}),
     ):
         with pytest.raises(Exception, match=command):
             send(socket, command, **arguments)

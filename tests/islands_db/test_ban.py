@@ -1,0 +1,118 @@
+"""A program that was banned, and all that comes from it, is out of the search for good."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from islands_db import Fate, Outcome, Placement, ProgramText, Reader, Sample, Settings, Store
+
+SETTINGS = Settings(islands=2, migration_every=3)
+
+
+def _made(store: Store, attempt: int, parent: int | None, fitness: float) -> Placement:
+    text = f"{attempt:064x}"
+    store.begin(Sample(attempt=attempt, island=attempt % 2, parent=parent, proposer="x"))
+    return store.settle(
+        attempt,
+        Outcome(
+            fate=Fate.SEED if parent is None else Fate.EVALUATED,
+            program=ProgramText(
+                hash=text, syntax_hash=text, files={"program.py": text}, length=attempt + 1
+            ),
+            rung=1,
+            fitness=fitness,
+        ),
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Programs 1 (seed) <- 2 <- 3 <- 5, and 1 <- 4; each better than those before it."""
+    store = Store.create(tmp_path / "run.db", settings=SETTINGS, meta={})
+    for attempt, parent in enumerate([None, 1, 2, 1, 3]):
+        _made(store, attempt, parent, float(attempt))
+    return store
+
+
+def _anywhere(path: Path) -> set[int]:
+    import sqlite3
+
+    with sqlite3.connect(path) as connection:
+        query = "SELECT program FROM members UNION SELECT program FROM elites"
+        found = {program for (program,) in connection.execute(query)}
+    connection.close()
+    return found
+
+
+def test_a_ban_reaches_the_offspring_and_nobody_else(store: Store) -> None:
+    assert store.ban(2) == 3
+    assert [store.banned(program) for program in (1, 2, 3, 4, 5)] == [0, 1, 1, 0, 1]
+    assert store.best == (4, 3.0)
+    assert _anywhere(store.path) == {1, 4}
+    for attempt in range(50):
+        sample = store.sample(attempt, random.Random(attempt), proposer="x")
+        assert {sample.parent, *sample.inspirations} <= {1, 4, None}
+        assert sample.parent is not None
+    with Reader(store.path) as reader:
+        assert reader.banned() == [2, 3, 5]
+        assert [program.id for program in reader.top(9)] == [4, 1]
+        assert reader.counts().best == (4, 3.0)
+        assert len(reader.lineage(5)) == 4, "still there to be read"
+    store.close()
+
+
+def test_what_was_sampled_before_the_ban_is_banned_when_it_arrives(store: Store) -> None:
+    store.begin(Sample(attempt=9, island=1, parent=5, proposer="x"))
+    store.ban(5)
+    text = "f" * 64
+    late = Outcome(
+        fate=Fate.EVALUATED, rung=1, fitness=99.0,
+        program=ProgramText(hash=text, syntax_hash=text, files={"program.py": "x"}, length=1),
+    )  # fmt: skip
+    assert store.settle(9, late) == Placement(program=6)
+    assert store.banned(6)
+    assert store.best == (4, 3.0)
+    store.close()
+
+
+def test_a_reopened_store_is_the_one_that_was_closed(store: Store) -> None:
+    store.ban(3)
+    before = [store.sample(n, random.Random(n), proposer="x") for n in range(40)]
+    counts, best = store.counts(), store.best
+    store.close()
+    with Reader(store.path) as reader:
+        assert reader.counts().islands == counts.islands
+    again = Store.open(store.path)
+    assert [again.sample(n, random.Random(n), proposer="x") for n in range(40)] == before
+    assert again.best == best
+    assert again.counts() == counts
+    assert again.banned(5)
+    assert _made(again, 7, 3, 50.0) == Placement(program=6)
+    again.close()
+
+
+def test_an_island_that_a_ban_empties_begins_again_with_the_seeds(tmp_path: Path) -> None:
+    settings = Settings(islands=1, population=1)
+    store = Store.create(tmp_path / "run.db", settings=settings, meta={})
+    _made(store, 0, None, 0.0)
+    _made(store, 2, 1, 1.0)
+    assert _anywhere(store.path) >= {2}
+    store.ban(2)
+    assert _anywhere(store.path) == {1}
+    assert store.sample(3, random.Random(1), proposer="x").parent == 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "why"), [(1, "is a seed"), (77, "no program 77"), (2, "banned already")]
+)
+def test_what_cannot_be_banned_changes_nothing(store: Store, program: int, why: str) -> None:
+    store.ban(2)
+    before = store.counts()
+    with pytest.raises(ValueError, match=why):
+        store.ban(program)
+    assert store.counts() == before
+    store.close()
