@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 DISCOUNT = 0.99
 """Weight of what an arm did one of its own attempts ago."""
@@ -32,13 +32,17 @@ def gain(*, best: bool, better: bool, joined: bool) -> float:
     return BEST_GAIN if best else BETTER_GAIN if better else JOINED_GAIN if joined else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Arm:
-    """What is remembered of an arm; sums over its attempts, the older the less."""
+    """What is remembered of an arm: sums over its attempts, the older the less, and beside them
+    plain counts for people: of attempts, children better than their parents, and new bests."""
 
     attempts: float = 0.0
     gain: float = 0.0
     cost_usd: float = 0.0
+    asked: int = 0
+    better: int = 0
+    best: int = 0
 
 
 @dataclass(slots=True)
@@ -58,6 +62,9 @@ class Bandit:
             attempts=DISCOUNT * before.attempts + 1.0,
             gain=DISCOUNT * before.gain + gain,
             cost_usd=DISCOUNT * before.cost_usd + cost_usd + ATTEMPT_USD,
+            asked=before.asked + 1,
+            better=before.better + (gain >= BETTER_GAIN),
+            best=before.best + (gain >= BEST_GAIN),
         )
 
     def shares(self, without: frozenset[str] = frozenset()) -> dict[str, float]:
@@ -92,13 +99,12 @@ class Bandit:
         return rng.choices(list(shares), list(shares.values()))[0]
 
     def plain(self) -> dict[str, list[float]]:
-        """All that it has learnt, to be stored; `restored` reads it."""
-        return {n: [a.attempts, a.gain, a.cost_usd] for n, a in sorted(self.arms.items())}
+        """All that it has learnt, to be stored; `restore` reads it."""
+        return {name: list(astuple(arm)) for name, arm in sorted(self.arms.items())}
 
     def restore(self, plain: object) -> None:
         """Takes up what `plain` gave; arms that are gone are forgotten."""
         if isinstance(plain, Mapping):
             for name, values in plain.items():
                 if name in self.weights:
-                    attempts, won, cost = values
-                    self.arms[name] = Arm(attempts=attempts, gain=won, cost_usd=cost)
+                    self.arms[name] = Arm(*values)

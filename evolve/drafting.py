@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -13,8 +13,8 @@ import msgspec
 
 from evolve.answers import Refused, apply_answer
 from evolve.program import Program, ProgramError, length, outside_changed, syntax_hash
-from evolve.proposers import NoAnswer, Proposer, Request
-from islands_db import Fate, Outcome, ProgramText, Sample, Store
+from evolve.proposers import NoAnswer, Proposer, Request, Settled
+from islands_db import Fate, Outcome, ProgramText, Sample, Store, StoredProposal
 
 SEED = "seed"
 HUMAN = "human"
@@ -66,13 +66,48 @@ class Drafter:
     ) -> None:
         self.seeds = seeds
         self.scribe: Scribe | None = None
+        self._store = store
         self._proposers = proposers
         self._program = lru_cache(maxsize=1024)(lambda id: Program.of(store.files(id)))
 
     def planned(self, sample: Sample, rng: random.Random) -> Sample:
         """The sample with what its proposer wants to remember of it."""
-        note = self._proposers[sample.proposer].plan(sample, rng)
-        return replace(sample, note=note) if note else sample
+        proposer = self._proposers[sample.proposer]
+        planned = proposer.plan(sample, rng, self)
+        proposer.begun(planned, self)
+        return planned
+
+    def settled(self, sample: Sample, outcome: Outcome, program: int | None) -> None:
+        """Lets the proposer of an attempt learn from its outcome."""
+        proposer = self._proposers.get(sample.proposer)
+        if proposer is not None:
+            proposer.settled(_settled(sample, outcome, outcome.duplicate_of or program), self)
+
+    def recall(self, proposals: Iterable[StoredProposal]) -> None:
+        """Tells the proposers of the last attempts of a run that goes on."""
+        for told in proposals:
+            proposer = self._proposers.get(told.proposer)
+            if proposer is None:
+                continue
+            sample = Sample(
+                attempt=told.attempt,
+                island=told.island,
+                parent=told.parent,
+                inspirations=told.inspirations,
+                proposer=told.proposer,
+                note=told.note,
+            )
+            proposer.begun(sample, self)
+            if told.fate is not None:
+                proposer.settled(_settled(sample, told, told.duplicate_of or told.program), self)
+
+    def program(self, program: int) -> Program:
+        """The text of a stored program."""
+        return self._program(program)
+
+    def rank(self, program: int) -> tuple[int, float]:
+        """Rung and fitness of a judged program."""
+        return self._store.rank(program)
 
     async def draft(self, sample: Sample, seed: int) -> Draft:
         """Drafts one attempt; every expected failure is a fate, never an exception."""
@@ -86,8 +121,8 @@ class Drafter:
         assert sample.parent is not None
         request = Request(
             attempt=sample.attempt,
-            parent=self._program(sample.parent),
-            inspirations=tuple(self._program(id) for id in sample.inspirations),
+            parent=self.program(sample.parent),
+            inspirations=tuple(self.program(id) for id in sample.inspirations),
             seed=seed,
             note=sample.note,
         )
@@ -124,6 +159,17 @@ class Drafter:
         if all(changes):
             return Draft(fate=Fate.OUTSIDE_BLOCK, reason=changes[0] or "", operator=HUMAN)
         return Draft(text=describe(program), operator=HUMAN)
+
+
+def _settled(sample: Sample, ended: Outcome | StoredProposal, program: int | None) -> Settled:
+    assert ended.fate is not None
+    return Settled(
+        sample=sample,
+        fate=ended.fate,
+        operator=ended.operator,
+        diff=ended.diff,
+        program=None if ended.fate is Fate.EVALUATOR_ERROR else program,
+    )
 
 
 def describe(program: Program) -> ProgramText:

@@ -150,8 +150,17 @@ def panel(status: Status) -> Group:
         if status.fates.get(fate)
     )
     lines.append(Text(f"not evaluated  {waste or 'none'}", style="dim"))
-    lines += [Text(inert(line)) for line in money(status)]
+    lines += [Text(inert(line)) for line in [*market(status), *money(status)]]
     return Group(*lines)
+
+
+def market(status: Status) -> list[str]:
+    """What each proposer has of the attempts and won with them; nothing where there is one only."""
+    return [
+        f"{clipped(one.name, 40)}  {one.share:.0%} of proposals, {one.attempts} so far: "
+        f"{one.better} better than their parents, {one.best} new bests"
+        for one in status.proposers
+    ]
 
 
 def money(status: Status) -> list[str]:
@@ -160,11 +169,9 @@ def money(status: Status) -> list[str]:
     for model in status.models:
         lost = f", {model.unsettled} lost" if model.unsettled else ""
         doubt = f" + at most ${model.unsettled_usd:.4f} unsettled" if model.unsettled_usd else ""
-        share = status.shares.get(model.name)
-        part = f"  {share:.0%} of proposals" if share is not None and len(status.shares) > 1 else ""
         lines.append(
             f"{clipped(model.name, 40)}  {model.calls} calls ({model.in_flight} in flight{lost})  "
-            f"${model.settled_usd:.4f}{doubt}{part}"
+            f"${model.settled_usd:.4f}{doubt}"
         )
     return lines
 

@@ -225,6 +225,7 @@ class Loop:
         with self.store.atomic():
             placement = self.store.settle(sample.attempt, outcome)
             self._learn(sample, outcome, placement)
+            self.drafter.settled(sample, outcome, placement.program)
             if sample.proposer == SEED:
                 self._seeds_left -= 1
                 if self._seeds_left == 0:
@@ -256,7 +257,7 @@ class Loop:
             better = (outcome.rung, outcome.fitness) > self.store.rank(sample.parent)
         won = gain(best=placement.best, better=better, joined=placement.joined)
         self.bandit.tell(sample.proposer, gain=won, cost_usd=outcome.cost_usd)
-        if self.bandit.learning and len(self.bandit.weights) > 1:
+        if len(self.bandit.weights) > 1:
             self.store.set_meta("bandit", self.bandit.plain())
 
     def _begin_anew(self) -> None:

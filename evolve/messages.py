@@ -108,6 +108,20 @@ class Mutate(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int = 0
 
 
+class Tune(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask the tuner for other values of a program's literals; `told` are pairs of values and rank.
+
+    The answer follows from everything here but `session`, which names what may be remembered.
+    """
+
+    session: int
+    base: dict[str, str]
+    literals: frozenset[int]
+    told: tuple[tuple[tuple[float, ...], tuple[int, float]], ...]
+    seed: int
+    operator: str
+
+
 class Mutated(msgspec.Struct, frozen=True, kw_only=True):
     """A child as SEARCH/REPLACE text, or the reason why there is none."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from evolve.bandit import Arm, Bandit
 from evolve.budget import Budget
 from evolve.champion import Champions
-from evolve.status import IslandStatus, ModelStatus, Reference, Status
+from evolve.status import IslandStatus, ModelStatus, ProposerStatus, Reference, Status
 from islands_db import CallState, Store
 
 _RATE_WINDOW_S = 5.0
@@ -30,9 +31,8 @@ class Monitor:
     split: str
     """Where champions are compared: validation, or training where there is none."""
     deterministic: bool
+    bandit: Bandit
     references: Sequence[Reference] = ()
-    shares: Callable[[], dict[str, float]] = dict
-    """Each proposer's chance to make the next proposal."""
     phase: str = "starting"
     last: str = ""
     longest_block_s: float = 0.0
@@ -60,6 +60,7 @@ class Monitor:
         best = self.store.best
         standing = self.champions.best
         limits = self.budget.limits
+        shares = self.bandit.shares()
         return Status(
             run=self.run,
             problem=self.problem,
@@ -105,7 +106,15 @@ class Monitor:
                 for name, spent in sorted(self.store.spending_by_model().items())
             ],
             tokens=self.store.spending().tokens,
-            shares=self.shares(),
+            shares=shares,
+            proposers=[
+                ProposerStatus(
+                    name=name, share=share, attempts=arm.asked, better=arm.better, best=arm.best
+                )
+                for name, share in shares.items()
+                for arm in [self.bandit.arms.get(name, Arm())]
+                if len(shares) > 1
+            ],
             references=list(self.references),
             last=self.last,
         )

@@ -38,7 +38,7 @@ from evolve.messages import BaselineValue
 from evolve.monitor import Monitor
 from evolve.problem import SplitKind
 from evolve.program import Program
-from evolve.proposers import REGISTRY, Proposer
+from evolve.proposers import MEMORY, REGISTRY, Proposer
 from evolve.randomness import derive, unforeseen
 from evolve.recording import RecordedDesk, Recording
 from evolve.runs import RunFolder
@@ -159,6 +159,8 @@ class Session:
         self.monitor.references = await self._compute_references()
         if self.config.llm:
             await self._start_models(self._answering())
+        under_way = self.store.counts().pending
+        self.loop.drafter.recall(self.reader.proposals(last=MEMORY + under_way))
         # what is here now stays; a full collection over it would block the loop for 20 ms
         gc.collect()
         gc.freeze()
@@ -329,7 +331,7 @@ class Session:
             if self.task.problem.validation_stage
             else SplitKind.TRAINING,
             deterministic=self.config.deterministic and not order_lost,
-            shares=bandit.shares,
+            bandit=bandit,
         )
         self.closing = Closing(
             folder=self.folder,

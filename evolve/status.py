@@ -28,6 +28,19 @@ class ModelStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProposerStatus:
+    """What one proposer or model has of the attempts, and what it won with them."""
+
+    name: str
+    share: float
+    """Its chance to make the next proposal."""
+    attempts: int
+    better: int
+    """Children that were better than their parents, new bests among them."""
+    best: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """A value to compare with: a computed baseline or a published record."""
 
@@ -68,6 +81,8 @@ class Status:
     """Input and output of all calls, with the reserve of those that were lost."""
     shares: dict[str, float] = field(default_factory=dict)
     """Each proposer's chance to make the next proposal."""
+    proposers: list[ProposerStatus] = field(default_factory=list)
+    """Empty where there is one only."""
     references: list[Reference] = field(default_factory=list)
     last: str = ""
 

@@ -9,7 +9,7 @@ import click
 
 from evolve.closing import TestResult
 from evolve.commands import INTERRUPTED
-from evolve.live import money
+from evolve.live import market, money
 from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder
@@ -55,7 +55,7 @@ def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> No
         f"{folder.name}: {ended.reason}; {status.evaluated} programs evaluated "
         f"in {duration(status.elapsed_s)} ({status.attempts} proposals)"
     )
-    for line in money(status):
+    for line in [*market(status), *money(status)]:
         click.echo(f"  {inert(line)}")
     if status.tier == "none":
         click.echo("  every verdict is marked: run without a sandbox, data could have been forged")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -59,6 +59,13 @@ _UNSAFE = (
 )
 @click.option("--islands", type=click.IntRange(1, 1024), help="Number of islands.")
 @click.option(
+    "--proposer",
+    "proposers",
+    multiple=True,
+    metavar="NAME[:WEIGHT]",
+    help="tree, tuner; several share the attempts. Without any: tree, unless models are given.",
+)
+@click.option(
     "--search",
     multiple=True,
     metavar="KEY=VALUE",
@@ -99,6 +106,7 @@ def run(
     seed: int | None,
     workers: int | None,
     islands: int | None,
+    proposers: tuple[str, ...],
     search: tuple[str, ...],
     deterministic: bool,
     lag: int | None,
@@ -130,6 +138,8 @@ def run(
     config = msgspec.structs.replace(
         config, budget=budget, llm=models, policy=policy or config.policy
     )
+    if proposers:
+        config = msgspec.structs.replace(config, proposers=_weighted(proposers))
     if not config.problem:
         raise UsageError("no problem: `evolve run PROBLEM`, or problem = ... in the run file")
     task, config = prepared(config, settings_of(settings))
@@ -374,3 +384,18 @@ def _budget(
 ) -> Budget:
     given = {"evals": evals, "minutes": minutes, "target": target, "usd": usd, "tokens": tokens}
     return msgspec.structs.replace(base, **{k: v for k, v in given.items() if v is not None})
+
+
+def _weighted(given: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for text in given:
+        name, colon, weight = text.partition(":")
+        try:
+            found[name] = float(weight) if colon else 1.0
+        except ValueError:
+            found[name] = -1.0
+        if not 0 <= found[name] < float("inf"):
+            raise UsageError(
+                f"--proposer {text}: expected NAME or NAME:WEIGHT, a weight of 0 or more"
+            )
+    return found

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from evolve.loading import Task
-from evolve.proposers.base import Answer, NoAnswer, Proposer, Request
+from evolve.proposers.base import MEMORY, Answer, NoAnswer, Programs, Proposer, Request, Settled
 from evolve.proposers.tree import TreeProposer
+from evolve.proposers.tuner import TunerProposer
 
 REGISTRY: dict[str, Callable[[Task], Proposer]] = {
     "tree": TreeProposer,
+    "tuner": TunerProposer,
 }
 """Proposers by the name that run files use."""
 
-__all__ = ["REGISTRY", "Answer", "NoAnswer", "Proposer", "Request"]
+__all__ = [
+    "MEMORY",
+    "REGISTRY",
+    "Answer",
+    "NoAnswer",
+    "Programs",
+    "Proposer",
+    "Request",
+    "Settled",
+]

@@ -47,13 +47,54 @@ class NoAnswer(Exception):
         self.cost_usd = cost_usd
 
 
+MEMORY = 4096
+"""So many of the last attempts a proposer is told of again when a run is resumed: what it knows
+may rest on no older one."""
+
+
+class Programs(Protocol):
+    """What proposers may know of stored programs."""
+
+    def program(self, program: int) -> Program:
+        """Its text."""
+
+    def rank(self, program: int) -> tuple[int, float]:
+        """Its rung and fitness in training; it must have been judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How an attempt of a proposer ended.
+
+    Attributes:
+        program: The judged program that it came to, which may be an older one; None where it came
+            to none, or to one without a verdict.
+    """
+
+    sample: Sample
+    fate: Fate
+    operator: str
+    diff: str
+    program: int | None
+
+
 class Proposer(Protocol):
-    """One source of proposals; it may be asked many times at once."""
+    """One source of proposals; it may be asked many times at once.
+
+    What it learns follows from what began and what settled, in the order of `begun` and `settled`,
+    so that a resumed run goes on as if it had not been cut off.
+    """
 
     name: str
 
-    def plan(self, sample: Sample, rng: random.Random) -> str:
-        """What to store with an attempt when it begins, so that it can be done again; may be ""."""
+    def plan(self, sample: Sample, rng: random.Random, programs: Programs) -> Sample:
+        """The sample with what is needed to do it again as its note; it may have another parent."""
+
+    def begun(self, sample: Sample, programs: Programs) -> None:
+        """Told of each of its attempts when it has been planned; again when a run is resumed."""
+
+    def settled(self, settled: Settled, programs: Programs) -> None:
+        """Told of each of its attempts when its outcome is stored; again when a run is resumed."""
 
     async def start(self) -> None:
         """Gets ready; raises EvolveError where it cannot work."""

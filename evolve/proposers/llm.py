@@ -35,7 +35,7 @@ from evolve.prompts import (
     render_summary,
 )
 from evolve.prompts.recipes import HINT, MOST_STEPS, MOST_TRIED
-from evolve.proposers.base import Answer, NoAnswer, Request
+from evolve.proposers.base import Answer, NoAnswer, Programs, Request, Settled
 from islands_db import Call, Fate, Reader, Sample, Store
 
 
@@ -113,8 +113,14 @@ class LLMProposer:
     async def stop(self) -> None:
         """Nothing to do."""
 
-    def plan(self, sample: Sample, rng: random.Random) -> str:
-        return msgspec.json.encode(self._prompting.plan(sample, rng)).decode()
+    def plan(self, sample: Sample, rng: random.Random, programs: Programs) -> Sample:
+        return replace(sample, note=msgspec.json.encode(self._prompting.plan(sample, rng)).decode())
+
+    def begun(self, sample: Sample, programs: Programs) -> None:
+        """What prompts show of the past is read from the store."""
+
+    def settled(self, settled: Settled, programs: Programs) -> None:
+        """What prompts show of the past is read from the store."""
 
     async def propose(self, request: Request) -> Answer:
         recipe = msgspec.json.decode(request.note, type=Recipe)

@@ -8,7 +8,7 @@ from evolve.loading import Task
 from evolve.messages import Mutate, Mutated
 from evolve.processes import HelperDied, Pool
 from evolve.program import length
-from evolve.proposers.base import Answer, NoAnswer, Request
+from evolve.proposers.base import Answer, NoAnswer, Programs, Request, Settled
 from islands_db import Sample
 
 _LIMIT_S = 30.0
@@ -25,8 +25,14 @@ class TreeProposer:
         self._max_length = 2 * max(length(seed) for seed in task.seeds().values())
         self._pool = Pool("evolve.proposers.mutator", 1)
 
-    def plan(self, sample: Sample, rng: random.Random) -> str:
-        return ""
+    def plan(self, sample: Sample, rng: random.Random, programs: Programs) -> Sample:
+        return sample
+
+    def begun(self, sample: Sample, programs: Programs) -> None:
+        """It remembers nothing."""
+
+    def settled(self, settled: Settled, programs: Programs) -> None:
+        """It learns nothing."""
 
     async def start(self) -> None:
         await self._pool.start()

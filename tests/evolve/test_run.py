@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evolve.control import send
-from islands_db import Reader, fingerprint
+from islands_db import Fate, Reader, fingerprint
 
 if TYPE_CHECKING:
     from conftest import Evolve
@@ -119,12 +119,14 @@ def test_a_stage_that_says_two_things_of_a_program_is_at_fault(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("twins", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "twins", "tuner"])
 def test_the_same_seed_ends_the_same_with_any_number_of_workers_killed_or_not(
-    evolve: Evolve, variant: Callable[..., Path], twins: bool
+    evolve: Evolve, variant: Callable[..., Path], kind: str
 ) -> None:
-    toy = variant("toy", *([SAYS_HOW_IT_BEHAVES] if twins else []))
-    options = ("--deterministic", "--evals", 200, "--seed", 11)
+    toy = variant("toy", *([SAYS_HOW_IT_BEHAVES] if kind == "twins" else []))
+    options: tuple[object, ...] = ("--deterministic", "--evals", 200, "--seed", 11)
+    if kind == "tuner":
+        options += ("--proposer", "tree", "--proposer", "tuner:2")
     for workers in (1, 2):
         name = f"straight{workers}"
         ended = evolve("run", toy, *options, "--workers", workers, "--name", name)
@@ -139,6 +141,10 @@ def test_the_same_seed_ends_the_same_with_any_number_of_workers_killed_or_not(
     assert process.returncode == 0, errors
     ends = {fingerprint(database(evolve, name)) for name in ("straight1", "straight2", "mine")}
     assert len(ends) == 1
+    with Reader(database(evolve)) as reader:
+        tallies = reader.counts().proposers
+    assert ("tuner" in tallies) == (kind == "tuner")
+    assert kind != "tuner" or tallies["tuner"][Fate.EVALUATED].attempts > 20
 
 
 def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(evolve: Evolve, toy: Path) -> None:

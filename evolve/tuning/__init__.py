@@ -1,0 +1,17 @@
+"""Numbers of a program as parameters: found or marked in its text, set, and searched.
+
+Everything here is a pure function of its arguments.
+"""
+
+from evolve.tuning.literals import TuneError, skeleton
+from evolve.tuning.parameters import Kind, Parameter, parameters, set_values, values_in
+
+__all__ = [
+    "Kind",
+    "Parameter",
+    "TuneError",
+    "parameters",
+    "set_values",
+    "skeleton",
+    "values_in",
+]

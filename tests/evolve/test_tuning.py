@@ -1,0 +1,201 @@
+"""Numbers of a program: found, marked, set, searched, and tuned in a run."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evolve.program import Program
+from evolve.tuning import Kind, TuneError, parameters, set_values, skeleton, values_in
+from evolve.tuning.search import WORST, Evolution, Told, open_search
+from islands_db import Reader
+
+if TYPE_CHECKING:
+    from conftest import Evolve
+
+
+def program(body: str) -> Program:
+    return Program.of({"candidate.py": f"# EVOLVE-BLOCK-START\n{body}\n# EVOLVE-BLOCK-END\n"})
+
+
+def body(of: Program) -> str:
+    return "\n".join(of.files["candidate.py"].split("\n")[1:-2])
+
+
+def kinds(text: str) -> list[tuple[float, Kind]]:
+    return [(parameter.value, parameter.kind) for parameter in parameters(program(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a = 0.5", [(0.5, Kind.REAL)]),
+        ("a = -2.5 * b", [(-2.5, Kind.REAL)]),
+        ("a = b / 3", [(3, Kind.REAL)]),
+        ("a = 2 * b + 0.1", [(2, Kind.REAL), (0.1, Kind.REAL)]),
+        ("for i in range(12): f(i)", [(12, Kind.INTEGER)]),
+        ("a = b ** 2 - c[1]", [(2, Kind.INTEGER)]),
+        ("a = b[i + 1] * 7", [(7, Kind.INTEGER)]),
+        ("if a == 3: b = 1.5", [(1.5, Kind.REAL)]),
+        ("i += 1\ng(x, axis=1, tail=5)", [(5, Kind.INTEGER)]),
+        ("a = 1e400 + 0.25", [(0.25, Kind.REAL)]),
+        ("a = f'{x:3} 4' + '5'\nb = 6", [(6, Kind.INTEGER)]),
+        ("match a:\n    case 3: b = 0.5", [(0.5, Kind.REAL)]),
+        ("a = 1.0\nb = 2.0  # tune", [(2.0, Kind.REAL)]),
+        ("a = 1.0  # tune: off\nb = 2.0", [(2.0, Kind.REAL)]),
+        ("a = True  # tune", [(1, Kind.CHOICE)]),
+        ("a = '# tune'\nb = 2.0", [(2.0, Kind.REAL)]),
+    ],
+)
+def test_sizes_are_parameters_and_structure_is_not(
+    text: str, expected: list[tuple[float, Kind]]
+) -> None:
+    assert kinds(text) == expected
+
+
+def test_a_mark_gives_the_range() -> None:
+    real, whole = parameters(program("a = 5.0  # tune: 1..100 log\nb = 9  # tune: 0.5 .. 7.2"))
+    assert (real.low, real.high, real.log) == (1.0, 100.0, True)
+    assert (whole.low, whole.high, whole.value, whole.kind) == (1, 7, 7, Kind.INTEGER)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a = b", "no number that could be tuned"),
+        ("a = (", "does not parse"),
+        ("a = 1.0  # tune: 5..2", "candidate.py:2: the range 5..2 is empty"),
+        ("a = 1.0  # tune: 5..5", "candidate.py:2: the range 5..5 is empty"),
+        ("a = 1.0  # tune: 0..5 log", "must lie above 0"),
+        ("a = 1.0  # tune: nan..5", "expected LOW..HIGH"),
+        ("a = 1.0  # tune: some", "expected LOW..HIGH"),
+        ("a = 1  # tune: 0.2..0.8", "no two integers"),
+    ],
+)
+def test_what_cannot_be_tuned_says_why_in_one_line(text: str, reason: str) -> None:
+    with pytest.raises(TuneError, match=reason) as caught:
+        parameters(program(text))
+    assert "\n" not in str(caught.value)
+
+
+EXPRESSION = st.recursive(
+    st.one_of(
+        st.floats(-1e6, 1e6).map(repr), st.integers(-50, 50).map(str), st.sampled_from(["x", "y"])
+    ),
+    lambda inner: st.builds(
+        lambda a, sign, b: f"({a}) {sign} ({b})" if "x" in a else f"{a} {sign} ({b})",
+        inner,
+        st.sampled_from(["+", "-", "*", "/", "**", "<"]),
+        inner,
+    ),
+    max_leaves=6,
+)
+
+
+@given(EXPRESSION, st.randoms(use_true_random=False))
+def test_values_set_are_the_values_found_and_the_structure_stays(
+    expression: str, rng: random.Random
+) -> None:
+    base = program(f"def f(x, y):\n    return {expression}")
+    try:
+        chosen = parameters(base)
+    except TuneError:
+        return
+    values = [rng.uniform(parameter.low, parameter.high) for parameter in chosen]
+    child = set_values(base, chosen, values)
+    assert skeleton(child) == skeleton(base)
+    expected = tuple(float(p.nearest(v)) for p, v in zip(chosen, values, strict=True))
+    assert values_in(base, chosen, child) == expected
+
+
+def test_a_negative_base_of_a_power_keeps_its_meaning() -> None:
+    base = program("a = 2.0 ** b - 1.0")
+    child = set_values(base, parameters(base), [-3.5, -1.5])
+    assert body(child) == "a = (-3.5) ** b - -1.5"
+
+
+def test_another_name_or_sign_is_another_structure() -> None:
+    base = program("def f(a):\n    b = 2.0 * a\n    return b")
+    assert skeleton(base) == skeleton(program("def f(a):\n    c = -3 * a  # so\n    return c"))
+    assert skeleton(base) != skeleton(program("def f(a):\n    b = 2.0 + a\n    return b"))
+
+
+def test_cma_finds_the_minimum_of_a_rotated_bowl() -> None:
+    chosen = parameters(program("a = 4.0\nb = -3.0\nc = 2.0"))
+    search = Evolution(chosen)
+    best = math.inf
+    for seed in range(400):
+        values = search.ask(seed)
+        a, b, c = values
+        loss = (a + b - 1) ** 2 + 10 * (b - c) ** 2 + (a - 2) ** 2
+        best = min(best, loss)
+        search.tell(Told(tuple(values), (1, -loss)))
+    assert best < 1e-6
+
+
+def test_tpe_finds_integers_and_what_it_asks_follows_from_what_it_was_told() -> None:
+    chosen = parameters(program("for i in range(20): g(i, 3, 0.5)"))
+    runs = []
+    for _ in range(2):
+        search, asked, best = open_search(chosen), [], math.inf
+        for seed in range(60):
+            values = [float(p.nearest(v)) for p, v in zip(chosen, search.ask(seed), strict=True)]
+            loss = abs(values[0] - 33) + abs(values[1] - 5) + abs(values[2] - 0.7)
+            best = min(best, loss)
+            asked.append(values)
+            search.tell(Told(tuple(values), WORST if values[0] == 20 else (1, -loss)))
+        runs.append((asked, best))
+    assert runs[0] == runs[1]
+    assert runs[0][1] < 4
+
+
+TUNABLE = """
+# EVOLVE-BLOCK-START
+def answer():
+    return 3.5 * 7.5 + 2.5
+# EVOLVE-BLOCK-END
+"""
+
+
+@pytest.fixture
+def tunable(toy: Path) -> Path:
+    (toy / "seed.py").write_text(TUNABLE)
+    return toy
+
+
+def test_the_tuner_alone_changes_numbers_only_and_gains(evolve: Evolve, tunable: Path) -> None:
+    ended = evolve(
+        "run", tunable, "--set", "goal=100", "--proposer", "tuner", "--evals", 150, "--seed", 3,
+        "--name", "t", "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert ended.data["test"]["champion"] < 2  # type: ignore[index]
+    with Reader(evolve.folder / "runs" / "t" / "run.db") as reader:
+        texts = [Program.of(reader.files(id)) for id in range(1, reader.counts().programs + 1)]
+    assert len({skeleton(text) for text in texts}) == 1
+
+
+def test_a_program_without_numbers_leaves_the_field_to_the_others(
+    evolve: Evolve, toy: Path
+) -> None:
+    (toy / "seed.py").write_text(TUNABLE.replace("3.5 * 7.5 + 2.5", "len('a' * len('bcd'))"))
+    ended = evolve(
+        "run", toy, "--proposer", "tree", "--proposer", "tuner", "--evals", 60, "--name", "t"
+    )
+    assert ended.code == 0, ended.err
+    assert re.search(r"tuner +\d+% of proposals, \d+ so far: \d+ better than their", ended.out)
+    with Reader(evolve.folder / "runs" / "t" / "run.db") as reader:
+        refused = {p.reason for p in reader.proposals() if p.proposer == "tuner" and p.reason}
+    assert "its EVOLVE-BLOCKs hold no number that could be tuned" in refused
+
+
+def test_an_unknown_proposer_or_weight_is_one_line(evolve: Evolve, toy: Path) -> None:
+    assert "did you mean 'tuner'" in evolve("run", toy, "--proposer", "tunr").one_line
+    assert "expected NAME or NAME:WEIGHT" in evolve("run", toy, "--proposer", "tree:x").one_line
