@@ -21,8 +21,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NoReturn
 
-from sandbox.codec import CodecError, CodecLimits, decode, encode
+from sandbox import shared
+from sandbox.channel import Channel, ChannelClosed, NoAnswer, Parts, ProtocolBroken
+from sandbox.codec import CodecError, CodecLimits, decode, encode_parts
 from sandbox.fork_server import Exit, ForkServer, Process, ServerLost
+from sandbox.inside import wire
 from sandbox.records import (
     CandidateFailure,
     FailureKind,
@@ -33,17 +36,12 @@ from sandbox.records import (
     printable,
 )
 
-_HEAD = struct.Struct("<QI")
 _NONCES = struct.Struct("<16Q")
-_READY = b"+"
-_MARSHALLED, _ENCODED = b"M", b"C"
 _SCALARS = frozenset((type(None), bool, int, float, str, bytes))
-_RETURNED, _RAISED, _OUT_OF_MEMORY, _FORBIDDEN = b"REMF"
-_READY_S = 10.0
-_PIECE = 1 << 18
 _ENDING_MS = 100
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
+_STILLBORN = 3
 
 
 Start = tuple[dict[str, str], str, str | None, int, int | None, int]
@@ -52,6 +50,10 @@ Start = tuple[dict[str, str], str, str | None, int, int | None, int]
 
 class _ServerGone(Exception):
     """The candidate went because its server went."""
+
+
+class _NeverBegan(Exception):
+    """The process was ended from outside before it had taken its program."""
 
 
 class Candidate:
@@ -82,14 +84,15 @@ class Candidate:
         self._nonces: list[int] = []
         self._started = 0.0
         self._deadline = 0.0
-        self._tail = b""
+        self._channel: Channel | None = None
         self.usage = Usage()
         """What it used; complete once it is closed."""
 
     @property
     def stderr(self) -> str:
         """The end of what it printed, on either stream; control characters are escaped."""
-        return printable(self._tail.decode(errors="replace"))
+        printed = self._channel.printed if self._channel else b""
+        return printable(printed.decode(errors="replace"))
 
     @property
     def finished(self) -> bool:
@@ -129,167 +132,155 @@ class Candidate:
         self.close()
 
     def _request(self, driven: bool, name: str, args: tuple[object, ...]) -> object:
-        # towards the candidate marshal is safe, and much cheaper where it says the same
-        if all(type(arg) in _SCALARS or _is_flat(arg) for arg in args):
-            # version 2 knows no references, so that equal parts stay apart as in the codec
-            request = _MARSHALLED, marshal.dumps((driven, name, args), 2)  # type: ignore[arg-type]
-        else:
-            request = _ENCODED, encode((driven, name, args), _REQUEST_LIMITS)
+        kind, content = _encoded(driven, name, args)
         if self._closed:
             raise SandboxError("this candidate is closed")
         if self._failure is not None:
             raise CandidateFailure(self._failure.kind, self._failure.reason, self._failure.stderr)
-        try:
-            return self._attempt(request)
-        except _ServerGone as gone:
-            if self._answers:
+        if self._answers:
+            try:
+                return self._attempt(kind, content)
+            except _ServerGone as gone:
                 raise SandboxError(
                     f"the fork server was lost between two calls of a candidate: {gone}"
                 ) from None
-        # nothing of this candidate was seen yet: once more, with a new server
-        try:
-            self._replace()
-            return self._attempt(request)
-        except _ServerGone as gone:
-            raise SandboxError(f"the fork server was lost twice: {gone}") from None
+        # nothing of this candidate was seen yet: what is lost can be done again
+        lost = False
+        for _ in range(_STILLBORN):
+            try:
+                return self._attempt(kind, content)
+            except _NeverBegan:
+                continue
+            except _ServerGone as gone:
+                if lost:
+                    raise SandboxError(f"the fork server was lost twice: {gone}") from None
+                lost = True
+                try:
+                    self._replace()
+                except _ServerGone as again:
+                    raise SandboxError(f"the fork server was lost twice: {again}") from None
+        raise SandboxError(
+            f"{_STILLBORN} processes were killed before they had taken their program; "
+            "is memory short?"
+        )
 
-    def _attempt(self, request: tuple[bytes, bytes]) -> object:
-        if self._process is None:
-            self._take_process()
+    def _attempt(self, kind: int, content: Parts) -> object:
+        channel = self._channel
+        opening = b""
+        if self._process is None or channel is None:
+            channel = self._channel = self._take_process()
             start = marshal.dumps(self._start)
-            opening = _HEAD.pack(0, len(start)) + start
+            opening = wire.HEAD.pack(0, len(start)) + start
             self._started = time.monotonic()
-            self._deadline = self._started + self._limits.wall_s
-        else:
-            opening = b""
+            channel.deadline = self._started + self._limits.wall_s
         if not self._nonces:
             self._nonces = list(_NONCES.unpack(os.urandom(_NONCES.size)))
         nonce = self._nonces.pop()
-        kind, content = request
-        opening += _HEAD.pack(nonce, 1 + len(content)) + kind
-        # what is long is not copied once more
-        parts = [opening, content] if len(content) > _PIECE else [opening + content]
-        answer = self._exchange(parts, nonce)
-        self._answers += 1
-        return self._judge(answer)
+        lent = None
+        try:
+            size = sum(map(len, content))
+            if size >= wire.SHARED_BYTES:
+                lent = channel.lend(size)
+                if lent is not None and _fill(lent, content):
+                    channel.hand_over(lent)
+                    kind, content = wire.SHARED, [wire.SIZE.pack(size)]
+                    size = wire.SIZE.size
+            head = opening + wire.FRAME.pack(nonce, 1 + size, kind)
+            # what is long is not copied once more
+            parts = [head + content[0]] if len(content) == 1 else [head, *content]
+            answer = channel.exchange(parts, nonce)
+            self._answers += 1
+            return self._judge(channel, answer, nonce)
+        except NoAnswer:
+            self._fail(FailureKind.TIMEOUT, f"no answer within {self._limits.wall_s:g} s")
+        except ProtocolBroken as error:
+            self._fail(FailureKind.VIOLATION, str(error))
+        except ChannelClosed:
+            self._died(channel)
+        finally:
+            if lent is not None:
+                os.close(lent)
 
-    def _take_process(self) -> None:
+    def _take_process(self) -> Channel:
         try:
             self._server = self._server_of()
             self._process = process = self._server.spawn(self._limits.tmp_bytes)
         except ServerLost as lost:
             raise _ServerGone(str(lost)) from None
-        process.channel.settimeout(_READY_S)
+        channel = Channel(
+            process,
+            answer_bytes=self._limits.output_bytes,
+            lent_bytes=self._limits.memory_bytes,
+            output_bytes=self._limits.stderr_bytes,
+        )
         # before the source is handed over, so these bytes are the server's own
-        try:
-            said = process.channel.recv(_STATUS_LIMITS)
-        except OSError as error:
-            said = str(error).encode()
-        if said != _READY:
+        said = channel.ready()
+        if said != wire.READY:
             with contextlib.suppress(_ServerGone):
                 self._finish()
             if not said:
                 raise _ServerGone("it ended before it was ready")
             raise SandboxError(f"cannot isolate a candidate: {one_line(said.decode())}")
-        process.channel.setblocking(False)
-        self._waiter = select.poll()
-        self._waiter.register(process.channel, select.POLLIN)
-        self._waiter.register(process.output, select.POLLIN)
+        return channel
 
-    def _exchange(self, request: list[bytes], nonce: int) -> bytearray:
-        """Sends one request and reads one answer, draining what is printed meanwhile."""
-        assert self._process is not None
-        channel, output = self._process.channel, self._process.output
-        unsent = [memoryview(part) for part in request]
-        answer = bytearray()
-        expected = -1
-        waiting = False
-        while True:
-            if unsent:
-                self._send(unsent)
-                if unsent or waiting:
-                    waiting = bool(unsent)
-                    events = select.POLLIN | (select.POLLOUT if waiting else 0)
-                    self._waiter.modify(channel, events)
-            left = self._deadline - time.monotonic()
-            ready = self._waiter.poll(max(left, 0.0) * 1000) if left > 0 else []
-            if not ready:
-                self._fail(FailureKind.TIMEOUT, f"no answer within {self._limits.wall_s:g} s")
-            for descriptor, happened in ready:
-                if descriptor == output:
-                    self._drain(happened)
-                elif happened & ~select.POLLOUT:
-                    answer += self._receive()
-                    if expected < 0 and len(answer) >= _HEAD.size:
-                        expected = self._expect(answer, nonce)
-                    if 0 <= expected <= len(answer):
-                        if len(answer) > expected or unsent:
-                            self._fail(FailureKind.VIOLATION, "answered more than was asked")
-                        return answer
-
-    def _expect(self, answer: bytearray, nonce: int) -> int:
-        theirs, length = _HEAD.unpack_from(answer)
-        if theirs != nonce:
-            self._fail(FailureKind.VIOLATION, "answered another call than the one asked")
-        if not 1 <= length <= self._limits.output_bytes + 1:
-            self._fail(
-                FailureKind.VIOLATION,
-                f"an answer of {length} bytes, at most {self._limits.output_bytes} may cross",
-            )
-        return _HEAD.size + int(length)
-
-    def _send(self, parts: list[memoryview]) -> None:
-        """Sends what the channel takes now and leaves the rest in the list."""
-        assert self._process is not None
-        try:
-            while parts:
-                parts[0] = parts[0][self._process.channel.send(parts[0]) :]
-                if parts[0]:
-                    return
-                del parts[0]
-        except BlockingIOError:
-            return
-        except (BrokenPipeError, ConnectionResetError):
-            self._died()
-
-    def _receive(self) -> bytes:
-        assert self._process is not None
-        try:
-            piece = self._process.channel.recv(_PIECE)
-        except BlockingIOError:
-            return b""
-        except ConnectionResetError:
-            piece = b""
-        if not piece:
-            self._died()
-        return piece
-
-    def _drain(self, happened: int) -> None:
-        assert self._process is not None
-        piece = os.read(self._process.output, _PIECE) if happened & select.POLLIN else b""
-        if piece:
-            self._tail = (self._tail + piece)[-self._limits.stderr_bytes :]
-        else:
-            self._waiter.unregister(self._process.output)
-
-    def _judge(self, answer: bytearray) -> object:
-        status, payload = answer[_HEAD.size], memoryview(answer)[_HEAD.size + 1 :]
-        if status == _RETURNED:
-            try:
-                return decode(payload, self._answer_limits)
-            except CodecError as error:
-                self._fail(FailureKind.VIOLATION, f"its answer does not decode: {error}")
-        if status == _OUT_OF_MEMORY:
+    def _judge(self, channel: Channel, answer: bytes | bytearray, nonce: int) -> object:
+        kind, payload = answer[wire.HEAD.size], memoryview(answer)[wire.FRAME.size :]
+        if kind == wire.RETURNED:
+            return self._decoded(payload)
+        if kind == wire.WANTED:
+            return self._judge_large(channel, payload, nonce)
+        if kind == wire.OUT_OF_MEMORY:
             self._fail(
                 FailureKind.MEMORY, f"more than {self._limits.memory_bytes >> 20} MiB of memory"
             )
         text = one_line(bytes(payload[:_STATUS_LIMITS]).decode(errors="replace"))
-        if status == _FORBIDDEN:
+        if kind == wire.FORBIDDEN:
             self._fail(FailureKind.VIOLATION, f"its answer may not cross: {text}")
-        if status == _RAISED:
-            self._collect_output()
+        if kind == wire.RAISED:
+            channel.collect_output()
             raise CandidateFailure(FailureKind.CRASH, text, self.stderr)
-        self._fail(FailureKind.VIOLATION, "an answer with an unknown status")
+        raise ProtocolBroken("an answer with an unknown status")
+
+    def _judge_large(self, channel: Channel, wish: memoryview, nonce: int) -> object:
+        """An answer for which memory is wanted: lends it, and reads it when it is sealed."""
+        size = wire.SIZE.unpack(wish)[0] if len(wish) == wire.SIZE.size else 0
+        if not 1 <= size <= self._limits.output_bytes:
+            raise ProtocolBroken(
+                f"an answer of {size} bytes, at most {self._limits.output_bytes} may cross"
+            )
+        lent = channel.lend(size)
+        try:
+            if lent is not None:
+                channel.hand_over(lent)
+            reply = wire.FRAME.pack(nonce, 1, wire.REFUSED if lent is None else wire.LENT)
+            answer = channel.exchange([reply], nonce)
+            kind = answer[wire.HEAD.size]
+            if kind == wire.WANTED:
+                raise ProtocolBroken("wanted memory twice for one answer")
+            if kind != wire.FILLED:
+                return self._judge(channel, answer, nonce)
+            if lent is None or len(answer) != wire.FRAME.size:
+                raise ProtocolBroken("answered with memory that it was not lent")
+            if channel.untaken():
+                raise ProtocolBroken("did not take the memory it was lent")
+            try:
+                shared.seal(lent)
+            except OSError:
+                raise ProtocolBroken("kept a way to write to the memory of its answer") from None
+            try:
+                message = shared.mapped(lent, size)
+            except OSError as error:
+                raise SandboxError(f"no room for an answer of {size} bytes: {error}") from None
+            return self._decoded(message, in_place=True)
+        finally:
+            if lent is not None:
+                os.close(lent)
+
+    def _decoded(self, message: memoryview, *, in_place: bool = False) -> object:
+        try:
+            return decode(message, self._answer_limits, in_place=in_place)
+        except CodecError as error:
+            raise ProtocolBroken(f"its answer does not decode: {error}") from None
 
     def _fail(self, kind: FailureKind, reason: str) -> NoReturn:
         with contextlib.suppress(_ServerGone):
@@ -297,13 +288,16 @@ class Candidate:
         self._failure = CandidateFailure(kind, reason, self.stderr)
         raise self._failure
 
-    def _died(self) -> NoReturn:
+    def _died(self, channel: Channel) -> NoReturn:
         """The channel closed before an answer: by whose doing?"""
         assert self._process is not None
+        never_began = not self._answers and channel.unread()
         ending = select.poll()
         ending.register(self._process.pidfd, select.POLLIN)
         by_itself = bool(ending.poll(_ENDING_MS))
         end = self._finish()
+        if never_began and by_itself:
+            raise _NeverBegan
         if not by_itself:
             self._fail(FailureKind.VIOLATION, "closed its channel")
         cpu_s = self._limits.cpu_s
@@ -328,7 +322,8 @@ class Candidate:
         process, self._process = self._process, None
         if process is None or self._server is None:
             return Exit(0, 0.0, 0)
-        self._collect_from(process)
+        if self._channel is not None:
+            self._channel.collect_output()
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
         try:
@@ -344,19 +339,29 @@ class Candidate:
         )
         return end
 
-    def _collect_output(self) -> None:
-        assert self._process is not None
-        self._collect_from(self._process)
 
-    def _collect_from(self, process: Process) -> None:
-        """What is in the pipe now, and not what a living candidate goes on to write."""
-        waiter = select.poll()
-        waiter.register(process.output, select.POLLIN)
-        for _ in range(2):
-            if not any(happened & select.POLLIN for _, happened in waiter.poll(0)):
-                return
-            piece = os.read(process.output, _PIECE)
-            self._tail = (self._tail + piece)[-self._limits.stderr_bytes :]
+def _encoded(driven: bool, name: str, args: tuple[object, ...]) -> tuple[int, Parts]:
+    """A request's kind and content; towards the candidate marshal is safe, and much cheaper."""
+    for arg in args:
+        if type(arg) not in _SCALARS and not _is_flat(arg):
+            break
+    else:
+        # version 2 knows no references, so that equal parts stay apart as in the codec
+        with contextlib.suppress(ValueError):  # what is too large for it
+            content = marshal.dumps((driven, name, args), 2)  # type: ignore[arg-type]
+            if len(content) < wire.SHARED_BYTES:
+                return wire.MARSHALLED, [content]
+    return wire.ENCODED, encode_parts((driven, name, args), _REQUEST_LIMITS)
+
+
+def _fill(memory: int, content: Parts) -> bool:
+    """Puts a request into memory; False where a file may not be as large."""
+    try:
+        shared.fill(memory, content)
+        shared.seal(memory)
+    except OSError:
+        return False
+    return True
 
 
 def _is_flat(value: object) -> bool:

@@ -13,7 +13,7 @@ Not covered: what the receiver does with a value. A decoded integer may have mor
 """
 
 from sandbox.decoding import decode
-from sandbox.encoding import encode
+from sandbox.encoding import encode, encode_parts
 from sandbox.wire import CodecError, CodecLimits
 
-__all__ = ["CodecError", "CodecLimits", "decode", "encode"]
+__all__ = ["CodecError", "CodecLimits", "decode", "encode", "encode_parts"]

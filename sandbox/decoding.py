@@ -11,6 +11,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sandbox.wire import (
+    ALIGNED_BYTES,
+    ALIGNMENT,
     ARRAY,
     BIG,
     BYTES,
@@ -48,8 +50,16 @@ def _refuse_constant(name: str) -> NoReturn:
 _scan = JSONDecoder(parse_constant=_refuse_constant).scan_once  # type: ignore[attr-defined]
 
 
-def decode(data: bytes | bytearray | memoryview, limits: CodecLimits = DEFAULT_LIMITS) -> object:
+def decode(
+    data: bytes | bytearray | memoryview,
+    limits: CodecLimits = DEFAULT_LIMITS,
+    *,
+    in_place: bool = False,
+) -> object:
     """The value behind hostile bytes.
+
+    Args:
+        in_place: Large arrays may lie in `data`, which nobody else has and may be written to.
 
     Raises:
         CodecError: the bytes are not what `encode` could have written within the limits.
@@ -71,7 +81,7 @@ def decode(data: bytes | bytearray | memoryview, limits: CodecLimits = DEFAULT_L
         raise CodecError(f"broken skeleton: {type(error).__name__}") from None
     if stop != len(text):
         raise CodecError("bytes behind the skeleton's value")
-    reader = _Reader(view, end, limits)
+    reader = _Reader(view, end, limits, in_place)
     value = reader.read(node, limits.depth)
     if reader.position != len(view):
         raise CodecError("bytes behind the last blob")
@@ -79,8 +89,11 @@ def decode(data: bytes | bytearray | memoryview, limits: CodecLimits = DEFAULT_L
 
 
 class _Reader:
-    def __init__(self, data: memoryview, position: int, limits: CodecLimits) -> None:
+    def __init__(
+        self, data: memoryview, position: int, limits: CodecLimits, in_place: bool
+    ) -> None:
         self.data = data
+        self.in_place = in_place
         self.position = position
         self.limits = limits
         self.fractions_left = limits.fractions_bytes
@@ -184,11 +197,16 @@ class _Reader:
         # without elements it costs nothing here, but whoever sums over the other side pays
         if prod(max(length, 1) for length in lengths) * plain.itemsize > self.limits.total_bytes:
             raise CodecError("an array with sides that no array within the limit has")
-        data = self._take(prod(lengths) * plain.itemsize)
+        size = prod(lengths) * plain.itemsize
+        large = size >= ALIGNED_BYTES
+        if large and any(self._take(-self.position % ALIGNMENT)):
+            raise CodecError("something before an array where nothing belongs")
+        data = self._take(size)
         if plain.kind == "b" and data.nbytes and numpy.frombuffer(data, numpy.uint8).max() > 1:
             raise CodecError("an array of booleans other than 0 and 1")
         try:
-            return numpy.frombuffer(bytearray(data), plain).reshape(lengths)
+            held = data if large and self.in_place else bytearray(data)
+            return numpy.frombuffer(held, plain).reshape(lengths)
         except (ValueError, OverflowError):
             raise CodecError("an array of a shape that no array has") from None
 

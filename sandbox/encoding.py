@@ -10,6 +10,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from sandbox.wire import (
+    ALIGNED_BYTES,
+    ALIGNMENT,
     ARRAY,
     BIG,
     BYTES,
@@ -48,15 +50,30 @@ def encode(value: object, limits: CodecLimits = DEFAULT_LIMITS) -> bytes:
     Raises:
         CodecError: a type that may not cross, or a message beyond the limits.
     """
+    return b"".join(encode_parts(value, limits))
+
+
+def encode_parts(
+    value: object, limits: CodecLimits = DEFAULT_LIMITS
+) -> list[bytes | memoryview]:
+    """The same bytes in pieces, none of which copies what an array holds contiguously."""
     blobs: list[bytes | memoryview] = []
-    parts: list[str] = []
-    _Writer(parts, blobs, limits).write(value, limits.depth)
-    skeleton = "".join(parts).encode("ascii")
+    nodes: list[str] = []
+    _Writer(nodes, blobs, limits).write(value, limits.depth)
+    skeleton = "".join(nodes).encode("ascii")
     check_skeleton(skeleton, limits)
-    message = b"".join((HEAD.pack(len(skeleton)), skeleton, *blobs))
-    if len(message) > limits.total_bytes:
-        raise CodecError(f"{len(message)} bytes, at most {limits.total_bytes} may cross")
-    return message
+    parts: list[bytes | memoryview] = [HEAD.pack(len(skeleton)) + skeleton]
+    size = len(parts[0])
+    for blob in blobs:
+        if type(blob) is memoryview and len(blob) >= ALIGNED_BYTES:
+            padding = -size % ALIGNMENT
+            parts.append(bytes(padding))
+            size += padding
+        parts.append(blob)
+        size += len(blob)
+    if size > limits.total_bytes:
+        raise CodecError(f"{size} bytes, at most {limits.total_bytes} may cross")
+    return parts
 
 
 class _Writer:

@@ -9,12 +9,11 @@ import platform
 import resource
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sandbox.cgroups import Group
@@ -33,7 +32,7 @@ sys.modules["sandbox"] = package
 from sandbox.inside.server import main
 main(int(sys.argv[2]), int(sys.argv[3]))
 """
-_PAIR = struct.Struct("ii")
+_NOT_YET = -1
 _SCRATCH = "/candidate/tmp"
 _ENVIRONMENT = {
     "HOME": _SCRATCH,
@@ -63,32 +62,22 @@ class ServerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One isolated process that waits for a program."""
+    """The worker's ends of one isolated process that waits for a program, or will."""
 
     pid: int
-    channel: socket.socket
-    output: int
     pidfd: int
+    requests: int
+    answers: int
+    lending: socket.socket
+    output: int
     tmp_bytes: int
 
     def close(self) -> None:
         """Closes the worker's ends; the process is to be reaped by its server."""
-        self.channel.close()
-        os.close(self.output)
-        os.close(self.pidfd)
-
-
-@dataclass(frozen=True, slots=True)
-class _Coming:
-    """The worker's ends of a process that was asked for."""
-
-    channel: socket.socket
-    output: int
-    tmp_bytes: int
-
-    def close(self) -> None:
-        self.channel.close()
-        os.close(self.output)
+        self.lending.close()
+        for descriptor in (self.pidfd, self.requests, self.answers, self.output):
+            if descriptor != _NOT_YET:
+                os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +132,7 @@ class ForkServer:
             raise SandboxError(f"the sandbox does not start: {explained(error)}") from None
         self._control = ours
         self._asked = False
-        self._coming: _Coming | None = None
+        self._coming: Process | None = None
         self._spare: Process | None = None
         self._refusal = ""
         # before it has its configuration, and so before it starts anything
@@ -244,20 +233,22 @@ class ForkServer:
         self._asked = True
 
     def _ask_for(self, tmp_bytes: int) -> None:
-        channel, theirs = socket.socketpair()
-        output, printed = os.pipe()
-        self._coming = _Coming(channel, output, tmp_bytes)
         try:
-            ends = _PAIR.pack(theirs.fileno(), printed)
+            coming, theirs = _ends(tmp_bytes)
+        except OSError as error:
+            self._refusal = f"cannot start a candidate: {explained(error)}"
+            return
+        self._coming = coming
+        try:
             self._control.sendmsg(
                 [wire.REQUEST.pack(0, tmp_bytes)],
-                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)],
+                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, wire.ENDS.pack(*theirs))],
             )
         except OSError as error:
             raise ServerLost(f"the fork server is gone: {error}") from None
         finally:
-            theirs.close()
-            os.close(printed)
+            for end in theirs:
+                os.close(end)
 
     def _settle(self) -> None:
         """Takes the answer about the process that was asked for last, where it is due."""
@@ -268,9 +259,7 @@ class ForkServer:
         self._coming = None
         if message[:1] == wire.STARTED:
             pid = wire.CHILD.unpack(message)[1]
-            self._spare = Process(
-                pid, coming.channel, coming.output, descriptors[0], coming.tmp_bytes
-            )
+            self._spare = replace(coming, pid=pid, pidfd=descriptors[0])
         else:
             coming.close()
             self._refusal = one_line(message[1:].decode())
@@ -294,6 +283,24 @@ class ForkServer:
         if not message:
             raise ServerLost("the fork server ended without a word")
         return message, descriptors
+
+
+def _ends(tmp_bytes: int) -> tuple[Process, list[int]]:
+    """The worker's ends of a process to come, and the ends it gets itself, in its own order."""
+    made: list[int] = []
+    try:
+        for _ in range(3):
+            made += os.pipe2(os.O_CLOEXEC)
+        lending, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError:
+        for descriptor in made:
+            os.close(descriptor)
+        raise
+    to_read, requests, answers, to_write, output, printed = made
+    # a candidate may not read
+    os.set_blocking(requests, False)
+    coming = Process(_NOT_YET, _NOT_YET, requests, answers, lending, output, tmp_bytes)
+    return coming, [to_read, to_write, theirs.detach(), printed]
 
 
 def _without(paths: Sequence[str], masks: Sequence[str]) -> list[str]:

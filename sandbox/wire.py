@@ -39,6 +39,9 @@ LIST, TUPLE, DICT, INTS, FLOATS, TEXT, BYTES, BIG, FLOAT, COMPLEX, FRACTION, ARR
 HEAD = struct.Struct("<I")
 DOUBLE = struct.Struct("<d")
 PAIR = struct.Struct("<dd")
+ALIGNED_BYTES, ALIGNMENT = 1 << 16, 64
+"""An array as large as the first begins at a multiple of the second, behind zeros: it can be used
+where it lies."""
 _SHORT_SKELETON = 1000
 _WIDE = ("i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
 DTYPES = frozenset(("|b1", "|i1", "|u1", *(f"<{kind}" for kind in _WIDE)))

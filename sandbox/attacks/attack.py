@@ -68,7 +68,7 @@ import ctypes, os, struct, sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
-CHANNEL = 3
+REQUESTS, ANSWERS, LENDING = 3, 4, 5
 
 def syscall(*arguments):
     """The result, or minus the error number."""
@@ -122,5 +122,5 @@ def loop():
 
 def send(nonce, status, payload, length=None):
     length = 1 + len(payload) if length is None else length
-    os.write(CHANNEL, struct.pack("<QI", nonce, length) + status + payload)
+    os.write(ANSWERS, struct.pack("<QI", nonce, length) + status + payload)
 '''

@@ -81,11 +81,11 @@ ATTACKS = (
     ),
     _call("a terminal hung up", "153"),
     _call("the domain's name", "171, b'x', 1"),
-    _call("who is at the other end", "55, CHANNEL, 1, 17, bytes(12), struct.pack('I', 12)"),
-    _call("a message taken from the channel with descriptors", "47, CHANNEL, bytes(56), 0x40"),
-    _call("a peeked request", "45, CHANNEL, bytes(100), 100, 0x42, 0, 0"),
-    _call("a signal by the owner of the channel", "16, CHANNEL, 0x8901, struct.pack('i', 1)"),
-    _call("a signal of its choice on input", "72, CHANNEL, 10, 9"),
+    _call("who is at the other end", "55, LENDING, 1, 17, bytes(12), struct.pack('I', 12)"),
+    _call("a message taken from the channel with descriptors", "47, LENDING, bytes(56), 0x40"),
+    _call("a peeked request", "45, LENDING, bytes(100), 100, 0x42, 0, 0"),
+    _call("a signal by the owner of the channel", "16, LENDING, 0x8901, struct.pack('i', 1)"),
+    _call("a signal of its choice on input", "72, LENDING, 10, 9"),
     _call("a lease on a module", "72, os.open(os.__file__, 0), 1024, 0"),
     _call(
         "news of a folder", "72, os.open(os.path.dirname(os.__file__), 0x200000), 1026, 0x80000001"

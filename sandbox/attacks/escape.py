@@ -166,7 +166,7 @@ ATTACKS = (
         "    import socket\n    return worked(socket.socketpair)\n",
         harmless=True,
     ),
-    _call("a message with descriptors on the channel", "46, CHANNEL, bytes(56), 0"),
+    _call("a message with descriptors on the channel", "46, LENDING, bytes(56), 0"),
     _call("mount", "165, b'none', b'/tmp', b'tmpfs', 0, 0", fatal=True),
     _call("umount", "166, b'/candidate/tmp', 2", fatal=True),
     _call("pivot_root", "155, b'.', b'.'", fatal=True),

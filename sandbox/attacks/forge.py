@@ -94,7 +94,7 @@ def attack(world):
     ),
     _attack(
         "an empty answer",
-        "def attack(world):\n    os.write(CHANNEL, struct.pack('<QI', loop()[1], 0))\n",
+        "def attack(world):\n    os.write(ANSWERS, struct.pack('<QI', loop()[1], 0))\n",
         "violation",
         held=_never,
     ),
@@ -114,9 +114,9 @@ def attack(world):
         """
 import time
 def attack(world):
-    os.write(CHANNEL, struct.pack("<QI", loop()[1], 10000))
+    os.write(ANSWERS, struct.pack("<QI", loop()[1], 10000))
     while True:
-        os.write(CHANNEL, b"R")
+        os.write(ANSWERS, b"R")
         time.sleep(0.01)
 """,
         "timeout",
@@ -130,20 +130,20 @@ def attack(world):
     ),
     _attack(
         "noise on the channel",
-        "def attack(world):\n    os.write(CHANNEL, os.urandom(100000))\n",
+        "def attack(world):\n    os.write(ANSWERS, os.urandom(100000))\n",
         "violation",
         held=_never,
     ),
     _attack(
         "a closed channel",
-        "def attack(world):\n    os.close(CHANNEL)\n",
+        "def attack(world):\n    os.close(ANSWERS)\n",
         "violation",
         "crash",
         held=_never,
     ),
     _attack(
         "a channel shut for writing",
-        "def attack(world):\n    libc.shutdown(CHANNEL, 1)\n    os.close(CHANNEL)\n",
+        "def attack(world):\n    libc.shutdown(ANSWERS, 1)\n    os.close(ANSWERS)\n",
         "violation",
         "crash",
         held=_never,
@@ -328,7 +328,7 @@ def attack(world): sys.exit(0)
         """
 def attack(world):
     frame, nonce = loop()
-    frame.f_globals["encode"] = lambda *_: b"nonsense"
+    frame.f_globals["encode_parts"] = lambda *_: [b"nonsense"]
     return 0
 """,
         "violation",

@@ -183,7 +183,7 @@ def attack(world):
         """
 import threading
 def steal():
-    while True: os.read(CHANNEL, 1 << 16)
+    while True: os.read(REQUESTS, 1 << 16)
 def attack(world):
     threading.Thread(target=steal, daemon=True).start()
     return 0
@@ -210,8 +210,8 @@ def attack(world):
         "the end of the channel on another number",
         """
 def attack(world):
-    kept = os.dup(CHANNEL)
-    os.dup2(os.open("/dev/null", os.O_RDWR), CHANNEL)
+    kept = os.dup(ANSWERS)
+    os.dup2(os.open("/dev/null", os.O_RDWR), ANSWERS)
     import time
     time.sleep(60)
 """,
@@ -229,8 +229,8 @@ def attack(world):
     frame, nonce = loop()
     while True:
         send(nonce, b"R", struct.pack("<I", 1) + b"7")
-        nonce, length = struct.unpack("<QI", os.read(CHANNEL, 12))
-        os.read(CHANNEL, length)
+        nonce, length = struct.unpack("<QI", os.read(REQUESTS, 12))
+        os.read(REQUESTS, length)
 """,
         held=_is(7),
         calls=3,
@@ -240,7 +240,7 @@ def attack(world):
         """
 def attack(world):
     def rewrite(frame, event, argument):
-        if "payload" in frame.f_locals: os.write(CHANNEL, b"y" * 100)
+        if "parts" in frame.f_locals: os.write(ANSWERS, b"y" * 100)
     sys.setprofile(rewrite)
     return 0
 """,

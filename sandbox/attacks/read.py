@@ -153,7 +153,7 @@ ATTACKS = (
         "inherited descriptors",
         """
     found = []
-    for number in range(CHANNEL + 1, 1024):
+    for number in range(LENDING + 1, 1024):
         if worked(os.fstat, number):
             found.append(number)
     return found
@@ -167,7 +167,7 @@ ATTACKS = (
     import gc
     sent = []
     for thing in gc.get_objects():
-        if type(thing).__name__ == "socket" and thing.fileno() > CHANNEL:
+        if type(thing).__name__ == "socket" and thing.fileno() > LENDING:
             if worked(thing.send, b'{"spawn": 1}'):
                 sent.append(thing.fileno())
     for frame in frames():

@@ -9,20 +9,35 @@ from __future__ import annotations
 import marshal
 import os
 import resource
-import struct
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType, TracebackType
 
-from sandbox.codec import CodecError, CodecLimits, decode, encode
+from sandbox import shared
+from sandbox.codec import CodecError, CodecLimits, decode, encode_parts
+from sandbox.inside.wire import (
+    ANSWERS,
+    FILLED,
+    FORBIDDEN,
+    FRAME,
+    HEAD,
+    LENDING,
+    LENT,
+    MARSHALLED,
+    OUT_OF_MEMORY,
+    RAISED,
+    READY,
+    REQUESTS,
+    RETURNED,
+    SHARED,
+    SHARED_BYTES,
+    SIZE,
+    WANTED,
+)
 from sandbox.wire import DEFAULT_LIMITS
 
-REQUEST = struct.Struct("<QI")
-"""Nonce and length, before each request and each answer; an answer's first byte is its status."""
-RETURNED, RAISED, OUT_OF_MEMORY, FORBIDDEN = b"R", b"E", b"M", b"F"
-READY = b"+"
-MARSHALLED = b"M"
 _Start = tuple[dict[str, str], str, str | None, int, int | None, int]
 _Request = tuple[bool, str, tuple[object, ...]]
 _TRUSTED = CodecLimits(total_bytes=1 << 30)
@@ -123,36 +138,73 @@ def _describe(error: BaseException, files: Mapping[str, str]) -> bytes:
 class _Channel:
     """Requests in, answers out; the worker sends the next request when it has the answer."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+    def __init__(self, requests: int, answers: int) -> None:
+        self.requests = requests
+        self.answers = answers
         self.rest = b""
 
     def message(self) -> tuple[int, bytes | bytearray]:
         """A nonce, and the content it came with."""
-        data = self.rest or os.read(self.descriptor, _PIECE)
-        while len(data) < REQUEST.size:
+        data = self.rest or os.read(self.requests, _PIECE)
+        while len(data) < HEAD.size:
             data += self._more()
-        nonce, length = REQUEST.unpack_from(data)
-        end = REQUEST.size + length
+        nonce, length = HEAD.unpack_from(data)
+        end = HEAD.size + length
         if len(data) < end:
             self.rest = b""
-            return nonce, self._whole(data[REQUEST.size :], length)
+            return nonce, self._whole(data[HEAD.size :], length)
         self.rest = data[end:]
-        return nonce, data[REQUEST.size : end]
+        return nonce, data[HEAD.size : end]
 
     def request(self) -> tuple[int, _Request]:
         nonce, content = self.message()
-        if content[:1] == MARSHALLED:
+        kind = content[0]
+        if kind == MARSHALLED:
             return nonce, marshal.loads(content[1:])  # noqa: S302  the worker wrote it
+        if kind == SHARED:
+            (size,) = SIZE.unpack_from(content, 1)
+            memory = _borrowed()
+            try:
+                message = shared.mapped(memory, size)
+            finally:
+                os.close(memory)
+            return nonce, decode(message, _TRUSTED, in_place=True)  # type: ignore[return-value]
         return nonce, decode(memoryview(content)[1:], _TRUSTED)  # type: ignore[return-value]
 
-    def answer(self, nonce: int, status: bytes, payload: bytes) -> None:
-        head = REQUEST.pack(nonce, 1 + len(payload)) + status
-        sent = os.writev(self.descriptor, (head, payload))
-        if sent < len(head) + len(payload):
-            left = memoryview(payload)[max(0, sent - len(head)) :]
+    def answer(self, nonce: int, kind: int, parts: Sequence[bytes | memoryview]) -> None:
+        size = sum(map(len, parts))
+        if size >= SHARED_BYTES and kind == RETURNED and self._share(nonce, size, parts):
+            kind, parts, size = FILLED, (), 0
+        head = FRAME.pack(nonce, 1 + size, kind)
+        self._write(b"".join((head, *parts)) if size < _PIECE else head)
+        if size >= _PIECE:
+            for part in parts:
+                self._write(part)
+
+    def _share(self, nonce: int, size: int, parts: Sequence[bytes | memoryview]) -> bool:
+        """Puts an answer into memory of the worker's, where that lends some."""
+        self._write(FRAME.pack(nonce, 1 + SIZE.size, WANTED) + SIZE.pack(size))
+        if self.message()[1][0] != LENT:
+            return False
+        memory = _borrowed()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        try:
+            # the limit on files of its own; an answer is one too, and has its own limit
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            shared.fill(memory, parts)
+        except OSError:
+            return False
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            os.close(memory)
+        return True
+
+    def _write(self, data: bytes | memoryview) -> None:
+        sent = os.write(self.answers, data)
+        if sent < len(data):
+            left = memoryview(data)[sent:]
             while left:
-                left = left[os.write(self.descriptor, left) :]
+                left = left[os.write(self.answers, left) :]
 
     def _whole(self, begun: bytes, length: int) -> bytearray:
         """A content that has begun; the worker sends nothing behind it."""
@@ -160,30 +212,42 @@ class _Channel:
         whole[: len(begun)] = begun
         left = memoryview(whole)[len(begun) :]
         while left:
-            count = os.readv(self.descriptor, (left,))
+            count = os.readv(self.requests, (left,))
             if not count:
                 os._exit(0)
             left = left[count:]
         return whole
 
     def _more(self) -> bytes:
-        piece = os.read(self.descriptor, _PIECE)
+        piece = os.read(self.requests, _PIECE)
         if not piece:
             os._exit(0)
         return piece
 
 
-def _limit(memory_bytes: int, cpu_s: int | None) -> None:
+def _borrowed() -> int:
+    """The memory the worker lends for this message."""
+    lending = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, LENDING)
+    try:
+        return socket.recv_fds(lending, 1, 1)[1][0]
+    finally:
+        lending.detach()
+
+
+def _limit(memory_bytes: int, cpu_s: int | None, output_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     if cpu_s is not None:
         # soft = hard: the first process of a pid namespace ignores SIGXCPU
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = max(soft, output_bytes)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, most if hard < 0 else min(most, hard)))
 
 
-def serve(descriptor: int, base_memory_bytes: int) -> None:
+def serve(base_memory_bytes: int) -> None:
     """Says that isolation is complete, takes the source, answers until the other end closes."""
-    channel = _Channel(descriptor)
-    os.write(descriptor, READY)
+    channel = _Channel(REQUESTS, ANSWERS)
+    os.write(ANSWERS, READY)
     # marshal reads only what the worker wrote, and wakes less of the interpreter than the codec
     start: _Start = marshal.loads(channel.message()[1])  # noqa: S302
     files, entry, driver, memory_bytes, cpu_s, output_bytes = start
@@ -191,20 +255,21 @@ def serve(descriptor: int, base_memory_bytes: int) -> None:
     if output_bytes != limits.total_bytes:
         limits = CodecLimits(total_bytes=output_bytes)
     program = _Program(files, entry, driver)
-    _limit(base_memory_bytes + memory_bytes, cpu_s)
+    _limit(base_memory_bytes + memory_bytes, cpu_s, output_bytes)
     while True:
         nonce, request = channel.request()
         driven, name, arguments = request
+        parts: Sequence[bytes | memoryview] = ()
         try:
-            value = program.call(driven, name, arguments)
-            status, payload = RETURNED, encode(value, limits)
+            parts = encode_parts(program.call(driven, name, arguments), limits)
+            kind = RETURNED
         except MemoryError:
-            status, payload = OUT_OF_MEMORY, b""
+            kind = OUT_OF_MEMORY
         except CodecError as error:
-            status, payload = FORBIDDEN, str(error).encode(errors="backslashreplace")
+            kind, parts = FORBIDDEN, (str(error).encode(errors="backslashreplace"),)
         except BaseException as error:  # noqa: BLE001  whatever a candidate raises
-            status, payload = RAISED, _describe(error, files)
-        channel.answer(nonce, status, payload)
+            kind, parts = RAISED, (_describe(error, files),)
+        channel.answer(nonce, kind, parts)
 
 
 def rehearse() -> None:
@@ -215,18 +280,22 @@ def rehearse() -> None:
     """
     source = "def run(n):\n    return [i for i in range(n)]\n"
     start = marshal.dumps(({"rehearsal.py": source}, "rehearsal.py", None, 1, None, 1))
-    request = MARSHALLED + marshal.dumps((False, "run", (10,)))
+    request = marshal.dumps((False, "run", (10,)))
     ours, theirs = os.pipe()
-    channel, echo = _Channel(ours), _Channel(theirs)
+    channel = _Channel(ours, theirs)
     for _ in range(_REHEARSALS):
         os.write(
-            theirs, REQUEST.pack(0, len(start)) + start + REQUEST.pack(0, len(request)) + request
+            theirs,
+            HEAD.pack(0, len(start))
+            + start
+            + FRAME.pack(0, 1 + len(request), MARSHALLED)
+            + request,
         )
         files, entry, driver, *_ = marshal.loads(channel.message()[1])  # noqa: S302
         program = _Program(files, entry, driver)
         nonce, (driven, name, arguments) = channel.request()
         for value in (program.call(driven, name, arguments), 1, 0.5, (1, 0.5, "text")):
-            echo.answer(nonce, RETURNED, encode(value, DEFAULT_LIMITS))
+            channel.answer(nonce, RETURNED, encode_parts(value, DEFAULT_LIMITS))
             channel.message()
         sys.meta_path.remove(program)
         del sys.modules["rehearsal"]

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sandbox.inside.kernel import Calls, syscall
+from sandbox.inside.wire import LENDING
 
 _ALLOWED = {
     # Landlock does not judge chmod, utime, xattr and, when old, truncate: they are left out
@@ -80,7 +81,8 @@ _FATAL = (
     "move_mount:429 fsopen:430 fsconfig:431 fsmount:432 pidfd_getfd:438 mount_setattr:442"
 )
 
-_IOCTL, _CLONE, _FCNTL, _PRCTL, _TGKILL, _PRLIMIT, _CLONE3 = 16, 56, 72, 157, 234, 302, 435
+_IOCTL, _RECVMSG, _CLONE, _FCNTL, _PRCTL, _TGKILL, _PRLIMIT = 16, 47, 56, 72, 157, 234, 302
+_CLONE3 = 435
 # terminal questions (isatty), close-on-exec, bytes waiting, non-blocking
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 # duplicate, flags, pipe size, seals; not F_SETOWN or F_NOTIFY, which send signals, and no locks:
@@ -124,6 +126,8 @@ def _one_of(values: tuple[int, ...], argument: int) -> list[_Instruction]:
 def _checked_calls(process: int, more: frozenset[int]) -> dict[int, list[_Instruction]]:
     checked = {
         _IOCTL: _one_of(_IOCTLS, 1),
+        # the one socket there is, over which the worker lends memory
+        _RECVMSG: _one_of((LENDING,), 0),
         _FCNTL: _one_of(_FCNTLS, 1),
         _PRCTL: _one_of(_PRCTLS, 0),
         _PRLIMIT: _one_of((0, process), 0),

@@ -26,8 +26,8 @@ from sandbox.inside import candidate, kernel, landlock, root, seccomp, wire
 from sandbox.inside.imports import AllowedPackages, preload
 from sandbox.records import explained
 
-_CHANNEL = 3
-_PAIR = struct.Struct("ii")
+_ENDS = (wire.REQUESTS, wire.ANSWERS, wire.LENDING, 1)
+_FREE = max(_ENDS) + 1
 _DESCRIPTOR = struct.Struct("i")
 _LANDLOCK_FOR_B = 3
 _INODES = 1024
@@ -88,7 +88,7 @@ class _Server:
         if self.tier != "none" and landlock.abi():
             made = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
             # out of the way of what a child puts into the lowest numbers
-            self.rules = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, _CHANNEL + 1)
+            self.rules = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, _FREE)
             os.close(made)
         os.close(process)
         limits = dict(_FIXED_LIMITS)
@@ -97,6 +97,9 @@ class _Server:
         self.limits = [(which, _lowered(which, value)) for which, value in limits.items()]
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 0)
+        # a child's descriptors go to numbers that no received one can have here
+        while null < _FREE:
+            null = os.dup(null)
         os.close(null)
         # a candidate that is killed has its last lines outside already
         sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
@@ -118,7 +121,7 @@ class _Server:
         Every page this loop touches was shared with the child forked before, and is copied: so it
         calls little, and what a process costs elsewhere (its socket, its pipe) the worker makes.
         """
-        control, size, room = self.control, wire.REQUEST.size, socket.CMSG_SPACE(8)
+        control, size, room = self.control, wire.REQUEST.size, socket.CMSG_SPACE(wire.ENDS.size)
         while True:
             message, ancillary, _, _ = control.recvmsg(size, room)
             if not message:
@@ -130,9 +133,9 @@ class _Server:
                 cpu_s = usage.ru_utime + usage.ru_stime
                 control.send(wire.EXIT.pack(wire.EXITED, status, cpu_s, usage.ru_maxrss * 1024))
             else:
-                self._spawn(tmp_bytes, *_PAIR.unpack(ancillary[0][2]))
+                self._spawn(tmp_bytes, wire.ENDS.unpack(ancillary[0][2]))
 
-    def _spawn(self, tmp_bytes: int, channel: int, printed: int) -> None:
+    def _spawn(self, tmp_bytes: int, ends: tuple[int, ...]) -> None:
         if tmp_bytes != self.isolation_tmp_bytes:
             self._prepare_isolation(tmp_bytes)
         try:
@@ -141,7 +144,7 @@ class _Server:
             server = os.getpid()
             pid = kernel.fork()
             if pid == 0:
-                self._become_candidate(server, channel, printed)
+                self._become_candidate(server, ends)
         except OSError as error:
             self.control.send(
                 wire.FAILED + f"cannot start a candidate: {explained(error)}".encode()
@@ -150,8 +153,8 @@ class _Server:
         finally:
             if self.tier == "A":
                 kernel.setns(self.myself, kernel.CLONE_NEWPID)
-            os.close(channel)
-            os.close(printed)
+            for end in ends:
+                os.close(end)
         pidfd = os.pidfd_open(pid)
         self.control.sendmsg(
             [wire.CHILD.pack(wire.STARTED, pid)],
@@ -159,21 +162,21 @@ class _Server:
         )
         os.close(pidfd)
 
-    def _become_candidate(self, server: int, channel: int, printed: int) -> NoReturn:
+    def _become_candidate(self, server: int, ends: tuple[int, ...]) -> NoReturn:
         try:
-            os.dup2(printed, 1)
-            os.dup2(printed, 2)
-            os.dup2(channel, _CHANNEL)
+            for end, number in zip(ends, _ENDS, strict=True):
+                os.dup2(end, number)
+            os.dup2(1, 2)
             self.isolation.make()
             if self.tier != "A" and os.getppid() != server:
                 os._exit(70)  # it died before this process had asked to die with it
             if self.tier == "B":
                 self.filter.install()
             gc.enable()
-            candidate.serve(_CHANNEL, self.base_memory_bytes)
+            candidate.serve(self.base_memory_bytes)
         except BaseException as error:  # noqa: BLE001  nothing may return into the server's loop
             with contextlib.suppress(OSError):
-                os.write(_CHANNEL, f"{type(error).__name__}: {error}".encode())
+                os.write(wire.ANSWERS, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(70)
 
@@ -187,21 +190,26 @@ class _Server:
             calls.new_tmpfs(root.SCRATCH, size=size, inodes=_INODES)
         else:
             calls.die_with_parent(signal.SIGKILL)
-        file_size = resource.RLIMIT_FSIZE, _lowered(resource.RLIMIT_FSIZE, size)
-        for which, (soft, hard) in [*self.limits, file_size]:
+        # the hard limit on files is lowered when it is known how large an answer may be
+        file_size, most = _lowered(resource.RLIMIT_FSIZE, size)[0], _hard(resource.RLIMIT_FSIZE)
+        for which, (soft, hard) in [*self.limits, (resource.RLIMIT_FSIZE, (file_size, most))]:
             calls.limit(which, soft, hard)
         calls.drop_capabilities()
         if self.rules >= 0:
             landlock.add_to(calls, self.rules)
-        calls.close_from(_CHANNEL + 1)
+        calls.close_from(_FREE)
         if self.tier == "A":
             self.filter.add_to(calls)
         self.isolation, self.isolation_tmp_bytes = calls, tmp_bytes
 
 
+def _hard(which: int) -> int:
+    """The hard limit as the kernel writes it."""
+    return resource.getrlimit(which)[1] & (1 << 64) - 1
+
+
 def _lowered(which: int, value: int) -> tuple[int, int]:
-    hard = resource.getrlimit(which)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    value = min(value, _hard(which))
     return value, value
 
 

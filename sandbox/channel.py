@@ -1,0 +1,191 @@
+"""The worker's end of what it says to one candidate, and of what that prints. All of it is hostile.
+
+Covered: an answer that is too long, to another call, doubled or early; output without end; a
+process that does not read, does not answer, or closes its end; memory that was lent and is not
+given back as agreed. The clock is the worker's.
+
+ProtocolBroken    the candidate sent what no candidate sends
+NoAnswer          the deadline passed
+ChannelClosed     the candidate's ends are closed: it died, or did that
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import termios
+import time
+from collections.abc import Sequence
+
+from sandbox import shared
+from sandbox.fork_server import Process
+from sandbox.inside import wire
+
+_FIRST_PIECE = 1 << 12
+_PIECE = 1 << 16
+"""What a pipe holds."""
+_READY_S = 10.0
+_STATUS_BYTES = 4096
+_LONGEST_WAIT_S = 3600.0
+
+Parts = Sequence[bytes | memoryview]
+
+
+class ProtocolBroken(Exception):
+    """The message is one line."""
+
+
+class NoAnswer(Exception):
+    """Nothing came before the deadline."""
+
+
+class ChannelClosed(Exception):
+    """There is nobody at the other end."""
+
+
+class Channel:
+    """One round trip at a time.
+
+    Args:
+        answer_bytes: The longest answer.
+        lent_bytes: Memory that may be lent in all: a candidate can keep what it was lent.
+        output_bytes: What is kept of what it prints, from the end.
+
+    Attributes:
+        deadline: By the monotonic clock.
+        printed: The end of what it printed so far.
+    """
+
+    def __init__(
+        self, process: Process, *, answer_bytes: int, lent_bytes: int, output_bytes: int
+    ) -> None:
+        self.deadline = 0.0
+        self.printed = b""
+        self._process = process
+        self._requests, self._answers = process.requests, process.answers
+        self._output = process.output
+        self._answer_bytes = answer_bytes
+        self._lendable = lent_bytes
+        self._output_bytes = output_bytes
+        self._sent = 0
+        self._waiter = select.poll()
+        self._waiter.register(self._answers, select.POLLIN)
+        self._waiter.register(self._output, select.POLLIN)
+
+    def ready(self) -> bytes:
+        """What the server's own code says before there is a candidate; b"" where it ended."""
+        waiter = select.poll()
+        waiter.register(self._answers, select.POLLIN)
+        if not waiter.poll(_READY_S * 1000):
+            return b"it is not ready in time"
+        return os.read(self._answers, _STATUS_BYTES)
+
+    def unread(self) -> bool:
+        """Whether the candidate took nothing of what it was sent."""
+        waiting = fcntl.ioctl(self._requests, termios.FIONREAD, bytes(4))
+        return int.from_bytes(waiting, "little") == self._sent
+
+    def exchange(self, request: Parts, nonce: int) -> bytes | bytearray:
+        """Sends a request and reads one answer to it, its kind first.
+
+        Raises:
+            ProtocolBroken, NoAnswer, ChannelClosed
+        """
+        unsent = self._send(request)
+        if unsent:
+            self._waiter.register(self._requests, select.POLLOUT)
+        answer: bytes | bytearray = b""
+        expected = -1
+        while True:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise NoAnswer
+            for descriptor, happened in self._waiter.poll(min(left, _LONGEST_WAIT_S) * 1000):
+                if descriptor == self._answers:
+                    piece = os.read(descriptor, _FIRST_PIECE if expected < 0 else _PIECE)
+                    if not piece:
+                        raise ChannelClosed
+                    answer = answer + piece if answer else piece
+                    if expected < 0 and len(answer) >= wire.HEAD.size:
+                        expected = self._expect(answer, nonce)
+                        if len(answer) < expected:
+                            answer = bytearray(answer)  # grows in place
+                    if 0 <= expected <= len(answer):
+                        if len(answer) > expected or unsent:
+                            raise ProtocolBroken("answered more than was asked")
+                        return answer
+                elif descriptor == self._output:
+                    self._drain(happened)
+                elif unsent:
+                    unsent = self._send(unsent)
+                    if not unsent:
+                        self._waiter.unregister(self._requests)
+
+    def lend(self, size: int) -> int | None:
+        """Memory of a size for the other side, to be sealed here; None where there is none.
+
+        The descriptor is the caller's to close; the candidate has been sent another one.
+        """
+        if size > self._lendable:
+            return None
+        try:
+            memory = shared.make(size)
+        except OSError:
+            return None
+        self._lendable -= size
+        return memory
+
+    def hand_over(self, memory: int) -> None:
+        """Sends a descriptor; a candidate that does not take them is not sent a second."""
+        if self.untaken():
+            raise ProtocolBroken("did not take the memory it was lent")
+        socket.send_fds(self._process.lending, [b"m"], [memory], socket.MSG_DONTWAIT)
+
+    def untaken(self) -> bool:
+        """Whether a descriptor is still on its way."""
+        return any(fcntl.ioctl(self._process.lending, termios.TIOCOUTQ, bytes(4)))
+
+    def collect_output(self) -> None:
+        """What is in the pipe now, and not what a living candidate goes on to print."""
+        waiter = select.poll()
+        waiter.register(self._output, select.POLLIN)
+        for _ in range(4):
+            if not any(happened & select.POLLIN for _, happened in waiter.poll(0)):
+                return
+            self._keep(os.read(self._output, _PIECE))
+
+    def _send(self, parts: Parts) -> list[bytes | memoryview]:
+        """Sends what the pipe takes now and gives back the rest."""
+        for number, part in enumerate(parts):
+            try:
+                sent = os.write(self._requests, part)
+            except BlockingIOError:
+                return list(parts[number:])
+            except BrokenPipeError:
+                raise ChannelClosed from None
+            self._sent += sent
+            if sent < len(part):
+                return [memoryview(part)[sent:], *parts[number + 1 :]]
+        return []
+
+    def _expect(self, answer: bytes | bytearray, nonce: int) -> int:
+        theirs, length = wire.HEAD.unpack_from(answer)
+        if theirs != nonce:
+            raise ProtocolBroken("answered another call than the one asked")
+        if not 1 <= length <= self._answer_bytes + 1:
+            raise ProtocolBroken(
+                f"an answer of {length} bytes, at most {self._answer_bytes} may cross"
+            )
+        return wire.HEAD.size + int(length)
+
+    def _drain(self, happened: int) -> None:
+        piece = os.read(self._output, _PIECE) if happened & select.POLLIN else b""
+        if piece:
+            self._keep(piece)
+        else:
+            self._waiter.unregister(self._output)
+
+    def _keep(self, piece: bytes) -> None:
+        self.printed = (self.printed + piece)[-self._output_bytes :]
