@@ -17,7 +17,7 @@ import select
 import signal
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import NoReturn
 
@@ -37,11 +37,14 @@ from sandbox.records import (
 )
 
 _NONCES = struct.Struct("<16Q")
-_SCALARS = frozenset((type(None), bool, int, float, str, bytes))
+_NUMBERS = frozenset((type(None), bool, int, float))
+_TEXTS = frozenset((str, bytes))
+_SHORT = 4096
 _ENDING_MS = 100
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 _STILLBORN = 3
+_SOURCE_CHARACTERS = 64 << 20
 
 
 Start = tuple[dict[str, str], str, str | None, int, int | None, int]
@@ -176,18 +179,13 @@ class Candidate:
         if not self._nonces:
             self._nonces = list(_NONCES.unpack(os.urandom(_NONCES.size)))
         nonce = self._nonces.pop()
-        lent = None
         try:
-            size = sum(map(len, content))
-            if size >= wire.SHARED_BYTES:
-                lent = channel.lend(size)
-                if lent is not None and _fill(lent, content):
-                    channel.hand_over(lent)
-                    kind, content = wire.SHARED, [wire.SIZE.pack(size)]
-                    size = wire.SIZE.size
-            head = opening + wire.FRAME.pack(nonce, 1 + size, kind)
-            # what is long is not copied once more
-            parts = [head + content[0]] if len(content) == 1 else [head, *content]
+            if kind == wire.MARSHALLED:
+                parts: Parts = [
+                    opening + wire.FRAME.pack(nonce, 1 + len(content[0]), kind) + content[0]
+                ]
+            else:
+                parts = [opening, *self._framed(channel, content, nonce)]
             answer = channel.exchange(parts, nonce)
             self._answers += 1
             return self._judge(channel, answer, nonce)
@@ -197,9 +195,22 @@ class Candidate:
             self._fail(FailureKind.VIOLATION, str(error))
         except ChannelClosed:
             self._died(channel)
-        finally:
-            if lent is not None:
-                os.close(lent)
+
+    def _framed(self, channel: Channel, content: Parts, nonce: int) -> Parts:
+        """An encoded request, in memory that is lent where it is large and there is some."""
+        size = sum(map(len, content))
+        memory = channel.lend(size) if size >= wire.SHARED_BYTES else None
+        if memory is not None:
+            try:
+                if _fill(memory, content):
+                    channel.hand_over(memory)
+                    return [
+                        wire.FRAME.pack(nonce, 1 + wire.SIZE.size, wire.SHARED)
+                        + wire.SIZE.pack(size)
+                    ]
+            finally:
+                os.close(memory)
+        return [wire.FRAME.pack(nonce, 1 + size, wire.ENCODED), *content]
 
     def _take_process(self) -> Channel:
         try:
@@ -343,15 +354,27 @@ class Candidate:
 def _encoded(driven: bool, name: str, args: tuple[object, ...]) -> tuple[int, Parts]:
     """A request's kind and content; towards the candidate marshal is safe, and much cheaper."""
     for arg in args:
-        if type(arg) not in _SCALARS and not _is_flat(arg):
+        if type(arg) not in _NUMBERS and not _is_small(arg):
             break
     else:
         # version 2 knows no references, so that equal parts stay apart as in the codec
-        with contextlib.suppress(ValueError):  # what is too large for it
-            content = marshal.dumps((driven, name, args), 2)  # type: ignore[arg-type]
-            if len(content) < wire.SHARED_BYTES:
-                return wire.MARSHALLED, [content]
+        content = marshal.dumps((driven, name, args), 2)  # type: ignore[arg-type]
+        if len(content) < wire.SHARED_BYTES:
+            return wire.MARSHALLED, [content]
     return wire.ENCODED, encode_parts((driven, name, args), _REQUEST_LIMITS)
+
+
+def _is_small(value: object) -> bool:
+    """Whether this is a number, a short text, or a short list or tuple of such."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(value) < _SHORT  # type: ignore[arg-type]
+    if kind is list or kind is tuple:
+        items: Sequence[object] = value  # type: ignore[assignment]
+        if len(items) < _SHORT:
+            kinds = set(map(type, items)) - _NUMBERS
+            return not kinds or (kinds <= _TEXTS and all(map(_is_small, items)))
+    return kind in _NUMBERS
 
 
 def _fill(memory: int, content: Parts) -> bool:
@@ -364,13 +387,11 @@ def _fill(memory: int, content: Parts) -> bool:
     return True
 
 
-def _is_flat(value: object) -> bool:
-    """Whether this is a list or tuple of scalars."""
-    return type(value) in (list, tuple) and _SCALARS.issuperset(map(type, value))  # type: ignore[call-overload]
-
-
 def check_files(files: Mapping[str, str], entry: str) -> None:
     """Raises ValueError where a program is not a set of relative paths with a Python entry."""
+    size = sum(map(len, files.values()))
+    if size > _SOURCE_CHARACTERS:
+        raise ValueError(f"a program of {size} characters, at most {_SOURCE_CHARACTERS} are taken")
     for path in files:
         if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
             raise ValueError(f"{path!r} is not a relative path")

@@ -97,25 +97,30 @@ class Channel:
         if unsent:
             self._waiter.register(self._requests, select.POLLOUT)
         answer: bytes | bytearray = b""
-        expected = -1
+        missing = _FIRST_PIECE
         while True:
             left = self.deadline - time.monotonic()
             if left <= 0:
                 raise NoAnswer
-            for descriptor, happened in self._waiter.poll(min(left, _LONGEST_WAIT_S) * 1000):
+            for descriptor, happened in self._waiter.poll(
+                left * 1000 if left < _LONGEST_WAIT_S else _LONGEST_WAIT_S * 1000
+            ):
                 if descriptor == self._answers:
-                    piece = os.read(descriptor, _FIRST_PIECE if expected < 0 else _PIECE)
+                    # one more than there should be
+                    piece = os.read(descriptor, missing + 1 if missing < _PIECE else _PIECE)
                     if not piece:
                         raise ChannelClosed
-                    answer = answer + piece if answer else piece
-                    if expected < 0 and len(answer) >= wire.HEAD.size:
-                        expected = self._expect(answer, nonce)
-                        if len(answer) < expected:
-                            answer = bytearray(answer)  # grows in place
-                    if 0 <= expected <= len(answer):
-                        if len(answer) > expected or unsent:
-                            raise ProtocolBroken("answered more than was asked")
+                    if not answer:
+                        answer = piece
+                    elif type(answer) is bytearray:
+                        answer += piece  # in place
+                    else:
+                        answer = bytearray(answer + piece)
+                    missing = self._missing(answer, nonce)
+                    if missing == 0 and not unsent:
                         return answer
+                    if missing <= 0:
+                        raise ProtocolBroken("answered more than was asked")
                 elif descriptor == self._output:
                     self._drain(happened)
                 elif unsent:
@@ -170,7 +175,10 @@ class Channel:
                 return [memoryview(part)[sent:], *parts[number + 1 :]]
         return []
 
-    def _expect(self, answer: bytes | bytearray, nonce: int) -> int:
+    def _missing(self, answer: bytes | bytearray, nonce: int) -> int:
+        """How many bytes are still to come; less than none where there are too many."""
+        if len(answer) < wire.HEAD.size:
+            return _FIRST_PIECE
         theirs, length = wire.HEAD.unpack_from(answer)
         if theirs != nonce:
             raise ProtocolBroken("answered another call than the one asked")
@@ -178,7 +186,7 @@ class Channel:
             raise ProtocolBroken(
                 f"an answer of {length} bytes, at most {self._answer_bytes} may cross"
             )
-        return wire.HEAD.size + int(length)
+        return wire.HEAD.size + int(length) - len(answer)
 
     def _drain(self, happened: int) -> None:
         piece = os.read(self._output, _PIECE) if happened & select.POLLIN else b""

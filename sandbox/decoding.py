@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LEAVES = frozenset((type(None), bool, int, float))
+_LEAVES_AND_TEXT = _LEAVES | {str}
 _KEYS = frozenset((type(None), bool, int, float, complex, str, bytes, tuple, Fraction))
 
 
@@ -81,7 +82,11 @@ def decode(
         raise CodecError(f"broken skeleton: {type(error).__name__}") from None
     if stop != len(text):
         raise CodecError("bytes behind the skeleton's value")
-    reader = _Reader(view, end, limits, in_place)
+    # without escapes no text of the skeleton can be other than ASCII
+    leaves = _LEAVES if "\\" in text else _LEAVES_AND_TEXT
+    if type(node) in leaves and end == len(view):
+        return node
+    reader = _Reader(view, end, limits, in_place, leaves)
     value = reader.read(node, limits.depth)
     if reader.position != len(view):
         raise CodecError("bytes behind the last blob")
@@ -90,8 +95,14 @@ def decode(
 
 class _Reader:
     def __init__(
-        self, data: memoryview, position: int, limits: CodecLimits, in_place: bool
+        self,
+        data: memoryview,
+        position: int,
+        limits: CodecLimits,
+        in_place: bool,
+        leaves: frozenset[type],
     ) -> None:
+        self.leaves = leaves
         self.data = data
         self.in_place = in_place
         self.position = position
@@ -109,7 +120,7 @@ class _Reader:
             if depth == 0:
                 raise CodecError(f"nested deeper than {self.limits.depth}")
             items = node[1:]
-            if not _LEAVES.issuperset(map(type, items)):
+            if not self.leaves.issuperset(map(type, items)):
                 items = [self.read(item, depth - 1) for item in items]
             if tag == LIST:
                 return items

@@ -53,9 +53,7 @@ def encode(value: object, limits: CodecLimits = DEFAULT_LIMITS) -> bytes:
     return b"".join(encode_parts(value, limits))
 
 
-def encode_parts(
-    value: object, limits: CodecLimits = DEFAULT_LIMITS
-) -> list[bytes | memoryview]:
+def encode_parts(value: object, limits: CodecLimits = DEFAULT_LIMITS) -> list[bytes | memoryview]:
     """The same bytes in pieces, none of which copies what an array holds contiguously."""
     blobs: list[bytes | memoryview] = []
     nodes: list[str] = []
@@ -83,6 +81,7 @@ class _Writer:
         self.parts = parts
         self.blobs = blobs
         self.limits = limits
+        self.bytes_left = limits.total_bytes
         self.fractions_left = limits.fractions_bytes
 
     def write(self, value: object, depth: int) -> None:
@@ -136,9 +135,14 @@ class _Writer:
             hint = "; make it a list" if hasattr(value, "__iter__") else ""
             raise CodecError(f"{type(value).__name__} is not data that may cross{hint}")
 
+    def _pay(self, size: int) -> None:
+        self.bytes_left -= size
+        if self.bytes_left < 0:
+            most = self.limits.total_bytes
+            raise CodecError(f"{most - self.bytes_left} bytes, at most {most} may cross")
+
     def _blob(self, tag: int, data: bytes) -> None:
-        if len(data) > self.limits.total_bytes:
-            raise CodecError(f"{len(data)} bytes, at most {self.limits.total_bytes} may cross")
+        self._pay(len(data))
         self.parts.append(f"[{tag},{len(data)}]")
         self.blobs.append(data)
 
@@ -209,8 +213,7 @@ class _Writer:
         dtype = value.dtype.newbyteorder("<") if value.dtype.kind in "iufc" else value.dtype
         if dtype.str not in DTYPES:
             raise CodecError(f"an array of dtype {value.dtype} may not cross")
-        if value.nbytes > self.limits.total_bytes:
-            raise CodecError(f"{value.nbytes} bytes, at most {self.limits.total_bytes} may cross")
+        self._pay(value.nbytes)  # before a copy of it is made
         shape = "".join(f",{length}" for length in value.shape)
         self.parts.append(f'[{ARRAY},"{dtype.str}"{shape}]')
         plain = value.astype(dtype, order="C", copy=False).reshape(-1)

@@ -123,4 +123,18 @@ def loop():
 def send(nonce, status, payload, length=None):
     length = 1 + len(payload) if length is None else length
     os.write(ANSWERS, struct.pack("<QI", nonce, length) + status + payload)
+
+def want(nonce, size):
+    """Asks for memory to put an answer into; whether there is some."""
+    send(nonce, b"W", struct.pack("<Q", size))
+    return os.read(REQUESTS, 13)[12:] == b"Y"
+
+def take():
+    """The descriptor of what was lent."""
+    import socket
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, LENDING)
+    try:
+        return socket.recv_fds(end, 1, 1)[1][0]
+    finally:
+        end.detach()
 '''

@@ -333,6 +333,7 @@ def attack(world):
 """,
         "violation",
         held=_never,
+        calls=2,
     ),
     _attack(
         "replaced builtins",
