@@ -194,7 +194,7 @@ class Candidate:
         except ProtocolBroken as error:
             self._fail(FailureKind.VIOLATION, str(error))
         except ChannelClosed:
-            self._died(channel)
+            self._died(began=bool(self._answers) or channel.taken() >= sum(map(len, parts)))
 
     def _framed(self, channel: Channel, content: Parts, nonce: int) -> Parts:
         """An encoded request, in memory that is lent where it is large and there is some."""
@@ -202,8 +202,7 @@ class Candidate:
         memory = channel.lend(size) if size >= wire.SHARED_BYTES else None
         if memory is not None:
             try:
-                if _fill(memory, content):
-                    channel.hand_over(memory)
+                if _fill(memory, content) and channel.hand_over(memory):
                     return [
                         wire.FRAME.pack(nonce, 1 + wire.SIZE.size, wire.SHARED)
                         + wire.SIZE.pack(size)
@@ -261,16 +260,15 @@ class Candidate:
             )
         lent = channel.lend(size)
         try:
-            if lent is not None:
-                channel.hand_over(lent)
-            reply = wire.FRAME.pack(nonce, 1, wire.REFUSED if lent is None else wire.LENT)
+            granted = lent is not None and channel.hand_over(lent)
+            reply = wire.FRAME.pack(nonce, 1, wire.LENT if granted else wire.REFUSED)
             answer = channel.exchange([reply], nonce)
             kind = answer[wire.HEAD.size]
             if kind == wire.WANTED:
                 raise ProtocolBroken("wanted memory twice for one answer")
             if kind != wire.FILLED:
                 return self._judge(channel, answer, nonce)
-            if lent is None or len(answer) != wire.FRAME.size:
+            if lent is None or not granted or len(answer) != wire.FRAME.size:
                 raise ProtocolBroken("answered with memory that it was not lent")
             if channel.untaken():
                 raise ProtocolBroken("did not take the memory it was lent")
@@ -299,15 +297,18 @@ class Candidate:
         self._failure = CandidateFailure(kind, reason, self.stderr)
         raise self._failure
 
-    def _died(self, channel: Channel) -> NoReturn:
-        """The channel closed before an answer: by whose doing?"""
+    def _died(self, *, began: bool) -> NoReturn:
+        """The channel closed before an answer: by whose doing?
+
+        Args:
+            began: It took the whole of its first request; before that, none of its code runs.
+        """
         assert self._process is not None
-        never_began = not self._answers and channel.unread()
         ending = select.poll()
         ending.register(self._process.pidfd, select.POLLIN)
         by_itself = bool(ending.poll(_ENDING_MS))
         end = self._finish()
-        if never_began and by_itself:
+        if by_itself and not began:
             raise _NeverBegan
         if not by_itself:
             self._fail(FailureKind.VIOLATION, "closed its channel")

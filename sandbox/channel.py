@@ -82,10 +82,10 @@ class Channel:
             return b"it is not ready in time"
         return os.read(self._answers, _STATUS_BYTES)
 
-    def unread(self) -> bool:
-        """Whether the candidate took nothing of what it was sent."""
+    def taken(self) -> int:
+        """How many bytes the candidate took so far of what it was sent."""
         waiting = fcntl.ioctl(self._requests, termios.FIONREAD, bytes(4))
-        return int.from_bytes(waiting, "little") == self._sent
+        return self._sent - int.from_bytes(waiting, "little")
 
     def exchange(self, request: Parts, nonce: int) -> bytes | bytearray:
         """Sends a request and reads one answer to it, its kind first.
@@ -142,11 +142,19 @@ class Channel:
         self._lendable -= size
         return memory
 
-    def hand_over(self, memory: int) -> None:
-        """Sends a descriptor; a candidate that does not take them is not sent a second."""
+    def hand_over(self, memory: int) -> bool:
+        """Sends a descriptor, where it can be sent; never a second to who did not take the first.
+
+        Raises:
+            ProtocolBroken: one is on its way already.
+        """
         if self.untaken():
             raise ProtocolBroken("did not take the memory it was lent")
-        socket.send_fds(self._process.lending, [b"m"], [memory], socket.MSG_DONTWAIT)
+        try:
+            socket.send_fds(self._process.lending, [b"m"], [memory], socket.MSG_DONTWAIT)
+        except OSError:  # nobody at the other end, or too many on their way in the whole machine
+            return False
+        return True
 
     def untaken(self) -> bool:
         """Whether a descriptor is still on its way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import CandidateFailure, FailureKind, Limits, Sandbox, SandboxError, Tier
+from sandbox.fork_server import ForkServer, Process
 
 HANG = {"program.py": "def f():\n    while True: pass\n"}
 QUICK = {"program.py": "def f(x=1):\n    return x\n"}
@@ -139,22 +141,66 @@ def test_closing_leaves_no_process_and_no_descriptor() -> None:
     assert (os.listdir("/proc/self/fd"), children(os.getpid())) == before
 
 
-def test_many_evaluations_leave_nothing_in_the_server(own: Sandbox) -> None:
-    server = tree(launchers()[-1])[1]
+@pytest.mark.parametrize("tier", [Tier.A, Tier.B])
+def test_many_evaluations_leave_nothing_in_the_server(tier: Tier) -> None:
+    # only root can look into a server, so it gets too few descriptors to lose one each time
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = max(map(int, os.listdir("/proc/self/fd"))) + 40
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+    try:
+        own = Sandbox(tier=tier)
+    except SandboxError as error:
+        pytest.skip(f"no tier {tier} here: {error}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with own:
+        server = tree(launchers()[-1])[1]
+        for number in range(few + 20):
+            with own.open(QUICK, entry="program.py") as candidate:
+                assert candidate.call("f", number) == number
+        assert server == tree(launchers()[-1])[1]
+        assert len(children(server)) == 1  # the next one
 
-    def held() -> tuple[int, int]:
-        return len(os.listdir(f"/proc/{server}/fd")), len(children(server))
 
-    def evaluate() -> None:
+def test_a_spare_that_is_killed_while_it_waits_is_replaced_without_a_verdict(
+    own: Sandbox,
+) -> None:
+    for number in range(5):
         with own.open(QUICK, entry="program.py") as candidate:
-            candidate.call("f")
+            assert candidate.call("f", number) == number
+        server = tree(launchers()[-1])[1]
+        (spare,) = children(server)
+        os.kill(spare, signal.SIGKILL)
+        assert all_gone([spare])
+    for _ in range(3):  # and with a program that does not fit into a pipe
+        files = {"program.py": QUICK["program.py"] + "#" * (1 << 20)}
+        with own.open(files, entry="program.py") as candidate:
+            assert candidate.call("f", 5) == 5
+        (spare,) = children(tree(launchers()[-1])[1])
+        os.kill(spare, signal.SIGKILL)
 
-    for _ in range(5):
-        evaluate()
-    before = held()
-    for _ in range(60):
-        evaluate()
-    assert held() == before
+
+def test_where_every_process_is_killed_before_it_begins_the_sandbox_says_so(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn = ForkServer.spawn
+
+    def spawn_and_kill(server: ForkServer, tmp_bytes: int) -> Process:
+        process = spawn(server, tmp_bytes)
+        select.select([process.answers], [], [], 10)
+        signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
+        select.select([process.pidfd], [], [], 10)
+        return process
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ForkServer, "spawn", spawn_and_kill)
+        with (
+            own.open(QUICK, entry="program.py") as candidate,
+            pytest.raises(SandboxError, match="killed before they had taken their program"),
+        ):
+            candidate.call("f")
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert candidate.call("f", 5) == 5
 
 
 def test_a_dead_server_is_replaced_without_losing_the_evaluation(own: Sandbox) -> None:
