@@ -73,7 +73,8 @@ class Scheme:
     def light(self) -> bool:
         """Whether checking it takes so little that it may be done several times."""
         n, m, p = self.n, self.m, self.p
-        return self.rank * n * m * m * p * p * n <= MAX_WORK // 8
+        huge = any(factor.dtype == np.object_ for factor in self.factors)
+        return not huge and self.rank * n * m * m * p * p * n <= MAX_WORK // 8
 
     @property
     def factors(self) -> tuple[Factor, Factor, Factor]:
