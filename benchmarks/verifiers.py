@@ -10,14 +10,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from fractions import Fraction
-from itertools import combinations, product
+from math import lcm
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import hostile_files, twins
 from benchmarks.rows import Measured, NotMeasured, Plan, Row
-from evaluators import Invalid, Valid, bilinear, bilinear_files, cap_sets, circle_packings
+from evaluators import (
+    Invalid,
+    Valid,
+    bilinear,
+    bilinear_files,
+    bin_packing,
+    cap_sets,
+    circle_packings,
+)
 from evaluators import sorting_networks as networks
 from evaluators.bilinear import Scheme
 
@@ -70,11 +78,13 @@ def network_s(plan: Plan) -> Measured:
 
 
 def corruptions(plan: Plan) -> Measured:
+    """Every entry of three schemes, changed by every small amount."""
+    strassen = _ours(twins.strassen("Z"))
     passed = tried = 0
-    for scheme in (_definition(2, 2, 2), _dense(_definition(3, 3, 3), random.Random(plan.seed))):
+    for scheme in (strassen, _definition(2, 2, 2), _dense(_definition(3, 3, 3), random.Random(1))):
         for which, factor in enumerate(scheme.factors):
             for place in np.ndindex(factor.shape):
-                for change in (-1, 1):
+                for change in (-3, -2, -1, 1, 2, 3):
                     u, v, w = (x.copy() for x in scheme.factors)
                     (u, v, w)[which][place] += change
                     changed = Scheme(scheme.n, scheme.m, scheme.p, "Z", u, v, w)
@@ -83,142 +93,90 @@ def corruptions(plan: Plan) -> Measured:
     return Measured(value=100 * (tried - passed) / tried, detail=f"of {tried} changes of an entry")
 
 
-def _count(plan: Plan) -> int:
-    return 10_000 if plan.full else 500
+def _ours(scheme: twins.Scheme) -> Scheme:
+    """The twin's scheme as the verifier takes it: integers over one denominator."""
+    numbers = [part for vectors in scheme.factors for v in vectors for x in v for part in x]
+    scale = lcm(*(x.denominator for x in numbers))
+    factors = []
+    for vectors in scheme.factors:
+        rows = [[[int(part * scale) for part in x] for x in vector] for vector in vectors]
+        pairs = twins.ROOTS[scheme.ring] != 0
+        kept = rows if pairs else [[x[0] for x in row] for row in rows]
+        factors.append(np.array(kept, dtype=np.object_))
+    u, v, w = factors
+    return Scheme(scheme.n, scheme.m, scheme.p, scheme.ring, u, v, w, scale)
+
+
+def _compared(plan: Plan, one: Callable[[random.Random], tuple[bool, bool]]) -> Measured:
+    """How often verifier and twin differ on random objects."""
+    rng = random.Random(plan.seed)
+    count = 10_000 if plan.full else 500
+    answers = [one(rng) for _ in range(count)]
+    differing = sum(ours != theirs for ours, theirs in answers)
+    valid = sum(theirs for _, theirs in answers)
+    return Measured(value=differing, detail=f"of {count}, {valid} of them valid")
 
 
 def twins_schemes(plan: Plan) -> Measured:
-    rng = random.Random(plan.seed)
-    differing = valid = 0
-    for _ in range(_count(plan)):
-        n, m, p = (rng.randint(1, 2) for _ in range(3))
-        scheme = _definition(n, m, p)
-        if n > 1:
-            scheme = _dense(scheme, rng)
-        if rng.random() < 0.5:
-            factor = rng.choice(scheme.factors)
-            factor[rng.randrange(len(factor)), rng.randrange(factor.shape[1])] += rng.choice(
-                (-1, 1)
-            )
-        tensor = bilinear.matmul_tensor(n, m, p)
-        right = all(f.any(axis=1).all() for f in scheme.factors) and all(
-            bilinear.entry(scheme, a, b, c)[0] == tensor[a, b, c]
-            for a, b, c in product(*map(range, tensor.shape))
-        )
-        valid += right
-        differing += isinstance(bilinear.verify(scheme), Valid) != right
-    return Measured(value=differing, detail=f"of {_count(plan)}, {valid} of them valid")
+    def one(rng: random.Random) -> tuple[bool, bool]:
+        scheme = twins.some_scheme(rng)
+        return isinstance(bilinear.verify(_ours(scheme)), Valid), twins.is_scheme(scheme)
+
+    return _compared(plan, one)
 
 
 def twins_networks(plan: Plan) -> Measured:
-    rng = random.Random(plan.seed)
-    differing = valid = 0
-    for _ in range(_count(plan)):
-        wires = rng.randint(2, 6)
-        pairs = [(i, i + 1) for end in range(wires - 1, 0, -1) for i in range(end)]
-        if rng.random() < 0.5:
-            pairs.pop(rng.randrange(len(pairs)))
-        right = all(
-            networks.apply(pairs, bits) == sorted(bits) for bits in product((0, 1), repeat=wires)
-        )
-        valid += right
-        found = networks.verify(wires, [[pair] for pair in pairs])
-        differing += isinstance(found, Valid) != right
-    return Measured(value=differing, detail=f"of {_count(plan)}, {valid} of them valid")
+    """By all inputs, and by the states that occur, as networks of many wires are checked."""
+
+    def one(rng: random.Random) -> tuple[bool, bool]:
+        wires, pairs = twins.some_network(rng)
+        ours = isinstance(networks.verify(wires, [[pair] for pair in pairs]), Valid)
+        followed = networks.fault_of_states(wires, pairs) is None
+        right = twins.sorts(wires, pairs)
+        return ours if ours == followed else not right, right
+
+    return _compared(plan, one)
 
 
 def twins_caps(plan: Plan) -> Measured:
-    rng = random.Random(plan.seed)
-    differing = valid = 0
-    for _ in range(_count(plan)):
-        n = rng.randint(1, 4)
-        vectors = [[rng.randrange(3) for _ in range(n)] for _ in range(rng.randint(1, 7))]
-        right = len(set(map(tuple, vectors))) == len(vectors) and not any(
-            all(sum(x) % 3 == 0 for x in zip(a, b, c, strict=True))
-            for a, b, c in combinations(vectors, 3)
-        )
-        valid += right
-        differing += isinstance(cap_sets.verify(n, vectors), Valid) != right
-    return Measured(value=differing, detail=f"of {_count(plan)}, {valid} of them valid")
+    def one(rng: random.Random) -> tuple[bool, bool]:
+        n, vectors = twins.some_vectors(rng)
+        return isinstance(cap_sets.verify(n, vectors), Valid), twins.is_cap(vectors)
+
+    return _compared(plan, one)
 
 
 def twins_circles(plan: Plan) -> Measured:
-    rng = random.Random(plan.seed)
-    differing = valid = 0
-    for _ in range(_count(plan)):
-        side = rng.randint(2, 3)
-        circles = [
-            [(i + 0.5) / side, (j + 0.5) / side, 0.5 / side]
-            for i, j in product(range(side), repeat=2)
-        ]
-        for circle in circles:
-            circle[2] -= rng.choice((0.0, 0.0, 1e-17, 1e-3))
-        if rng.random() < 0.5:
-            rng.choice(circles)[rng.randrange(3)] += rng.choice((-1, 1)) * 10 ** -rng.uniform(2, 17)
-        exact = [[Fraction(x) for x in circle] for circle in circles]
-        right = all(min(x, y, 1 - x, 1 - y) >= r > 0 for x, y, r in exact) and all(
-            (a - x) ** 2 + (b - y) ** 2 >= (r + s) ** 2
-            for (a, b, r), (x, y, s) in combinations(exact, 2)
-        )
-        valid += right
+    def one(rng: random.Random) -> tuple[bool, bool]:
+        circles = twins.some_circles(rng)
         found = circle_packings.check({"circles": circles})
-        differing += isinstance(found, Valid) != right
-    return Measured(value=differing, detail=f"of {_count(plan)}, {valid} of them valid")
+        return isinstance(found, Valid), twins.are_disjoint(circles)
+
+    return _compared(plan, one)
 
 
-def _hostile(rng: random.Random, folder: Path) -> Path:
-    """One hostile file, drawn from kinds and sizes."""
-    import io
-    import struct
-    import zipfile
+def twins_bins(plan: Plan) -> Measured:
+    def one(rng: random.Random) -> tuple[bool, bool]:
+        items, bins, capacity = twins.some_bins(rng)
+        found = bin_packing.verify_packing(items, bins, capacity)
+        return isinstance(found, Valid), twins.fits_bins(items, bins, capacity)
 
-    def npz(data: bytes) -> bytes:
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("2,2,2.npy", data)
-        return stream.getvalue()
-
-    def npy(descr: str, shape: str) -> bytes:
-        head = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape},), }}\n".encode()
-        return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head
-
-    size = rng.randint(1, 10**6)
-    one = {"n": 1, "m": 1, "p": 1, "field": "Z", "v": [[1]], "w": [[1]]}
-    kinds: list[Callable[[], bytes]] = [
-        lambda: b"[" * size,
-        lambda: b'{"u":' * size,
-        lambda: b"[" + b"[]," * size + b"[]]",
-        lambda: json.dumps({**one, "u": [["X"]]}).replace('"X"', "9" * size).encode(),
-        lambda: json.dumps({**one, "u": [[float("nan")]]}).encode(),
-        lambda: json.dumps({**one, "u": [[rng.choice([1.5, "1", None, True])]]}).encode(),
-        lambda: json.dumps({"n": size, "vectors": [[0] * 9] * rng.randint(1, 50_000)}).encode(),
-        lambda: json.dumps({"circles": [["0.5", "0.5", "1e-" + "9" * 50]]}).encode(),
-        lambda: json.dumps({"wires": size, "layers": [[[0, 1]]] * rng.randint(1, 9)}).encode(),
-        lambda: npz(npy("<i8", str(10**9 + size))),
-        lambda: npz(npy("|O", "3") + b"\x80\x04" + bytes(100)),
-        lambda: npz(bytes(rng.randint(30, 300) << 20)),
-        lambda: npz(npy("<f8", "3") + np.full(3, np.nan).tobytes()),
-        lambda: npz(bytes(size))[: -rng.randint(1, 50)],
-        lambda: rng.randbytes(size),
-    ]
-    file = folder / "hostile"
-    file.write_bytes(rng.choice(kinds)())
-    return file
+    return _compared(plan, one)
 
 
-_worst: dict[Plan, tuple[float, float, int, int]] = {}
+_worst: dict[Plan, tuple[float, float, int, str]] = {}
 
 
-def _hostile_run(plan: Plan) -> tuple[float, float, int, int]:
-    """(slowest s, most MB, files accepted or crashed on, files) of fresh `evolve verify`."""
+def _hostile_run(plan: Plan) -> tuple[float, float, int, str]:
+    """(slowest s, most MB, files accepted or crashed on, worst kinds) of fresh `evolve verify`."""
     if plan in _worst:
         return _worst[plan]
     rng = random.Random(plan.seed)
-    slowest = most = 0.0
-    wrong, count = 0, 1000 if plan.full else 30
+    slowest, most = (0.0, ""), (0.0, "")
+    wrong, count = 0, 1000 if plan.full else 100
     with tempfile.TemporaryDirectory(prefix="evolve-hostile-") as scratch:
-        for _ in range(count):
-            file = _hostile(rng, Path(scratch))
+        for number in range(count):
+            kind, file = hostile_files.draw(rng, number, Path(scratch))
             began = time.monotonic()
             child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "evolve", "verify", str(file)],
@@ -228,17 +186,20 @@ def _hostile_run(plan: Plan) -> tuple[float, float, int, int]:
             text = child.stderr.read()
             _, status, used = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
-            slowest = max(slowest, time.monotonic() - began)
-            most = max(most, used.ru_maxrss / 1024)
-            wrong += child.returncode not in (1, 2) or b"Traceback" in text
             child.stderr.close()
-    _worst[plan] = slowest, most, wrong, count
+            slowest = max(slowest, (time.monotonic() - began, kind))
+            most = max(most, (used.ru_maxrss / 1024, kind))
+            if child.returncode not in (1, 2) or b"Traceback" in text or text.count(b"\n") > 1:
+                wrong += 1
+                print(f"  {kind}: code {child.returncode}", file=sys.stderr)
+    shown = f"of {count}; slowest {slowest[1]}, largest {most[1]}"
+    _worst[plan] = slowest[0], most[0], wrong, shown
     return _worst[plan]
 
 
 def hostile_s(plan: Plan) -> Measured:
-    slowest, _, _, count = _hostile_run(plan)
-    return Measured(value=slowest, detail=f"slowest of {count}, start of the program included")
+    slowest, _, _, shown = _hostile_run(plan)
+    return Measured(value=slowest, detail=f"{shown}; start of the program included")
 
 
 def hostile_mb(plan: Plan) -> Measured:
@@ -276,6 +237,7 @@ ROWS = [
     Row(name="networks judged unlike the twin", unit="nets", measure=twins_networks, at_most=0),
     Row(name="cap sets judged unlike the twin", unit="sets", measure=twins_caps, at_most=0),
     Row(name="packings judged unlike the twin", unit="packings", measure=twins_circles, at_most=0),
+    Row(name="bins judged unlike the twin", unit="packings", measure=twins_bins, at_most=0),
     Row(name="hostile file, slowest", unit="s", measure=hostile_s, at_most=1),
     Row(name="hostile file, most memory", unit="MB", measure=hostile_mb, at_most=256),
     Row(name="hostile files not refused in a line", unit="files", measure=hostile_wrong, at_most=0),

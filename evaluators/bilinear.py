@@ -70,6 +70,13 @@ class Scheme:
         return len(self.u)
 
     @property
+    def light(self) -> bool:
+        """Whether checking it takes so little that it may be done several times."""
+        n, m, p = self.n, self.m, self.p
+        huge = any(factor.dtype == np.object_ for factor in self.factors)
+        return not huge and self.rank * n * m * m * p * p * n <= MAX_WORK // 8
+
+    @property
     def factors(self) -> tuple[Factor, Factor, Factor]:
         return self.u, self.v, self.w
 
@@ -196,13 +203,13 @@ def integers(
     rows = factor.tolist() if isinstance(factor, np.ndarray) else factor
     if not isinstance(rows, list | tuple):
         return Invalid(f"{name} is {type(rows).__name__}, expected {expected}")
-    for r, row in enumerate(rows):
-        if not isinstance(row, list | tuple) or len(row) != size:
-            found = len(row) if isinstance(row, list | tuple) else type(row).__name__
+    for r, entries in enumerate(rows):
+        if not isinstance(entries, list | tuple) or len(entries) != size:
+            found = len(entries) if isinstance(entries, list | tuple) else type(entries).__name__
             return Invalid(f"{name}, {row} {r}: expected {size} entries, found {found}")
-        if not pairs and set(map(type, row)) == {int} and max(map(abs, row)) < 2**63:
+        if not pairs and set(map(type, entries)) == {int} and max(map(abs, entries)) < 2**63:
             continue  # quicker than entry by entry
-        for index, entry in enumerate(row):
+        for index, entry in enumerate(entries):
             if pairs and (not isinstance(entry, list | tuple) or len(entry) != 2):
                 return Invalid(f"{name}, {row} {r}, entry {index}: expected a pair of integers")
             for part in entry if pairs else (entry,):

@@ -121,6 +121,8 @@ def check(data: object) -> Valid | Invalid:
 def _explained(scheme: Scheme, fault: Invalid) -> Invalid:
     """Says so if the scheme would be right with a factor's index read the other way round."""
     n, m, p = scheme.n, scheme.m, scheme.p
+    if not scheme.light:
+        return fault
     for name, at, rows, columns in (("u", 0, n, m), ("v", 1, m, p), ("w", 2, p, n)):
         factors = list(scheme.factors)
         if factors[at].shape[1:2] != (rows * columns,):

@@ -97,14 +97,13 @@ def _turned(scheme: Scheme) -> Scheme:
 def _settled(candidates: Iterable[Scheme]) -> Scheme:
     """The first that is valid, over GF2 too where entries are 0 and 1; else the first."""
     readings = list(candidates)
-    for scheme in readings:
-        if isinstance(bilinear.verify(scheme), Valid):
-            return scheme
-        if scheme.ring == "Z" and all(((f == 0) | (f == 1)).all() for f in scheme.factors):
-            binary = replace(scheme, ring="GF2")
-            if isinstance(bilinear.verify(binary), Valid):
-                return binary
-    return readings[0]
+    first = readings[0]
+    binary = first.ring == "Z" and all(((f == 0) | (f == 1)).all() for f in first.factors)
+    if binary:
+        readings = [replace(x, ring=ring) for ring in ("Z", "GF2") for x in readings]
+    if len(readings) == 1 or not first.light:
+        return first
+    return next((x for x in readings if isinstance(bilinear.verify(x), Valid)), first)
 
 
 def exact(values: NDArray[np.generic]) -> tuple[Factor, int] | Invalid:

@@ -102,13 +102,6 @@ def pack_first_fit(items: Row, capacity: int, bins: Row) -> int:
     return opened
 
 
-@_compiled(ITEMS, ITEMS, BINS, gives=types.void)
-def fill(items: Row, bins: Row, loads: Row) -> None:
-    """Adds every item's size to the load of its bin."""
-    for position in range(len(items)):
-        loads[bins[position]] += items[position]
-
-
 @_compiled(ITEMS, INT, ITEMS, BINS, gives=types.void)
 def behaviour(items: Row, capacity: int, bins: Row, counts: Row) -> None:
     """Counts what `bin_packing.behaviour` reports, from a valid packing.

@@ -55,7 +55,7 @@ def verify(wires: object, layers: object) -> Valid | Invalid:
     comparators = _comparators(wires, layers)
     if isinstance(comparators, Invalid):
         return comparators
-    fault = (_fault_of_inputs if wires <= _ALL_INPUTS else _fault_of_states)(wires, comparators)
+    fault = (_fault_of_inputs if wires <= _ALL_INPUTS else fault_of_states)(wires, comparators)
     if fault is not None:
         return fault
     return Valid(len(comparators), {"depth": depth(wires, comparators)}, facts={"wires": wires})
@@ -164,8 +164,8 @@ def _fault_of_inputs(wires: int, comparators: Sequence[tuple[int, int]]) -> Inva
     return Invalid(f"it takes {_bits(before)} to {_bits(after)}, which is not sorted")
 
 
-def _fault_of_states(wires: int, comparators: Sequence[tuple[int, int]]) -> Invalid | None:
-    """Follows the states that inputs of zeros and ones can lead to."""
+def fault_of_states(wires: int, comparators: Sequence[tuple[int, int]]) -> Invalid | None:
+    """What is wrong with a network, by following the states that zeros and ones can lead to."""
     found = _states(wires, comparators)
     if isinstance(found, Invalid):
         return found

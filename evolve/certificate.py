@@ -233,7 +233,11 @@ def _misclaimed(certificate: Certificate, verifier: Verifier) -> str:
 
 
 def bound_this_process() -> None:
-    """Limits memory and CPU of this process, before it meets a certificate of unknown origin."""
+    """Limits memory and CPU of this process, before it meets a certificate of unknown origin.
+
+    And the threads of a BLAS that is loaded later: on a busy machine they wait for each other.
+    """
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     for kind, most in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CPU, _CPU_S)):
         _, hard = resource.getrlimit(kind)
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)

@@ -78,7 +78,7 @@ def _show_certificate(checked: Checked, as_json: bool) -> int:
         click.echo("  the finder ran without a sandbox; the object above was checked all the same")
     assert checked.result is not None
     _show_facts(checked.result)
-    _show_records(problem, standings, {**held.parameters, **checked.result.facts})
+    _show_records(problem, standings, checked.result, held.parameters)
     return 0
 
 
@@ -136,7 +136,7 @@ def _show_published(file: Path, kind: str, repair: bool, as_json: bool) -> int:
             again = ", after the exact repair" if repair else ""
             click.echo(f"  checked by {verifier.name} version {verifier.version}{again}")
             _show_facts(result)
-            _show_records(problem, standings, result.facts)
+            _show_records(problem, standings, result, {})
     holds = all(answer["holds"] for answer in answers)
     if as_json:
         print_json({"holds": holds, "objects": answers})
@@ -196,8 +196,15 @@ def _standings(
     return standings(
         problem.objectives,
         {**result.metrics, first: result.value},
-        problem.known_records({**parameters, **result.facts}),
+        problem.known_records(_described(problem, result, parameters)),
     )
+
+
+def _described(
+    problem: Problem, result: Valid, parameters: Mapping[str, object]
+) -> dict[str, object]:
+    """The parameters that an object stands for: the problem's own, and what it says of itself."""
+    return {**problem.resolve(), **parameters, **result.facts}
 
 
 def _plain(standings: list[Standing]) -> list[dict[str, object]]:
@@ -235,7 +242,10 @@ def _show_facts(result: Valid) -> None:
 
 
 def _show_records(
-    problem: Problem | None, standings: list[Standing], parameters: Mapping[str, object]
+    problem: Problem | None,
+    standings: list[Standing],
+    result: Valid,
+    parameters: Mapping[str, object],
 ) -> None:
     for standing in standings:
         best = standing.best
@@ -247,7 +257,10 @@ def _show_records(
         click.echo(f"    {clipped(inert(dated + best.source), 74)}")
     if problem is None:
         return
-    others = [r for r in problem.known_records(parameters) if r.split or r.claimed]
+    known = problem.known_records(_described(problem, result, parameters))
+    if not standings and not result.caveats:
+        click.echo("  no published value is known here for an object of this kind and size")
+    others = [r for r in known if r.split or r.claimed]
     for record in others:
         why = record.split or "claimed, not exact"
         click.echo(f"  beside it: {number(float(record.value), 9)}, {inert(record.who)}")
