@@ -11,8 +11,8 @@ import msgspec
 
 from evolve.errors import UsageError, nearest
 from evolve.llm.models import Model, checked
-from islands_db.islands import check
 from islands_db.records import Axis, Cells, Graph, Inspire, Settings
+from islands_db.settings import check
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(ge=0)]

@@ -12,9 +12,10 @@ from hashlib import blake2b
 
 import msgspec
 
-from islands_db import calls, connections, islands, rows, state
+from islands_db import calls, connections, rows, state
 from islands_db.faults import one_line
 from islands_db.records import Outcome
+from islands_db.settings import check
 from islands_db.texts import Texts
 
 _DAMAGED = (
@@ -72,7 +73,7 @@ def _contradictions(connection: sqlite3.Connection) -> Iterator[str]:
         settings = rows.settings_value(
             connection.execute("SELECT value FROM settings").fetchone()[0]
         )
-        islands.check(settings)
+        check(settings)
         (there,) = connection.execute("SELECT count(*) FROM islands").fetchone()
         if there < settings.islands:
             yield f"{there} islands, the settings say {settings.islands}"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from islands_db import migrations
+from islands_db import migrations, seals
 from islands_db.faults import RESTORE, faults, one_line
 from islands_db.records import StoreError
 
@@ -110,7 +110,7 @@ def alone(path: Path) -> Iterator[sqlite3.Connection]:
             try:
                 require_ours(connection, path)
                 require_sound(connection, path)
-                migrations.migrate(connection, name=str(path))
+                bring_up_to_date(connection, path)
                 yield connection
             finally:
                 connection.close()
@@ -225,6 +225,15 @@ def require_ours(connection: sqlite3.Connection, path: Path) -> None:
     migrations.refuse_newer(migrations.user_version(connection), newest, name=str(path))
 
 
+def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    """The newest schema, and seals on all that is there and comes."""
+    before = migrations.user_version(connection)
+    migrations.migrate(connection, name=str(path))
+    if before < seals.SINCE:
+        seals.fill(connection)
+    seals.keep(connection)
+
+
 def require_sound(connection: sqlite3.Connection, path: Path) -> None:
     """Refuses a damaged file, as far as a check in reasonable time can tell."""
     if path.stat().st_size <= CHECKED_BYTES:
@@ -234,10 +243,15 @@ def require_sound(connection: sqlite3.Connection, path: Path) -> None:
 
 def damage(connection: sqlite3.Connection) -> list[str]:
     """What a full check of the file finds wrong, one line each; it reads every page."""
-    rows = connection.execute("PRAGMA quick_check(20)").fetchall()
+    rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
     found = [one_line(row[0]) for row in rows if row[0] != "ok"]
     for table, _, target, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
         found.append(f"a row of {table} refers to a missing row of {target}")
+    if migrations.user_version(connection) == len(migrations.scripts()):
+        if seals.schema_broken(connection):
+            found.append("its tables or views are not those of a run")
+        else:
+            found += seals.broken(connection)
     return found
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from islands_db import audit, connections, formats, migrations
+from islands_db import audit, connections, formats, migrations, seals
 from islands_db.faults import decoding, one_line
 from islands_db.records import StoreError
 from islands_db.relations import FILES, Relation, Values, relations, stored
@@ -109,6 +109,7 @@ def import_run(
                     _load_part(connection, folder, manifest, files, relation)
             connection.execute("COMMIT")
             migrations.migrate(connection, name=str(folder))
+            seals.fill(connection)
             for fault in audit.faults_of(connection, hash_of=hash_of):
                 raise StoreError(f"{folder}: {fault}")
     finally:

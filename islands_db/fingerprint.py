@@ -24,6 +24,9 @@ MEASURED: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that hold what a clock or a meter read, by table; nothing is decided by them."""
 
+_SEAL = "seal"
+"""A checksum over measured columns too."""
+
 _LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     # Verdicts outside training come when a worker is free for them.
     "verdicts": ("position",),
@@ -86,4 +89,4 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     without = {*MEASURED.get(table, ()), *_LEFT_OUT.get(table, ())}
     found = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,))
-    return [f'"{name}"' for (name,) in found if name not in without]
+    return [f'"{name}"' for (name,) in found if name not in without | {_SEAL}]

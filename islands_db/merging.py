@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from islands_db import calls, connections, islands, migrations, refill, rows, writing
+from islands_db import calls, connections, lookups, migrations, refill, rows, seals, writing
 from islands_db.faults import decoding, faults
-from islands_db.islands import Standing
+from islands_db.island import Standing
 from islands_db.maps import start
 from islands_db.records import JSON, Fate, Graph, Settings, StoreError
+from islands_db.settings import check
 from islands_db.texts import Texts
 
 T = TypeVar("T")
@@ -35,7 +36,8 @@ _PROGRAMS = (
     " objectives, features"
 )
 _TALLIES = (
-    "INSERT INTO tallies SELECT proposer, fate, count(*), count(program), total(cost_usd)"
+    "INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd)"
+    " SELECT proposer, fate, count(*), count(program), total(cost_usd)"
     " FROM attempts WHERE fate IS NOT NULL GROUP BY proposer, fate"
 )
 
@@ -88,6 +90,7 @@ def merge_runs(paths: Sequence[Path], into: Path, *, meta: Mapping[str, JSON]) -
             merged = _merge(paths, connection)
             for key, value in meta.items():
                 writing.put_meta(connection, key, rows.json_text(value))
+            seals.fill(connection)
             connection.execute("COMMIT")
     finally:
         lock.release()
@@ -111,7 +114,7 @@ def _merge(paths: Sequence[Path], connection: sqlite3.Connection) -> Merged:
             left_usd += _one(source, _LEFT)
             island += own.islands
     assert settings is not None
-    islands.check(settings)
+    check(settings)
     writing.put_settings(connection, settings)
     for number in range(settings.islands):
         writing.put_standing(connection, Standing(number, 0, 0, 0, None))
@@ -189,22 +192,13 @@ def _numbered(source: sqlite3.Connection, connection: sqlite3.Connection, island
         attempt += 1
     program = _one(connection, "SELECT count(*) FROM programs")
     for old, digest, rung in source.execute("SELECT id, hash, rung FROM programs ORDER BY id"):
-        known = None if rung is None else _known(connection, digest)
+        known = None if rung is None else lookups.known_by_hash(connection, digest)
         if known is None:
             program += 1
         else:
             found.doubles.add(old)
         found.programs[old] = known or program
     return found
-
-
-def _known(connection: sqlite3.Connection, digest: str) -> int | None:
-    row = connection.execute(
-        "SELECT id FROM programs WHERE substr(hash, 1, 12) = substr(?1, 1, 12)"
-        " AND +hash = ?1 AND rung IS NOT NULL",
-        (digest,),
-    ).fetchone()
-    return None if row is None else int(row[0])
 
 
 def _copy(source: sqlite3.Connection, connection: sqlite3.Connection, numbers: Numbers) -> None:

@@ -12,15 +12,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from islands_db import maps, rows, state, writing
-from islands_db.islands import Island, Islands, Slot
+from islands_db import lineage, maps, rows, state, writing
+from islands_db.island import Island, slots_of
+from islands_db.islands import Islands
 from islands_db.maps import CellMap, Features
-from islands_db.pool import FAILED, NO_CELL, Entrant, Pool
+from islands_db.pool import FAILED, NO_CELL, Entrant
 from islands_db.records import Cells, Fate, Settings
 
 _JUDGED = (
     f"SELECT a.attempt, a.island, a.fate, {state.ENTRANT} FROM programs p {state.ATTEMPT}"  # noqa: S608
-    " WHERE p.rung IS NOT NULL ORDER BY p.id"
+    " WHERE p.rung IS NOT NULL"
+    f" AND p.id NOT IN ({lineage.BANNED}) ORDER BY p.id"
 )
 
 _SEEN = (
@@ -55,17 +57,9 @@ def _write(connection: sqlite3.Connection, islands: list[Island], settled: int) 
     for table in ("members", "elites", "islands"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608
     for island in islands:
-        writing.put_slots(connection, "members", _slots(island.index, island.population))
-        writing.put_slots(connection, "elites", _slots(island.index, island.archive))
+        writing.put_slots(connection, "members", slots_of(island.index, island.population))
+        writing.put_slots(connection, "elites", slots_of(island.index, island.archive))
         writing.put_standing(connection, replace(island.standing, improved=settled))
-
-
-def _slots(island: int, pool: Pool) -> list[Slot]:
-    columns = pool.columns
-    return [
-        Slot(island, slot, int(columns.program[slot]), int(columns.joined[slot]))
-        for slot in range(pool.size)
-    ]
 
 
 def _remap(connection: sqlite3.Connection, settings: Settings, settled: int) -> None:

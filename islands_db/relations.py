@@ -2,7 +2,8 @@
 
 Every table of the database is a relation under its own name, but for three things: `attempts` are
 called proposals; texts are unpacked, so that `sources` and `contents` become `files`; `settings`
-stand in the manifest. `edges` repeats what the others say, for whoever wants a graph.
+stand in the manifest. Seals are left out, as the manifest has a hash of every file. `edges` repeats
+what the others say, for whoever wants a graph.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def relations(connection: sqlite3.Connection) -> list[Relation]:
 def _table(connection: sqlite3.Connection, table: str) -> Relation:
     columns, keys = [], []
     for name, declared, required, key in connection.execute(
-        'SELECT name, type, "notnull", pk FROM pragma_table_info(?) ORDER BY cid', (table,)
+        'SELECT name, type, "notnull", pk FROM pragma_table_info(?)'
+        " WHERE name <> 'seal' ORDER BY cid",
+        (table,),
     ):
         columns.append(Column(name, _kind(table, name, declared), not (required or key)))
         if key:

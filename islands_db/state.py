@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from islands_db import lineage, maps, rows
 from islands_db.calls import BY_MODEL, Totals
-from islands_db.islands import Changes, Islands, Slot, Standing
+from islands_db.island import Changes, Slot, Standing
+from islands_db.islands import Islands
 from islands_db.maps import CellMap, Features
 from islands_db.pool import FAILED, NO_CELL, NO_PARENT, NO_SIGNATURE, Entrant
 from islands_db.records import JSON, Call, Cells, Fate, Outcome, Sample, Settings, Tally
@@ -54,6 +55,15 @@ class State:
         self.tallies[proposer, outcome.fate] = after
         self.settled += 1
         return after
+
+    def require_program(self, program: int | None) -> None:
+        """Refuses a number that no program has; None is none.
+
+        Raises:
+            ValueError: there is no such program.
+        """
+        if program is not None and not 1 <= program < self.next_program:
+            raise ValueError(f"no program {program}")
 
     def improve(self, entrant: Entrant) -> bool:
         """Notes the program as the run's best if it is; of equals the first stays."""

@@ -1,4 +1,4 @@
-"""The single writer of a run: what an attempt came to, stored with every state it taken.
+"""The single writer of a run: what an attempt came to, stored with every state it changed.
 
 The islands live in memory as a copy of their tables; each call writes its rows and changes memory
 inside one transaction. If that fails, nothing has changed on disk, and the store refuses further
@@ -15,38 +15,38 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 
-from islands_db import calls, connections, islands, lineage, maps, migrations, rows, state, writing
+from islands_db import (
+    calls,
+    connections,
+    lineage,
+    lookups,
+    maps,
+    migrations,
+    rows,
+    seals,
+    state,
+    writing,
+)
 from islands_db.faults import decoding, faults
-from islands_db.islands import Standing
-from islands_db.maps import Features
-from islands_db.pool import FAILED, NO_CELL, NO_PARENT, NO_SIGNATURE, Entrant
+from islands_db.island import Standing
 from islands_db.records import (
     JSON,
     Call,
     CallState,
-    Cells,
     Counts,
     Fate,
     Outcome,
     Placement,
-    ProgramText,
     Sample,
     Settings,
     Spending,
     StoreError,
     Verdict,
 )
+from islands_db.settings import check
+from islands_db.settling import Settling, check_verdicts, verdict_key
 from islands_db.texts import Texts
 from islands_db.transactions import Transactions
-
-_JUDGED = (Fate.SEED, Fate.EVALUATED)
-_MOST = 2**63 - 1
-_KNOWN = (
-    # without the pluses SQLite would not use the index of the first digits
-    "SELECT id FROM programs WHERE substr(syntax_hash, 1, 12) = substr(?1, 1, 12)"
-    " AND +syntax_hash = ?1 AND rung IS NOT NULL ORDER BY +id LIMIT 1",
-    "SELECT program FROM twins WHERE syntax_hash = ? ORDER BY program LIMIT 1",
-)
 
 
 class Store:
@@ -62,6 +62,7 @@ class Store:
         self._transactions = Transactions(path, connection)
         self._texts = Texts(connection)
         self._state = state.load(connection)
+        self._settling = Settling(connection, self._state, self._texts)
 
     @classmethod
     def create(
@@ -74,7 +75,7 @@ class Store:
             ValueError: the settings contradict themselves.
         """
         path = Path(path)
-        islands.check(settings)
+        check(settings)
         lock = connections.WriterLock(path)
         try:
             if path.exists():
@@ -88,6 +89,7 @@ class Store:
                     writing.put_map(connection, rows.json_text(first_map), settled=0)
                 for key, value in meta.items():
                     writing.put_meta(connection, key, rows.json_text(value))
+                seals.fill(connection)
         except BaseException:
             lock.release()
             raise
@@ -112,7 +114,7 @@ class Store:
                 connection = connections.connect_writer(path)
                 connections.require_ours(connection, path)
                 connections.require_sound(connection, path)
-                migrations.migrate(connection, name=str(path))
+                connections.bring_up_to_date(connection, path)
                 calls.cut_open(connection)
                 return cls(path, connection, lock)
         except BaseException:
@@ -200,7 +202,7 @@ class Store:
         if not 0 <= sample.island < len(self._state.islands.all):
             raise ValueError(f"attempt {sample.attempt}: no island {sample.island}")
         for program in (sample.parent, *sample.inspirations):
-            self._require_program(program)
+            self._state.require_program(program)
         with faults(self.path):
             begun = self._connection.execute(
                 "SELECT 1 FROM attempts WHERE attempt = ?", (sample.attempt,)
@@ -248,145 +250,16 @@ class Store:
                 stored; nothing has changed.
         """
         sample = self._require_pending(attempt)
-        self._validate(attempt, outcome)
+        with faults(self.path):
+            self._settling.check(attempt, outcome)
         with self.atomic():
-            program = None
-            if outcome.fate is Fate.TWIN and outcome.program and outcome.duplicate_of:
-                writing.add_twin(self._connection, attempt, outcome.program, outcome.duplicate_of)
-            elif outcome.program is not None:
-                program = self._add_program(sample, outcome, outcome.program)
-            writing.settle_attempt(self._connection, attempt, outcome, program)
-            self._forget(attempt)
-            tally = self._state.count(sample.proposer, outcome, program)
-            writing.put_tally(self._connection, sample.proposer, outcome.fate, tally)
-            placement = self._place(sample, outcome, program)
-            for changes in self._state.islands.epoch(
-                now=self._state.settled, last_attempt=self._state.last_attempt
-            ):
-                self._write(changes)
-        return placement
+            return self._settling.settle(sample, outcome)
 
     def _require_pending(self, attempt: int) -> Sample:
         sample = self._state.pending.get(attempt)
         if sample is None:
             raise ValueError(f"attempt {attempt} is not under way")
         return sample
-
-    def _require_program(self, program: int | None) -> None:
-        if program is not None and not 1 <= program < self._state.next_program:
-            raise ValueError(f"no program {program}")
-
-    def _validate(self, attempt: int, outcome: Outcome) -> None:
-        _check_verdicts(outcome.verdicts)
-        rows.finite(outcome.fitness)
-        self._check_objectives(attempt, outcome)
-        rows.json_text(dict(outcome.features))
-        self._require_program(outcome.duplicate_of)
-        if outcome.fate is Fate.TWIN and not (outcome.program and outcome.duplicate_of):
-            raise ValueError(f"attempt {attempt}: a twin without its program or whose it is")
-        if outcome.fate not in _JUDGED:
-            if outcome.verdicts or outcome.fitness is not None:
-                raise ValueError(f"attempt {attempt}: {outcome.fate} has verdicts or a fitness")
-            return
-        if outcome.program is None:
-            raise ValueError(f"attempt {attempt}: {outcome.fate} without a program")
-        twin = self._known_by_hash(outcome.program.hash)
-        if twin is not None:
-            raise ValueError(
-                f"attempt {attempt}: its program is stored as {twin}; settle it as a duplicate"
-            )
-
-    def _check_objectives(self, attempt: int, outcome: Outcome) -> None:
-        expected = self.settings.objectives if outcome.fitness is not None else 1
-        given = tuple(rows.finite(value) for value in outcome.objectives)
-        if expected > 1 and len(given) != expected:
-            raise ValueError(
-                f"attempt {attempt}: {len(given)} objectives, the settings say {expected}"
-            )
-        if given and given[0] != rows.finite(outcome.fitness):
-            raise ValueError(f"attempt {attempt}: the first objective is not the fitness")
-
-    def _add_program(self, sample: Sample, outcome: Outcome, program: ProgramText) -> int:
-        number = self._state.next_program
-        self._state.next_program += 1
-        writing.add_program(
-            self._connection,
-            number,
-            sample,
-            program,
-            cell=None if (place := self._cell(outcome)) == NO_CELL else place,
-            rung=outcome.rung if outcome.fate in _JUDGED else None,
-            fitness=rows.finite(outcome.fitness),
-            signature=outcome.signature,
-            behaviour=outcome.behaviour,
-            objectives=rows.numbers_text(self._objectives(outcome)),
-            features=rows.numbers_text(self._features(outcome)),
-        )
-        self._texts.add(number, program.files, parent=sample.parent)
-        writing.add_verdicts(self._connection, number, outcome.verdicts, position=0)
-        return number
-
-    def _forget(self, attempt: int) -> None:
-        del self._state.pending[attempt]
-        if attempt in self._state.held:
-            writing.drop_held(self._connection, attempt)
-            self._state.held.remove(attempt)
-
-    def _place(self, sample: Sample, outcome: Outcome, program: int | None) -> Placement:
-        if program is None or outcome.program is None or outcome.fate not in _JUDGED:
-            return Placement(program=program)
-        if sample.parent in self._state.banned:
-            self._state.banned.add(program)
-            return Placement(program=program)
-        fitness = rows.finite(outcome.fitness)
-        entrant = Entrant(
-            program=program,
-            rung=outcome.rung,
-            fitness=FAILED if fitness is None else fitness,
-            length=outcome.program.length,
-            cell=self._cell(outcome),
-            signature=outcome.signature or NO_SIGNATURE,
-            parent=sample.parent or NO_PARENT,
-            objectives=self._objectives(outcome),
-            features=self._features(outcome),
-        )
-        taken = self._state.islands.enter(
-            entrant,
-            attempt=sample.attempt,
-            island=sample.island,
-            fate=outcome.fate,
-            now=self._state.settled,
-        )
-        self._write(taken)
-        if fitness is not None and (remapped := self._state.see(entrant.features)) is not None:
-            changes, edges = remapped
-            self._write(changes)
-            writing.put_map(self._connection, rows.json_text(edges), settled=self._state.settled)
-        return Placement(
-            program=program,
-            joined=bool(taken.members),
-            elite=bool(taken.elites),
-            best=fitness is not None and self._state.improve(entrant),
-        )
-
-    def _cell(self, outcome: Outcome) -> int:
-        assert outcome.program is not None
-        features = maps.features_of(outcome.features, self.settings.axes)
-        return self._state.cells.cell(features, outcome.program.length)
-
-    def _objectives(self, outcome: Outcome) -> tuple[float, ...]:
-        if self.settings.objectives == 1:
-            return ()
-        return tuple(value + 0.0 for value in outcome.objectives)
-
-    def _features(self, outcome: Outcome) -> Features:
-        """Kept where the archive's cells move, so that programs can move with them."""
-        if self.settings.cells is not Cells.ADAPTIVE:
-            return ()
-        return maps.features_of(outcome.features, self.settings.axes)
-
-    def _write(self, changes: islands.Changes) -> None:
-        writing.put_changes(self._connection, changes, settled=self._state.settled)
 
     # Calls
 
@@ -449,8 +322,8 @@ class Store:
             ValueError: there is no such program, or it has a verdict of this stage, split and seed.
         """
         added = tuple(verdicts)
-        _check_verdicts(added)
-        self._require_program(program)
+        check_verdicts(added)
+        self._state.require_program(program)
         with faults(self.path):
             there = {
                 (stage, split, int(seed))
@@ -459,8 +332,10 @@ class Store:
                 )
             }
         for verdict in added:
-            if _key(verdict) in there:
-                raise ValueError(f"program {program} has a verdict of {_key(verdict)} already")
+            if verdict_key(verdict) in there:
+                raise ValueError(
+                    f"program {program} has a verdict of {verdict_key(verdict)} already"
+                )
         with self.atomic():
             writing.add_verdicts(self._connection, program, added, position=len(there))
 
@@ -476,7 +351,7 @@ class Store:
         Raises:
             ValueError: there is no such program, it is a seed, or it is banned already.
         """
-        self._require_program(program)
+        self._state.require_program(program)
         attempt, _ = self.came_from(program)
         fate = self._connection.execute("SELECT fate FROM attempts WHERE attempt = ?", (attempt,))
         if fate.fetchone() == (Fate.SEED,):
@@ -494,7 +369,7 @@ class Store:
                     banned, lambda: state.seeds(self._connection), now=self._state.settled
                 )
                 if changes is not None:
-                    self._write(changes)
+                    self._settling.write(changes)
         return len(banned) - before
 
     def banned(self, program: int) -> bool:
@@ -521,30 +396,14 @@ class Store:
 
         For the content or syntax tree of a twin it is the program that the twin behaved as.
         """
-        same = self._known_by_hash(hash)
-        if same is not None:
-            return same
         with faults(self.path):
-            for query in _KNOWN:
-                row = self._connection.execute(query, (syntax_hash,)).fetchone()
-                if row is not None:
-                    return int(row[0])
-        return None
+            return lookups.known(self._connection, hash, syntax_hash)
 
     def behaving(self, behaviour: int, *, up_to_attempt: int | None = None) -> int | None:
-        """The first judged program that did the same on the probe inputs.
-
-        Args:
-            up_to_attempt: Only programs of attempts up to this one are looked at.
-        """
-        last = _MOST if up_to_attempt is None else up_to_attempt
+        """The first judged program, of attempts up to `up_to_attempt`, that did the same on the
+        probe inputs."""
         with faults(self.path):
-            row = self._connection.execute(
-                "SELECT id FROM programs WHERE behaviour = ? AND rung IS NOT NULL AND attempt <= ?"
-                " ORDER BY id LIMIT 1",
-                (behaviour, last),
-            ).fetchone()
-        return None if row is None else int(row[0])
+            return lookups.behaving(self._connection, behaviour, up_to_attempt=up_to_attempt)
 
     def rank(self, program: int) -> tuple[int, float]:
         """Rung and fitness of a program, the fitness -inf where it has none.
@@ -553,12 +412,7 @@ class Store:
             ValueError: there is no such program, or it has not been judged.
         """
         with faults(self.path):
-            row = self._connection.execute(
-                "SELECT rung, fitness FROM programs WHERE id = ?", (program,)
-            ).fetchone()
-        if row is None or row[0] is None:
-            raise ValueError(f"program {program} has not been judged")
-        return int(row[0]), float("-inf") if row[1] is None else float(row[1])
+            return lookups.rank(self._connection, program)
 
     def came_from(self, program: int) -> tuple[int, int | None]:
         """The attempt that made a program, and that attempt's parent.
@@ -567,37 +421,12 @@ class Store:
             ValueError: there is no such program.
         """
         with faults(self.path):
-            row = self._connection.execute(
-                "SELECT a.attempt, a.parent FROM programs p"
-                " JOIN attempts a ON a.attempt = p.attempt WHERE p.id = ?",
-                (program,),
-            ).fetchone()
-        if row is None:
-            raise ValueError(f"no program {program}")
-        return row[0], row[1]
+            return lookups.came_from(self._connection, program)
 
     def tried_without_gain(self, parent: int, count: int) -> list[int]:
         """The last attempts from a parent whose program did no better, the oldest first."""
         with faults(self.path):
-            rows = self._connection.execute(
-                "SELECT a.attempt FROM attempts a JOIN programs p ON p.id = a.parent"
-                " JOIN programs c ON c.id = ifnull(a.program, a.duplicate_of)"
-                " WHERE a.parent = ? AND a.fate IN ('evaluated', 'duplicate') AND c.id <> p.id"
-                " AND (c.rung, ifnull(c.fitness, -1e999)) <= (p.rung, ifnull(p.fitness, -1e999))"
-                " AND EXISTS (SELECT 1 FROM contents WHERE program = c.id)"
-                " ORDER BY a.attempt DESC LIMIT ?",
-                (parent, count),
-            ).fetchall()
-        return [attempt for (attempt,) in reversed(rows)]
-
-    def _known_by_hash(self, hash: str) -> int | None:
-        with faults(self.path):
-            row = self._connection.execute(
-                "SELECT id FROM programs WHERE substr(hash, 1, 12) = substr(?1, 1, 12)"
-                " AND +hash = ?1 AND rung IS NOT NULL",
-                (hash,),
-            ).fetchone()
-        return None if row is None else int(row[0])
+            return lookups.tried_without_gain(self._connection, parent, count)
 
     def files(self, program: int) -> dict[str, str]:
         """The program's files, path to text.
@@ -619,14 +448,3 @@ class Store:
             islands=self._state.islands.counts(),
             best=self.best,
         )
-
-
-def _key(verdict: Verdict) -> tuple[str, str, int]:
-    return verdict.stage, verdict.split, verdict.seed
-
-
-def _check_verdicts(verdicts: tuple[Verdict, ...]) -> None:
-    for verdict in verdicts:
-        rows.check_verdict(verdict)
-    if len({_key(verdict) for verdict in verdicts}) < len(verdicts):
-        raise ValueError("two verdicts of the same stage, split and seed")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from islands_db import rows
-from islands_db.islands import Changes, Slot, Standing
+from islands_db.island import Changes, Slot, Standing
 from islands_db.pool import NO_CELL
 from islands_db.records import (
     Fate,

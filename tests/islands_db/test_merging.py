@@ -2,9 +2,9 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,6 +257,29 @@ def test_the_islands_hold_the_best_by_the_new_scores(run_db):
     store.close()
 
 
+def forked(work):
+    """Does the work in a child process, which never comes back into the test."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    except StoreError as error:
+        os._exit(7 if "\n" not in str(error) else 8)
+    finally:
+        os._exit(1)
+
+
+def rescore_and_tell(path, tell):
+    with Rescoring(path, {"verifier": "new"}) as work:
+        for due in work.due():
+            work.put(due.program, judged_anew(due))
+            os.write(tell, b".")
+        os.write(tell, b"!")
+        work.finish({"identity": {"verifier": "new"}, "baselines": None})
+
+
 def test_rescoring_killed_anywhere_comes_to_the_same_end(run_db, tmp_path):
     shutil.copy(run_db, tmp_path / "whole.db")
     rescore(tmp_path / "whole.db")
@@ -264,16 +287,7 @@ def test_rescoring_killed_anywhere_comes_to_the_same_end(run_db, tmp_path):
     before = fingerprint(run_db)
     while True:
         told, tell = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(told)
-            with Rescoring(run_db, {"verifier": "new"}) as work:
-                for due in work.due():
-                    work.put(due.program, judged_anew(due))
-                    os.write(tell, b".")
-                os.write(tell, b"!")
-                work.finish({"identity": {"verifier": "new"}, "baselines": None})
-            os._exit(0)
+        child = forked(lambda: rescore_and_tell(run_db, tell))  # noqa: B023
         os.close(tell)
         for _ in range(rng.randrange(40)):
             os.read(told, 1)
@@ -400,10 +414,7 @@ def test_gc_killed_anywhere_leaves_a_sound_run(run_db, tmp_path):
         counts = reader.counts()
     for delay in range(12):
         path = Path(shutil.copy(run_db, tmp_path / f"{delay}.db"))
-        child = os.fork()
-        if child == 0:
-            collect(path)
-            os._exit(0)
+        child = forked(lambda: collect(path))  # noqa: B023
         for _ in range(delay * 20_000):
             pass
         os.kill(child, signal.SIGKILL)
@@ -417,19 +428,13 @@ def test_a_full_disk_during_gc_loses_nothing(run_db, tmp_path):
     before = fingerprint(run_db)
     shutil.copy(run_db, tmp_path / "whole.db")
     collect(tmp_path / "whole.db")
-    child = os.fork()
-    if child == 0:
-        import resource
 
+    def collect_on_a_full_disk():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
-        try:
-            collect(run_db)
-        except StoreError as error:
-            os._exit(7 if "\n" not in str(error) else 8)
-        except sqlite3.Error:
-            os._exit(9)
-        os._exit(0)
+        collect(run_db)
+
+    child = forked(collect_on_a_full_disk)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 7
     sound(run_db)

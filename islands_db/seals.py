@@ -1,0 +1,164 @@
+"""Checksums beside what is stored: a flipped bit is found where SQLite itself would not see it.
+
+A row of a small table has its own. An attempt's covers all that belongs to it: its own row, the
+program it made (but for the cell, which moves), that program's verdicts and the hashes of its
+texts, and its calls. Triggers that exist on the writer's connection only keep them, so that no
+statement can forget to. CRC-32 finds chance, not intent: whoever can write the file can seal it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import cache
+from zlib import crc32
+
+import msgspec
+
+from islands_db import migrations
+
+SINCE = 4
+"""The schema's version that brought seals."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+_SMALL = {
+    "settings": "id",
+    "meta": "key",
+    "twins": "hash",
+    "members": "island, slot",
+    "elites": "island, slot",
+    "islands": "island",
+    "epochs": "id",
+    "maps": "id",
+    "tallies": "proposer, fate",
+    "held": "attempt",
+    "events": "id",
+    "rescoring": "program",
+    "scorings": "id",
+    "past_verdicts": "scoring, program, stage, split, seed",
+}
+"""Tables whose rows are sealed one by one, with their keys."""
+
+_PARTS = ("programs", "verdicts", "contents", "calls")
+"""Tables whose rows an attempt's seal covers."""
+
+
+def install(connection: sqlite3.Connection) -> None:
+    """Teaches a connection what a seal is; any use of this module's statements needs it."""
+    connection.create_function("seal_of", -1, _seal, deterministic=True)
+
+
+def fill(connection: sqlite3.Connection) -> None:
+    """Seals what has no seal yet; reads everything."""
+    install(connection)
+    for table in ("attempts", *_SMALL):
+        connection.execute(f"UPDATE {table} SET seal = {_value(table)} WHERE seal IS NULL")  # noqa: S608
+
+
+def keep(connection: sqlite3.Connection) -> None:
+    """Has every row that this connection writes from now on sealed."""
+    install(connection)
+    for trigger in _triggers():
+        connection.execute(trigger)
+
+
+def broken(connection: sqlite3.Connection, *, most: int = 20) -> list[str]:
+    """What does not have the seal it was given, one line each."""
+    install(connection)
+    found: list[str] = []
+    for table, key in {"attempts": "attempt", **_SMALL}.items():
+        query = f"SELECT {key} FROM {table} WHERE seal <> {_value(table)} LIMIT ?"  # noqa: S608
+        for row in connection.execute(query, (most - len(found),)):
+            found.append(f"{table} {', '.join(str(value)[:40] for value in row)} has changed")
+    return found
+
+
+def schema_broken(connection: sqlite3.Connection) -> bool:
+    """Whether tables, indexes or views are not those that the migrations make."""
+    return _schema(connection) != _schema_made()
+
+
+def _seal(*values: object) -> int:
+    return crc32(_encode(values))
+
+
+def _schema(connection: sqlite3.Connection) -> tuple[tuple[str, ...], ...]:
+    rows = connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master"
+        " WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"
+    )
+    return tuple(tuple(" ".join(str(value).split()) for value in row) for row in rows)
+
+
+@cache
+def _schema_made() -> tuple[tuple[str, ...], ...]:
+    connection = _made()
+    try:
+        return _schema(connection)
+    finally:
+        connection.close()
+
+
+def _made() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    migrations.migrate(connection, name="a new database")
+    return connection
+
+
+@cache
+def _columns(table: str) -> tuple[str, ...]:
+    connection = _made()
+    try:
+        rows = connection.execute(
+            "SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,)
+        ).fetchall()
+    finally:
+        connection.close()
+    left_out = {("programs", "cell")}
+    return tuple(name for (name,) in rows if name != "seal" and (table, name) not in left_out)
+
+
+@cache
+def _value(table: str) -> str:
+    """The SQL of the seal of a row of the table."""
+    own = ", ".join(f"{table}.{name}" for name in _columns(table))
+    if table != "attempts":
+        return f"seal_of({own})"
+    parts = {name: ", ".join(f"x.{c}" for c in _columns(name)) for name in _PARTS}
+    return (
+        f"seal_of({own},"  # noqa: S608
+        f" (SELECT seal_of({parts['programs']}) FROM programs x WHERE x.id = attempts.program),"
+        f" (SELECT group_concat(seal_of({parts['verdicts']})) FROM verdicts x"
+        " WHERE x.program = attempts.program),"
+        " (SELECT group_concat(seal_of(x.path, s.hash)) FROM contents x JOIN sources s"
+        " ON s.id = x.source WHERE x.program = attempts.program),"
+        f" (SELECT group_concat(seal_of({parts['calls']})) FROM calls x"
+        " WHERE x.attempt = attempts.attempt))"
+    )
+
+
+@cache
+def _triggers() -> tuple[str, ...]:
+    found = []
+    for table, key in {"attempts": "attempt", **_SMALL}.items():
+        same = " AND ".join(f"{name} = NEW.{name}" for name in key.split(", "))
+        for event in ("INSERT", f"UPDATE OF {', '.join(_columns(table))}"):
+            found.append(_trigger(table, event, table, same))
+    # while an attempt is being settled its row comes last, and seals what came before it
+    made = "attempt = (SELECT attempt FROM programs WHERE id = {row}.program) AND program NOT NULL"
+    for table in ("verdicts", "contents"):
+        for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            found.append(_trigger(table, event, "attempts", made.format(row=row)))
+    programs = f"UPDATE OF {', '.join(_columns('programs'))}"
+    found.append(_trigger("programs", programs, "attempts", "attempt = NEW.attempt"))
+    for event in ("INSERT", "UPDATE"):
+        found.append(_trigger("calls", event, "attempts", "attempt = NEW.attempt"))
+    return tuple(found)
+
+
+def _trigger(table: str, event: str, sealed: str, where: str) -> str:
+    name = f"seal_{table}_{event.split()[0].lower()}"
+    return (
+        f"CREATE TEMP TRIGGER {name} AFTER {event} ON main.{table} BEGIN"  # noqa: S608
+        f" UPDATE {sealed} SET seal = {_value(sealed)} WHERE {where}; END"
+    )
