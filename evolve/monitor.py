@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from evolve.budget import Budget
-from evolve.champion import Champions
+from evolve.champion import Champions, parting
 from evolve.status import IslandStatus, ModelStatus, Reference, Status
 from islands_db import CallState, Store
 
@@ -85,6 +85,7 @@ class Monitor:
             champion=None if standing is None else standing.program,
             champion_value=None if standing is None else standing.value,
             champion_split=self.split,
+            alarm=parting(self.champions.parted),
             islands=[
                 IslandStatus(
                     size=i.size, best=None if i.best_fitness is None else sign * i.best_fitness
@@ -93,6 +94,9 @@ class Monitor:
             ],
             elites=counts.elites,
             fates={fate.value: count for fate, count in counts.fates.items()},
+            ran=counts.ran,
+            wasted_evaluations=counts.ran - counts.evaluated,
+            wasted_usd=counts.wasted_usd,
             models=[
                 ModelStatus(
                     name=name,
