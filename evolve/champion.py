@@ -1,13 +1,16 @@
-"""Picks champions on validation draws.
+"""Who is champion: training values steer the search, validation values pick what is handed over.
 
-Training values pick parents; they are never published. Validation values, on a draw that no
-proposal is made from, pick the champion.
+Programs compete in training for parents; they are never published. Validation values, on draws that
+no proposal is made from, pick the champion. The leader of many is partly the luckiest of them, so
+nobody is called best by one draw: whoever is ahead is measured on further fresh draws, and drops
+out as soon as its mean falls behind (a race).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from evolve import objects
 from evolve.budget import Budget
@@ -20,39 +23,65 @@ from islands_db import Reader, Status, Store, Verdict
 
 FINALISTS = 12
 """So many of the best in training are validated at the end, beside those validated on the way."""
-
+PARTED_AFTER = 6
+"""So many leaders in training in a row that are behind the champion in validation, and there is an
+alarm. Were each as likely to be ahead as behind, it would be raised once in 64 times."""
 
 _ALL = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A program with its value of the first objective on validation (or training) draws."""
+    """A program with its value of the first objective: the mean over its validation draws, or the
+    training value of a problem without validation."""
 
     program: int
     value: float
 
 
 class Champions:
-    """Validates programs that led in training, and keeps the best of them."""
+    """Validates programs that led in training, and keeps the best of them.
 
-    def __init__(self, task: Task, store: Store, reader: Reader, judge: Judge, seed: int) -> None:
+    Args:
+        draws: So many validation draws a champion has been measured on.
+    """
+
+    def __init__(
+        self, task: Task, store: Store, reader: Reader, judge: Judge, seed: int, *, draws: int = 1
+    ) -> None:
         self._task = task
         self._store = store
         self._reader = reader
         self._judge = judge
-        self._seed = derive(seed, SplitKind.VALIDATION)
+        self._seeds = [derive(seed, SplitKind.VALIDATION, number) for number in range(draws)]
         self.best: Standing | None = None
         self._validated: set[int] = set()
+        """Programs whose race is over, or who failed in it."""
+        self._values: dict[int, list[float]] = {}
+        self.parted = 0
+        """How many leaders in training since the champion were behind it in validation."""
         self.recall()
 
     def recall(self) -> None:
         """Takes the champion from what is stored, as after a ban."""
         self.best = None
-        validates = self._task.problem.validation_stage is not None
-        split = SplitKind.VALIDATION if validates else SplitKind.TRAINING
-        for program in self._reader.top(_ALL if validates else 1, split):
-            self._take(program.id, _of_split(program.verdicts, split)[-1])
+        self._validated.clear()
+        self._values.clear()
+        if self._task.problem.validation_stage is None:
+            for program in self._reader.top(1):
+                training = _of_split(program.verdicts, SplitKind.TRAINING)[-1]
+                self._crown(program.id, [training.values[self.objective.name]])
+            return
+        for number, verdicts in self._reader.verdicts_of(SplitKind.VALIDATION).items():
+            values = [
+                v.values[self.objective.name] for v in verdicts if self.objective.name in v.values
+            ]
+            self._values[number] = values
+            if len(values) < len(verdicts):
+                self._validated.add(number)  # it has failed
+            elif len(values) >= len(self._seeds):
+                self._crown(number, values)
+        self.parted = parted(self._reader, None if self.best is None else self.best.program)
 
     def compare_with(self, budget: Budget) -> None:
         """Lets the budget see whether the champion has reached its target."""
@@ -63,19 +92,39 @@ class Champions:
     def objective(self) -> Objective:
         return self._task.problem.objectives[0]
 
-    async def validate(self, program: int) -> bool:
-        """Scores a program on the validation draw; whether it became the champion.
+    async def validate(self, program: int, *, led: bool) -> bool:
+        """Measures a program on the validation draws; whether it became the champion.
 
-        A problem without validation draws has its training value taken.
+        A problem without validation has its training value taken.
+
+        Args:
+            led: Whether it was the best in training when it came.
+
+        Raises:
+            FaultError: the validation stage itself fails.
         """
-        if program in self._validated:
+        if program in self._validated or self._store.banned(program):
             return False
-        self._validated.add(program)
         if self._task.problem.validation_stage is None:
             training = _of_split(self._reader.verdicts(program), SplitKind.TRAINING)[-1]
-            return self._take(program, training)
+            value = training.values.get(self.objective.name)
+            self._validated.add(program)
+            return value is not None and self._crown(program, [value])
+        values = self._values.setdefault(program, [])
+        while len(values) < len(self._seeds) and (not values or self._leads(program, values)):
+            value = await self._measure(program, self._seeds[len(values)])
+            if value is None:
+                break
+            values.append(value)
+        self._validated.add(program)
+        if len(values) == len(self._seeds) and self._crown(program, values):
+            return True
+        self.parted += led
+        return False
+
+    async def _measure(self, program: int, seed: int) -> float | None:
         judged = await self._judge.judge(
-            self._store.files(program), split=SplitKind.VALIDATION, seed=self._seed
+            self._store.files(program), split=SplitKind.VALIDATION, seed=seed
         )
         verdict = judged.verdicts[-1]
         if verdict.status is Status.EVALUATOR_ERROR:
@@ -83,7 +132,7 @@ class Champions:
         with self._store.atomic():
             self._store.add_verdicts(program, judged.verdicts)
             objects.keep(self._store, self.objective, program, verdict, judged.artifact)
-            return self._take(program, verdict)
+        return verdict.values.get(self.objective.name)
 
     async def settle(self, *, every_leader: bool) -> Standing | None:
         """Validates what is still due, and says who is champion.
@@ -91,30 +140,64 @@ class Champions:
         The best in training are due; with `every_leader` so is each that ever led, validated
         while it did or not.
         """
-        events = self._reader.events("best") if every_leader else []
-        led = [int(str(event.data["program"])) for event in events]
-        leaders = [program.id for program in self._reader.top(FINALISTS)]
-        for program in dict.fromkeys([*led, *leaders]):
-            await self.validate(program)
+        if every_leader:
+            await self.catch_up()
+        for program in self._reader.top(FINALISTS):
+            await self.validate(program.id, led=False)
         return self.best
 
-    def _take(self, program: int, verdict: Verdict) -> bool:
-        self._validated.add(program)
-        value = verdict.values.get(self.objective.name)
-        return value is not None and self._consider(program, value)
+    async def catch_up(self) -> bool:
+        """Validates each program that ever led in training, in their order; whether one of them
+        became the champion.
 
-    def _consider(self, program: int, value: float) -> bool:
-        if self._store.banned(program):
-            return False  # it was being validated
-        # ties go to the older program, so that the order of validations does not matter
+        How far a program gets in its race depends on who was champion, so a run that must end the
+        same however it was cut off goes by this order.
+        """
+        crowned = False
+        for event in self._reader.events("best"):
+            crowned |= await self.validate(int(str(event.data["program"])), led=True)
+        return crowned
+
+    def _leads(self, program: int, values: Sequence[float]) -> bool:
+        """Whether it is ahead of the champion on the draws that both were measured on."""
         best = self.best
-        if best is not None:
-            if self.objective.better(best.value, value):
-                return False
-            if best.value == value and best.program < program:
-                return False
-        self.best = Standing(program=program, value=value)
+        if best is None:
+            return True
+        held = self._values.get(best.program, [best.value])[: len(values)]
+        value, mark = fmean(values), fmean(held)
+        # ties go to the older program, so that the order of validations does not matter
+        return self.objective.better(value, mark) or (value == mark and program < best.program)
+
+    def _crown(self, program: int, values: Sequence[float]) -> bool:
+        self._validated.add(program)
+        if self._store.banned(program) or not self._leads(program, values):
+            return False  # a ban may have come while it was validated
+        self.best = Standing(program=program, value=fmean(values))
+        self.parted = 0
         return True
+
+
+def parted(reader: Reader, champion: int | None) -> int:
+    """How many leaders in training since the champion of a run were behind it in validation.
+
+    From `PARTED_AFTER` on training and validation have parted: what the search still gains is not
+    what is asked for.
+    """
+    if champion is None:
+        return 0
+    validated = reader.verdicts_of(SplitKind.VALIDATION)
+    led = {int(str(event.data["program"])) for event in reader.events("best")}
+    return sum(program > champion and program in validated for program in led)
+
+
+def parting(count: int) -> str:
+    """The alarm in one line, or nothing where there is no cause."""
+    if count < PARTED_AFTER:
+        return ""
+    return (
+        f"training and validation part: {count} programs have led in training since the champion, "
+        "and all are behind it in validation"
+    )
 
 
 def _of_split(verdicts: Sequence[Verdict], split: SplitKind) -> list[Verdict]:

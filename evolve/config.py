@@ -65,6 +65,16 @@ class Notes(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """By default the one with the largest weight."""
 
 
+class Evaluation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How much is spent on judging a program; `docs/search.md` says what each key does."""
+
+    draws: Annotated[int, msgspec.Meta(ge=1, le=64)] = 3
+    """So many validation draws a champion is measured on before it is called one."""
+    halving: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+    """Successive halving: the best one in so many goes on to the next stage. 0: every program that
+    reaches the pass mark does."""
+
+
 class RunFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Everything that shapes a run. Its resolved copy is stored with the run."""
 
@@ -85,6 +95,7 @@ class RunFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     budget: Budget = Budget()
     islands: Islands = Islands()
     notes: Notes = Notes()
+    evaluation: Evaluation = Evaluation()
 
 
 def read(path: Path) -> RunFile:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from types import FrameType
 
 from evaluators import Invalid
@@ -20,6 +21,7 @@ from evolve import picture
 from evolve.loading import ENTRY, Task, located
 from evolve.messages import BaselineValue, Judged
 from evolve.problem import Number, Score, SplitKind, Stage
+from evolve.repeats import behind, mean_score
 from islands_db.records import Status, Verdict
 from sandbox import Candidate, CandidateFailure, Limits, Sandbox, SandboxError, Usage
 
@@ -151,11 +153,14 @@ def judge(
     last: int | None = None,
     artifact: bool = False,
     known: Asks | None = None,
+    mark: float | None = None,
+    mark_at: int = 0,
 ) -> Judged:
     """Runs stages [first, last) of a split; stops at the first failure, missed mark or twin.
 
     Args:
         known: Asked when a stage says how the program behaves; without it nothing is a twin.
+        mark: The parent's fitness in the stage numbered `mark_at`, for races.
     """
     stages = stages_of(task, split)[first:last]
     verdicts: list[Verdict] = []
@@ -163,10 +168,15 @@ def judge(
     rung, fitness, kept, stopped = first, None, "", False
     objective = task.problem.objectives[0]
     behaviour: int | None = None
-    for stage in stages:
+    for place, stage in enumerate(stages, start=first):
         candidate = StageCandidate(sandbox, files, task, stage, known)
         try:
             verdict, score = _run(task, sandbox, candidate, stage, split, seed)
+            if score is not None and stage.repeats > 1:
+                again = partial(_run_again, task, sandbox, files, stage, split, seed)
+                verdict, score = _repeated(
+                    task, stage, verdict, score, again, mark if place == mark_at else None
+                )
         except Twin as twin:
             return Judged(verdicts=(), behaviour=candidate.behaviour, twin_of=twin.program)
         if behaviour is None and candidate.failure is None:
@@ -253,6 +263,42 @@ def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[Basel
             fault = located(error, task.problem.folder)
             found.append(BaselineValue(name=baseline.name, fault=fault))
     return tuple(found)
+
+
+def _run_again(
+    task: Task, sandbox: Sandbox, files: dict[str, str], stage: Stage, split: SplitKind, seed: int
+) -> tuple[Verdict, Score | None]:
+    """One more measurement in a fresh process; whose twin the program is has been asked before."""
+    return _run(task, sandbox, StageCandidate(sandbox, files, task, stage), stage, split, seed)
+
+
+def _repeated(
+    task: Task,
+    stage: Stage,
+    verdict: Verdict,
+    score: Score,
+    again: Callable[[], tuple[Verdict, Score | None]],
+    mark: float | None,
+) -> tuple[Verdict, Score | None]:
+    """Measures up to `stage.repeats` times; a failure in any of them is the program's result."""
+    verdicts, scores = [verdict], [score]
+    while len(scores) < stage.repeats and not behind([v.fitness or 0.0 for v in verdicts], mark):
+        other, more = again()
+        if more is None:
+            return other, None
+        verdicts.append(other)
+        scores.append(more)
+    mean = mean_score(scores, task.problem.objectives[0].name)
+    verdict = replace(
+        verdict,
+        fitness=_fitness(task, mean),
+        values={k: float(v) for k, v in _ordered(task, mean)},
+        exact={k: _text(v) for k, v in _ordered(task, mean)},
+        wall_s=sum(v.wall_s for v in verdicts),
+        cpu_s=sum(v.cpu_s for v in verdicts),
+        memory_bytes=max(v.memory_bytes for v in verdicts),
+    )
+    return verdict, mean
 
 
 def _run(

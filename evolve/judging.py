@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from math import inf, isfinite
 from pathlib import Path
+
+import msgspec
 
 from evolve import messages
 from evolve.evaluation import STAGE_GRACE_S, stages_of
@@ -67,6 +70,8 @@ class Judge:
         artifact: bool = False,
         started: Callable[[], None] | None = None,
         known: Callable[[int], int | None] | None = None,
+        promotes: Callable[[str, float], bool] | None = None,
+        parent: tuple[int, float] | None = None,
     ) -> Judged:
         """Verdicts of a program on a split; `started` is called once it has a core and may raise.
 
@@ -76,9 +81,14 @@ class Judge:
 
         Args:
             known: The program that has shown a behaviour before, if any.
+            promotes: Whether a program with this fitness in this stage goes on to the next; it
+                keeps the stage's value and does not count as having passed it if not.
+            parent: Rung and fitness of the parent, which repeated measurements race against.
         """
         total: Judged | None = None
-        for needs, first, last, limit_s in _legs(stages_of(self._task, split)):
+        stages = stages_of(self._task, split)
+        rung, fitness = parent or (0, -inf)
+        for needs, first, last, limit_s in _legs(stages, each=promotes is not None):
             cores, exclusive = needs
             request = Evaluate(
                 files=dict(files),
@@ -88,14 +98,20 @@ class Judge:
                 last=last,
                 artifact=artifact or self._task.problem.certify == "best",
                 probing=known is not None,
+                mark=fitness if isfinite(fitness) else None,
+                mark_at=min(rung, len(stages) - 1),
             )
             async with self.slots.take(cores, exclusive=exclusive):
                 if started is not None and total is None:
                     started()
                 leg = await self._ask(request, limit_s, known)
             total = leg if total is None else _joined(total, leg)
-            if total.stopped:
+            if total.stopped or total.twin_of is not None:
                 break
+            if promotes is None or total.fitness is None or last == len(stages):
+                continue
+            if not promotes(stages[first].name, total.fitness):
+                return msgspec.structs.replace(total, rung=total.rung - 1, stopped=True)
         assert total is not None
         return total
 
@@ -131,12 +147,20 @@ class Judge:
                 return Judged(verdicts=(fault,), rung=request.first, stopped=True)
 
 
-def _legs(stages: Sequence[Stage]) -> list[tuple[tuple[int, bool], int, int, float]]:
-    """Runs of stages with the same (cores, exclusive): needs, first, last + 1, limit in seconds."""
+def _legs(stages: Sequence[Stage], *, each: bool) -> list[tuple[tuple[int, bool], int, int, float]]:
+    """Runs of stages with the same (cores, exclusive): needs, first, last + 1, limit in seconds.
+
+    Args:
+        each: One leg for each stage, as something is decided between them.
+    """
     legs = []
-    for needs, group in groupby(enumerate(stages), key=_needs):
+    for (needs, _), group in groupby(
+        enumerate(stages), key=lambda numbered: (_needs(numbered), numbered[0] if each else 0)
+    ):
         members = list(group)
-        limit_s = _ANSWER_GRACE_S + sum(2 * s.timeout_s + STAGE_GRACE_S for _, s in members)
+        limit_s = _ANSWER_GRACE_S + sum(
+            s.repeats * (2 * s.timeout_s + STAGE_GRACE_S) for _, s in members
+        )
         legs.append((needs, members[0][0], members[-1][0] + 1, limit_s))
     return legs
 

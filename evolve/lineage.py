@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
@@ -86,8 +87,12 @@ def model_of(reader: Reader, attempt: int) -> str:
 
 
 def value_in(verdicts: Sequence[Verdict], split: str, objective: Objective) -> float | None:
-    """A program's value of an objective in a split: of the last stage that came to one there."""
+    """A program's value of an objective in a split: of the last stage that came to one there, in
+    validation the mean over its draws. None where it has none, or failed on a draw."""
     found = [v.values.get(objective.name) for v in verdicts if v.split == split]
+    if split == SplitKind.VALIDATION and found:
+        values = [value for value in found if value is not None]
+        return fmean(values) if len(values) == len(found) else None
     return found[-1] if found else None
 
 

@@ -89,13 +89,15 @@ class Panel:
 def one_line(status: Status) -> str:
     """A status in one line of plain text."""
     wasted = sum(status.fates.get(fate, 0) for fate in _WASTE)
-    left = _left(status)
+    left, spilt = _left(status), waste(status)
     return (
         f"{duration(status.elapsed_s):>8} {status.phase:<10} "
         f"{status.evaluated} at {status.rate:.0f}/s  training {number(status.best_training)}  "
         f"{status.champion_split} {number(status.champion_value)}  waste {wasted}"
+        f"{' (' + spilt + ')' if spilt else ''}"
         f"{f'  ${spent_usd(status):.4f}' if status.models else ''}"
         f"{'  left ' + left if left else ''}"
+        f"{'  ALARM: ' + status.alarm if status.alarm else ''}"
     )
 
 
@@ -144,12 +146,16 @@ def panel(status: Status) -> Group:
     islands = "   ".join(f"{i.size}: {number(i.best)}" for i in status.islands[:6])
     more = f"   and {len(status.islands) - 6} more" if len(status.islands) > 6 else ""
     lines.append(Text(f"islands (size: best)  {islands}{more}"))
-    waste = "   ".join(
+    refused = "   ".join(
         f"{fate.replace('_', ' ')} {status.fates[fate]}"
         for fate in (*_WASTE, "evaluator_error")
         if status.fates.get(fate)
     )
-    lines.append(Text(f"not evaluated  {waste or 'none'}", style="dim"))
+    lines.append(Text(f"not evaluated  {refused or 'none'}", style="dim"))
+    if spilt := waste(status):
+        lines.append(Text(f"wasted  {spilt}", style="dim"))
+    if status.alarm:
+        lines.append(Text(f"ALARM  {status.alarm}", style="bold yellow"))
     lines += [Text(inert(line)) for line in [*market(status), *money(status)]]
     return Group(*lines)
 
@@ -161,6 +167,17 @@ def market(status: Status) -> list[str]:
         f"{one.better} better than their parents, {one.best} new bests"
         for one in status.proposers
     ]
+
+
+def waste(status: Status) -> str:
+    """What of the budget bought nothing new: evaluations of twins, and calls; "" for nothing."""
+    parts = []
+    if status.wasted_evaluations:
+        share = status.wasted_evaluations / status.ran
+        parts.append(f"{status.wasted_evaluations} of {status.ran} evaluations, {share:.0%}")
+    if status.wasted_usd:
+        parts.append(f"${status.wasted_usd:.4f} of ${spent_usd(status):.4f}")
+    return "; ".join(parts)
 
 
 def money(status: Status) -> list[str]:

@@ -21,6 +21,7 @@ from evolve.bandit import Bandit, gain
 from evolve.budget import Budget
 from evolve.drafting import HUMAN, NOTES, SEED, Draft, Drafter, Scribe
 from evolve.errors import FaultError, first_leaf
+from evolve.halving import Halving
 from evolve.judging import Judge
 from evolve.problem import SplitKind
 from evolve.randomness import derive, generator
@@ -37,6 +38,7 @@ class Loop:
 
     Attributes:
         bandit: Which proposer makes the next proposal.
+        halving: Who goes on from stage to stage; None where pass marks alone decide.
         out_of_order: Proposers that cannot be asked now.
         seed: The run's seed; everything random is derived from it.
         on_settled: Told of every stored outcome; must be quick.
@@ -52,6 +54,7 @@ class Loop:
     lag: int
     deterministic: bool
     budget: Budget
+    halving: Halving | None
     on_settled: Callable[[Sample, Outcome, Placement], None]
     on_best: Callable[[int], Awaitable[None]]
     on_stop: Callable[[], None]
@@ -179,6 +182,10 @@ class Loop:
             started=self._may_start,
             # a seed is judged even when it behaves as another one: every island starts from all
             known=None if sample.proposer == SEED else partial(self._behaving, sample.attempt),
+            promotes=None
+            if sample.proposer == SEED or self.halving is None
+            else partial(self.halving.promotes, sample.attempt),
+            parent=None if sample.parent is None else self.store.rank(sample.parent),
         )
         if judged.twin_of is not None:
             outcome = draft.rejected(Fate.TWIN, f"behaves as program {judged.twin_of}")
@@ -244,6 +251,8 @@ class Loop:
                 found = placement.program, outcome.verdicts[-1], outcome.artifact
                 objects.keep(self.store, self.judge.objectives[0], *found)
         self._no_longer_under_way(sample.attempt)
+        if self.halving is not None:
+            self.halving.tell(sample.attempt, outcome.verdicts)
         self._watch_faults(outcome)
         self.on_settled(sample, outcome, placement)
         if placement.best and placement.program is not None:

@@ -46,6 +46,9 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     artifact: bool = False
     probing: bool = False
     """The worker asks with `Behaves` when a stage says how the program behaves."""
+    mark: float | None = None
+    """The parent's fitness in stage `mark_at`, which a repeated measurement races against."""
+    mark_at: int = 0
 
 
 class Baselines(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from evolve.bandit import Arm, Bandit
 from evolve.budget import Budget
-from evolve.champion import Champions
+from evolve.champion import Champions, parting
 from evolve.status import IslandStatus, ModelStatus, ProposerStatus, Reference, Status
 from islands_db import CallState, Store
 
@@ -86,6 +86,7 @@ class Monitor:
             champion=None if standing is None else standing.program,
             champion_value=None if standing is None else standing.value,
             champion_split=self.split,
+            alarm=parting(self.champions.parted),
             islands=[
                 IslandStatus(
                     size=i.size, best=None if i.best_fitness is None else sign * i.best_fitness
@@ -94,6 +95,9 @@ class Monitor:
             ],
             elites=counts.elites,
             fates={fate.value: count for fate, count in counts.fates.items()},
+            ran=counts.ran,
+            wasted_evaluations=counts.ran - counts.evaluated,
+            wasted_usd=counts.wasted_usd,
             models=[
                 ModelStatus(
                     name=name,

@@ -157,6 +157,8 @@ class Stage:
         cores: Cores the stage occupies.
         exclusive: Nothing else of the run evaluates meanwhile (for timing).
         pass_mark: Value of the first objective that a program must reach to go on.
+        repeats: For scores with noise: so many measurements, whose mean counts; fewer in training
+            for a program that is clearly behind its parent.
     """
 
     name: str
@@ -167,6 +169,7 @@ class Stage:
     cores: int = 1
     exclusive: bool = False
     pass_mark: Number | None = None
+    repeats: int = 1
 
     def settled(self, parameters: Parameters) -> Stage:
         if self.timeout_of is None:
@@ -182,7 +185,12 @@ def _timed(
     exclusive: bool,
     cores: int = 1,
     pass_mark: Number | None = None,
+    repeats: int = 1,
 ) -> Stage:
+    if type(repeats) is not int or repeats < 1:
+        raise ProblemError(
+            f"stage {function.__name__!r}: repeats = {repeats!r}, expected an integer from 1"
+        )
     fixed = not callable(timeout_s)
     return Stage(
         name=function.__name__,
@@ -193,6 +201,7 @@ def _timed(
         cores=cores,
         exclusive=exclusive,
         pass_mark=pass_mark,
+        repeats=repeats,
     )
 
 
@@ -302,6 +311,7 @@ class Problem:
         cores: int = 1,
         exclusive: bool = False,
         pass_mark: Number | None = None,
+        repeats: int = 1,
     ) -> Callable[[F], F]:
         """Adds a training stage; stages run in the order they are defined."""
 
@@ -314,6 +324,7 @@ class Problem:
                     cores=cores,
                     exclusive=exclusive,
                     pass_mark=pass_mark,
+                    repeats=repeats,
                 )
             )
             return function
@@ -321,25 +332,37 @@ class Problem:
         return add
 
     def validation(
-        self, *, timeout_s: Seconds = 30.0, memory_mb: int = 1024, exclusive: bool = False
+        self,
+        *,
+        timeout_s: Seconds = 30.0,
+        memory_mb: int = 1024,
+        exclusive: bool = False,
+        repeats: int = 1,
     ) -> Callable[[F], F]:
         """Sets the evaluation on fresh draws that picks champions."""
 
         def add(function: F) -> F:
             self.validation_stage = _timed(
-                function, timeout_s, memory_mb=memory_mb, exclusive=exclusive
+                function, timeout_s, memory_mb=memory_mb, exclusive=exclusive, repeats=repeats
             )
             return function
 
         return add
 
     def test(
-        self, *, timeout_s: Seconds = 60.0, memory_mb: int = 1024, exclusive: bool = False
+        self,
+        *,
+        timeout_s: Seconds = 60.0,
+        memory_mb: int = 1024,
+        exclusive: bool = False,
+        repeats: int = 1,
     ) -> Callable[[F], F]:
         """Sets the evaluation that is drawn at the end and scored once."""
 
         def add(function: F) -> F:
-            self.test_stage = _timed(function, timeout_s, memory_mb=memory_mb, exclusive=exclusive)
+            self.test_stage = _timed(
+                function, timeout_s, memory_mb=memory_mb, exclusive=exclusive, repeats=repeats
+            )
             return function
 
         return add

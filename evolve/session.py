@@ -23,7 +23,7 @@ import msgspec
 from evolve import messages, origins
 from evolve.bandit import Bandit
 from evolve.budget import Budget
-from evolve.champion import Champions, Standing
+from evolve.champion import PARTED_AFTER, Champions, Standing, parting
 from evolve.closing import Closing, TestResult
 from evolve.commands import INTERRUPTED, Commands
 from evolve.config import Budget as Limits
@@ -31,6 +31,7 @@ from evolve.config import RunFile, search_settings, weights
 from evolve.control import ControlServer
 from evolve.drafting import SEED, Drafter
 from evolve.errors import UsageError
+from evolve.halving import Halving
 from evolve.judging import Judge
 from evolve.loading import Task, identity
 from evolve.loop import Loop
@@ -316,7 +317,10 @@ class Session:
             self.store.set_meta("prices", self._prices)
         bandit = Bandit(weights(self.config), learning=self.config.policy == "bandit")
         bandit.restore(self.store.meta.get("bandit"))
-        self.champions = Champions(self.task, self.store, self.reader, self.judge, self.seed)
+        self.champions = Champions(
+            self.task, self.store, self.reader, self.judge, self.seed,
+            draws=self.config.evaluation.draws,
+        )  # fmt: skip
         self.store.set_meta("budget", msgspec.to_builtins(self.budget.limits))
         self._compare_with_target()
         order_lost = bool(self.reader.events("deterministic_mode_ended"))
@@ -355,12 +359,22 @@ class Session:
             lag=self.config.lag or 1,
             deterministic=self.config.deterministic,
             budget=self.budget,
+            halving=self._halving(),
             on_settled=self._on_settled,
             on_best=self._on_best,
             on_stop=self._desk.stop if self._desk else self.budget.cancel,
             go=go,
         )
         self._wired = True
+
+    def _halving(self) -> Halving | None:
+        eta = self.config.evaluation.halving
+        if not eta:
+            return None
+        halving = Halving(eta, lag=self.config.lag if self.config.deterministic else None)
+        for attempt, stage, fitness in self.reader.stage_values():
+            halving.note(attempt, stage, fitness)
+        return halving
 
     async def _compute_references(self) -> list[Reference]:
         """Baselines on the validation draw (training where there is none), and published values."""
@@ -407,8 +421,14 @@ class Session:
             overtaken = ending or program != self._newest_best
             if overtaken and not self.config.deterministic:
                 return
-            if await self.champions.validate(program):
+            if self.config.deterministic:
+                crowned = await self.champions.catch_up()
+            else:
+                crowned = await self.champions.validate(program, led=True)
+            if crowned:
                 self._compare_with_target()
+            if self.champions.parted == PARTED_AFTER:
+                self.tell(parting(self.champions.parted))
 
     def _compare_with_target(self) -> None:
         self.champions.compare_with(self.budget)

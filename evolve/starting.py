@@ -46,6 +46,7 @@ def prepared(config: RunFile, settings: Mapping[str, str]) -> tuple[Task, RunFil
         seed=unforeseen(),
     )
     weights(config)
+    _check_halving(config, task)
     return task, config
 
 
@@ -128,3 +129,14 @@ def _without_none(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_without_none(entry) for entry in value]
     return value
+
+
+def _check_halving(config: RunFile, task: Task) -> None:
+    eta, stages = config.evaluation.halving, len(task.problem.stages)
+    if eta == 1:
+        raise UsageError("evaluation.halving = 1 lets everything pass; 0 for none, or 2 and more")
+    if eta and stages < 2:
+        raise UsageError(
+            f"evaluation.halving decides who goes on to the next stage, and {task.problem.name} "
+            "has one stage; set it to 0"
+        )

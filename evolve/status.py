@@ -73,9 +73,17 @@ class Status:
     champion: int | None
     champion_value: float | None
     champion_split: str
+    alarm: str
+    """Why the champion's value should not be taken as what the search is worth; "" for no cause."""
     islands: list[IslandStatus]
     elites: int
     fates: dict[str, int]
+    ran: int
+    """Evaluations used up: programs judged, and twins of earlier ones."""
+    wasted_evaluations: int
+    """Those that twins used up."""
+    wasted_usd: float
+    """What the calls cost whose answers gave no new program to judge."""
     models: list[ModelStatus] = field(default_factory=list)
     tokens: int = 0
     """Input and output of all calls, with the reserve of those that were lost."""

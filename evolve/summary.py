@@ -9,7 +9,7 @@ import click
 
 from evolve.closing import TestResult
 from evolve.commands import INTERRUPTED
-from evolve.live import market, money
+from evolve.live import market, money, waste
 from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder
@@ -57,6 +57,10 @@ def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> No
     )
     for line in [*market(status), *money(status)]:
         click.echo(f"  {inert(line)}")
+    if spilt := waste(status):
+        click.echo(f"  wasted: {spilt}")
+    if status.alarm:
+        click.echo(f"  ALARM: {status.alarm}")
     if status.tier == "none":
         click.echo("  every verdict is marked: run without a sandbox, data could have been forged")
     if ended.reason == INTERRUPTED:

@@ -75,6 +75,8 @@ def serve(sock: socket.socket, task: Task, sandbox: Sandbox) -> None:
                     last=request.last,
                     artifact=request.artifact,
                     known=partial(ask_known, sock) if request.probing else None,
+                    mark=request.mark,
+                    mark_at=request.mark_at,
                 )
             case messages.Baselines():
                 reply = messages.Computed(

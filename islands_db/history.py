@@ -25,11 +25,12 @@ _COLUMNS = np.dtype(
         ("rung", np.int64),
         ("fitness", np.float64),
         ("cell", np.int64),
+        ("ran", np.bool_),
     ]
 )
 _QUERY = """
 SELECT a.attempt, a.island, a.parent, a.proposer, a.operator, p.id, a.settled, a.cost_usd,
-    p.rung, p.fitness, p.cell
+    p.rung, p.fitness, p.cell, a.fate IN ('seed', 'evaluated', 'twin')
 FROM attempts a LEFT JOIN programs p ON p.id = a.program AND p.attempt = a.attempt
 WHERE a.fate IS NOT NULL ORDER BY a.settled, a.attempt
 """
@@ -44,6 +45,7 @@ class History:
         operator: Index into `operators`.
         settled: When the attempt ended, UTC seconds since 1970; for display only.
         fitness: Of the first objective, higher is better; NaN where there is none.
+        ran: It used up an evaluation, twins too.
     """
 
     attempt: Integers
@@ -57,6 +59,7 @@ class History:
     rung: Integers
     fitness: Floats
     cell: Integers
+    ran: NDArray[np.bool_]
     proposers: tuple[str, ...]
     operators: tuple[str, ...]
 
@@ -68,7 +71,9 @@ def read(connection: sqlite3.Connection) -> History:
 
     def rows() -> Iterator[tuple[object, ...]]:
         for row in connection.execute(_QUERY):
-            attempt, island, parent, who, how, program, settled, cost, rung, fitness, cell = row
+            attempt, island, parent, who, how, program, settled, cost, rung, fitness, cell, ran = (
+                row
+            )
             yield (
                 attempt,
                 island,
@@ -81,6 +86,7 @@ def read(connection: sqlite3.Connection) -> History:
                 -1 if rung is None else rung,
                 np.nan if fitness is None else fitness,
                 -1 if cell is None else cell,
+                ran,
             )
 
     table = np.fromiter(rows(), dtype=_COLUMNS)

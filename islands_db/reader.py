@@ -114,6 +114,27 @@ class Reader:
             program,
         )
 
+    def verdicts_of(self, split: str) -> dict[int, list[Verdict]]:
+        """The verdicts of a split, by program; programs and verdicts in the order they came."""
+        found: dict[int, list[Verdict]] = {}
+        for program, verdict in self._read(
+            lambda row: (row["program"], rows.verdict_value(row)),
+            f"SELECT program, {rows.VERDICT} FROM verdicts WHERE split = ?"  # noqa: S608
+            " ORDER BY program, position",
+            split,
+        ):
+            found.setdefault(program, []).append(verdict)
+        return found
+
+    def stage_values(self) -> list[tuple[int, str, float]]:
+        """(attempt, stage, fitness) of every training verdict that has one, by attempt."""
+        return self._read(
+            lambda row: (row["attempt"], row["stage"], row["fitness"]),
+            "SELECT p.attempt, v.stage, v.fitness FROM verdicts v JOIN programs p"
+            " ON p.id = v.program WHERE v.split = 'training' AND v.fitness IS NOT NULL"
+            " ORDER BY p.attempt, v.position",
+        )
+
     def find(self, text: str) -> int:
         """The program a person means: "best", "champion", an id, or the start of a hash.
 
@@ -226,8 +247,9 @@ class Reader:
     def top(self, count: int, split: str = "training") -> list[StoredProgram]:
         """The best programs, best first.
 
-        Training ranks by rung and fitness; the other splits by the mean fitness over a program's
-        verdicts there, of those that have a fitness in each. Banned programs are left out.
+        Training ranks by rung and fitness. In the other splits those lead that were measured most
+        often there, by their mean fitness; one that failed there once is left out, as are
+        banned ones.
         """
         return [self.program(program) for program in self._leaders(count, split)]
 
@@ -243,7 +265,7 @@ class Reader:
             "SELECT program AS id FROM verdicts WHERE split = ? AND split <> 'training'"  # noqa: S608
             f" AND program NOT IN ({lineage.BANNED})"
             " GROUP BY program HAVING count(fitness) = count(*)"
-            " ORDER BY avg(fitness) DESC, program LIMIT ?",
+            " ORDER BY count(*) DESC, avg(fitness) DESC, program LIMIT ?",
             split,
             count,
         )

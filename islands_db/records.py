@@ -405,6 +405,8 @@ class Counts:
     programs: int
     """Programs stored."""
     cost_usd: float
+    wasted_usd: float
+    """What of it went into attempts that gave no new program to judge."""
     fates: Mapping[Fate, int]
     proposers: Mapping[str, Mapping[Fate, Tally]]
     islands: tuple[IslandCounts, ...]

@@ -292,6 +292,11 @@ def counts_value(
         ran=sum(fates.get(fate, 0) for fate in (Fate.SEED, Fate.EVALUATED, Fate.TWIN)),
         programs=sum(tally.programs for tally in tallies.values()),
         cost_usd=fsum(tally.cost_usd for tally in tallies.values()),
+        wasted_usd=fsum(
+            tally.cost_usd
+            for (_, fate), tally in tallies.items()
+            if fate not in (Fate.SEED, Fate.EVALUATED, Fate.EVALUATOR_ERROR)
+        ),
         fates=fates,
         proposers=proposers,
         islands=each,

@@ -67,10 +67,9 @@ def steps_of(
 def _spent(history: History, unit: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     match unit:
         case "evaluations":
-            # an attempt that ran has a program of its own, twins too
             order = np.argsort(history.attempt)
             spent = np.empty(len(order))
-            spent[order] = np.cumsum(history.program[order] > 0)
+            spent[order] = np.cumsum(history.ran[order])
             return spent
         case "seconds":
             steps = np.diff(history.settled, prepend=history.settled[:1])

@@ -25,6 +25,7 @@ class Method(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             and `proposers` is left out, as in a plain run.
         policy: How proposers share the attempts.
         lag: Attempts under way at once.
+        evaluation: Keys of [evaluation] in a run file.
     """
 
     like: str = ""
@@ -33,6 +34,7 @@ class Method(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     llm: bool | None = None
     policy: Literal["bandit", "fixed"] | None = None
     lag: int | None = None
+    evaluation: dict[str, object] | None = None
 
 
 _ALONE: dict[str, object] = {"count": 1, "inspirations": 0}
@@ -77,6 +79,8 @@ def configured(
         plain["policy"] = method.policy
     if method.lag is not None:
         plain["lag"] = method.lag
+    if method.evaluation is not None:
+        plain["evaluation"] = method.evaluation
     config = msgspec.structs.replace(parse(plain, where=at), llm=tuple(models) if llm else ())
     try:
         weights(config)

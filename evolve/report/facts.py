@@ -15,6 +15,7 @@ import numpy as np
 
 from evolve import certificate, picture
 from evolve.certificate import Checked
+from evolve.champion import parted, parting
 from evolve.errors import UsageError
 from evolve.lineage import Branch, Leap, Step, branches, leap, steps, value_in
 from evolve.messages import BaselineValue
@@ -99,6 +100,8 @@ class Facts:
     branches: Mapping[int, Sequence[Branch]]
     files: Mapping[str, str]
     validated: Sequence[Validated]
+    alarm: str
+    """That training and validation part; "" for no cause."""
     test: Tested | None
     proposers: Sequence[Share]
     operators: Sequence[Share]
@@ -170,6 +173,7 @@ def gather(folder: RunFolder) -> Facts:
             branches=branches(history, [p.id for p in line], objective) if line else {},
             files={} if champion is None else reader.files(champion),
             validated=_validated(reader, objective),
+            alarm=parting(parted(reader, champion)),
             test=_test(reader, objective),
             proposers=proposers,
             operators=operators,

@@ -45,6 +45,8 @@ def story(facts: Facts) -> str:
             f" the best in training on that line from {number(leap.before)} to"
             f" {number(leap.after)}."
         )
+    if facts.alarm:
+        text += f" Beware: {facts.alarm}."
     return text
 
 
