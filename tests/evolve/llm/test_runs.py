@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import time
@@ -108,6 +109,27 @@ def test_no_key_is_in_anything_a_run_wrote(vendor: Loopback, tmp_path: Path) -> 
     for key in KEYS.values():
         assert key not in ended.stdout + ended.stderr
         assert not [file for file in written if key.encode() in file.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_limit_per_minute_is_kept_and_no_reason_to_wait_when_the_run_is_stopped(
+    vendor: Loopback, tmp_path: Path
+) -> None:
+    (tmp_path / "run.toml").write_text(
+        '[[llm]]\nmodel = "openai/loopback"\nrequests_per_minute = 3\n'
+    )
+    process = subprocess.Popen(
+        [*EVOLVE, "run", "bin_packing:or1", "--config", "run.toml", "--name", "a"],
+        cwd=tmp_path, env=vendor.environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not any(entry["state"] == "sent" for entry in vendor.entries()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    # 31 calls wait for their minutes, which would take ten
+    assert process.wait(60) == 130
+    assert len([entry for entry in vendor.entries() if entry["state"] == "taken"]) <= 3
 
 
 def test_bad_input_is_refused_in_one_line_before_anything_is_spent(
