@@ -33,7 +33,7 @@ MODELS = ("loopback", "loopback-small")
 PRICES = {"loopback": (2.0, 0.2, 10.0), "loopback-small": (0.4, 0.04, 2.0)}
 """USD per million tokens: input, cached, output."""
 REFUSALS = ("400", "401", "403", "404", "408", "409", "413", "422", "429", "429-after", "500",
-            "502", "503", "529")  # fmt: skip
+            "500-echo", "502", "503", "529")  # fmt: skip
 CUTS = ("reset-before", "reset-middle", "stall", "bad-json")
 ODD = ("truncated", "refusal", "empty", "odd-blocks", "reasoning", "encodings", "huge")
 FAULTS = REFUSALS + CUTS + ODD
@@ -87,7 +87,7 @@ class Server:
         vendor = "anthropic" if "anthropic-version" in headers else "openai"
         given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
         if given != KEYS[vendor]:
-            return await self._error(writer, vendor, 401, "invalid x-api-key or bearer token")
+            return await self._error(writer, vendor, 401, f"invalid x-api-key or bearer {given}")
         if method == "GET":
             return await self._models(writer, vendor, path)
         kinds = {"/v1/messages": "messages", "/v1/chat/completions": "chat",
@@ -123,7 +123,10 @@ class Server:
             status = int(fault[:3])
             extra = "retry-after: 1\r\n" if fault == "429-after" else ""
             self._note({**entry, "state": "refused", "usd": 0.0, "whole": True})
-            return await self._error(writer, vendor, status, f"fault {fault}", extra, name)
+            said = f"fault {fault}"
+            if fault == "500-echo":
+                said, name = f"no luck with {KEYS[vendor]}", f"{name}_{KEYS[vendor]}"
+            return await self._error(writer, vendor, status, said, extra, name)
         if fault == "reset-before":
             self._note({**entry, "state": "lost", "usd": 0.0, "whole": False})
             return _reset(writer)

@@ -14,6 +14,7 @@ looked for first, and only then any.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ _PATH_LINE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _LONGEST_PATH_LINE = 260
+_LINES_REMARK = re.compile(r"\W*lines?\W*\d+(?:\W*(?:-|\u2013|to)?\W*\d+)?\W*", re.IGNORECASE)
+_BASE = re.compile(r"\|{7}(?: .*)?")
+_NUMBERED = re.compile(r"[ \t]*(\d{1,6})[ \t]*[|:│→\t](.*)")
 
 
 class _Sign(Enum):
@@ -121,8 +125,12 @@ def marker_counts(lines: Sequence[str]) -> set[int]:
 
 
 def _is_remark(text: str) -> bool:
-    """What may follow SEARCH on its line: signs, or the path of a file."""
-    return not re.search(r"\w", text) or _PATH_LINE.fullmatch(text) is not None
+    """What may follow SEARCH on its line: signs, the path of a file, or numbers of lines."""
+    return (
+        not re.search(r"\w", text)
+        or _PATH_LINE.fullmatch(text) is not None
+        or _LINES_REMARK.fullmatch(text) is not None
+    )
 
 
 def _rest(
@@ -177,11 +185,39 @@ def _edit(lines: Sequence[str], start: int, divider: int, end: int, fenced_text:
     assert match is not None
     whole = without_indent(lines[start + 1 : end], match[1])
     search, replace = whole[: divider - start - 1], whole[divider - start :]
+    base = next((i for i, line in enumerate(search) if _BASE.fullmatch(line)), len(search))
+    search = search[:base]  # git shows the common ancestor behind it
     if not fenced_text:
         search, replace = _without_fences(search, replace)
     return Edit(
         search=tuple(search), replace=tuple(replace), file=_named_file(lines, start, match[3])
     )
+
+
+def unnumbered(edits: Sequence[Edit]) -> list[Edit]:
+    """The edits without numbers before their lines, as editors and listings show them.
+
+    Only for texts that are not in the program as they stand: entries of a table begin so too.
+    """
+    found = []
+    for edit in edits:
+        search, replace = _without_numbers(edit.search), _without_numbers(edit.replace)
+        if search is not None:
+            edit = dataclasses.replace(edit, search=search, replace=replace or edit.replace)
+        found.append(edit)
+    return found
+
+
+def _without_numbers(lines: Sequence[str]) -> tuple[str, ...] | None:
+    """The lines without their numbers, if all are numbered one after the other."""
+    matches = [_NUMBERED.fullmatch(line) for line in lines]
+    numbers = [int(match[1]) for match in matches if match is not None]
+    if not numbers or numbers != list(range(numbers[0], numbers[0] + len(lines))):
+        return None
+    rests = [match[2] for match in matches if match is not None]
+    widths = [len(rest) - len(rest.lstrip(" ")) for rest in rests if rest.strip()]
+    cut = min(widths, default=0) % 2  # one blank of the listing's own makes them all odd
+    return tuple(rest[cut:] for rest in rests)
 
 
 def _without_fences(search: list[str], replace: list[str]) -> tuple[list[str], list[str]]:

@@ -68,6 +68,12 @@ def _closed_by(signs: str, open_: Sequence[str]) -> int | None:
     return None
 
 
+def in_fence(text: str) -> str:
+    """The text in a fence that nothing in it closes."""
+    signs = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{signs}\n{text}\n{signs}"
+
+
 def without_indent(lines: Sequence[str], indent: str) -> list[str]:
     """The lines without an indentation that all but blank ones share; else as they are."""
     if not indent or not all(line.startswith(indent) or not line.strip() for line in lines):

@@ -6,18 +6,21 @@ import ast
 import re
 import warnings
 
-from evolve.answers.blocks import parse_blocks
-from evolve.answers.fences import fences
+from evolve.answers.blocks import parse_blocks, unnumbered
+from evolve.answers.fences import fences, in_fence
 from evolve.answers.hunks import parse_diff
 from evolve.answers.placing import place_edits
 from evolve.answers.records import AnswerError, Applied, Edit, Expect, Form, Kind, Refused
 from evolve.answers.thinking import declines, spoken
 from evolve.answers.whole import parse_whole
+from evolve.answers.wrapped import from_json, tagged_edits
 from evolve.program import Program, blocks, excerpt, syntax_hash
 
 MAX_ANSWER_CHARS = 8_000_000
 """Several times the largest program; more is not looked at."""
 
+_HARD_BLANK = "\u00a0"
+_HARD_INDENT = re.compile(rf"^[ \t]*{_HARD_BLANK}[ \t{_HARD_BLANK}]*(?=\S|$)")
 _ELLIPSIS = re.compile(
     r"(?:#|//|/\*|--)\s*[\[(<]?\s*(?:"
     r"(?:\.{3}|…)\W*$"
@@ -79,9 +82,13 @@ def _applied(parent: Program, text: str, expect: Expect, *, cut: bool, declined:
 
 
 def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bool]:
+    if "\n" not in said:
+        said = said.replace("\r", "\n")
     lines = said.split("\n")
     if all(line.endswith("\r") for line in lines[:-1]) and len(lines) > 1:
         lines = [line.removesuffix("\r") for line in lines]
+    if _HARD_BLANK in said:
+        lines = [_HARD_INDENT.sub(lambda found: " " * len(found[0]), line) for line in lines]
     fenced_text = any("```" in content or "~~~" in content for content in parent.files.values())
     edits = parse_blocks(lines, fenced_text=fenced_text)
     form = Form.BLOCKS
@@ -93,6 +100,16 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
     whole = parse_whole(parent, lines, expect=expect)
     if whole is not None:
         return whole, Form.WHOLE, True
+    if edits := tagged_edits(said):
+        program, exact = _placed(parent, edits, lines, Form.BLOCKS)
+        return program, Form.BLOCKS, exact
+    inside = from_json(lines)
+    if isinstance(inside, str):
+        markers = any(sign in inside for sign in ("<<<<<", "@@", "```"))
+        return _read(parent, inside if markers else in_fence(inside), expect)
+    if inside:
+        program, exact = _placed(parent, inside, lines, Form.BLOCKS)
+        return program, Form.BLOCKS, exact
     raise _nothing(lines, said, expect)
 
 
@@ -102,10 +119,13 @@ def _placed(
     try:
         return place_edits(parent, edits)
     except AnswerError as error:
-        if form is not Form.DIFF or error.refused.kind is not Kind.NOT_FOUND:
+        if error.refused.kind is not Kind.NOT_FOUND:
+            raise
+        other = parse_diff(lines, bare_context=True) if form is Form.DIFF else unnumbered(edits)
+        if other == edits:
             raise
         try:
-            return place_edits(parent, parse_diff(lines, bare_context=True))
+            return place_edits(parent, other)
         except AnswerError:
             raise error from None
 

@@ -26,8 +26,9 @@ EXPECTED: dict[str, tuple[Fault, bool]] = {
     "404": (Fault.MODEL, False), "408": (Fault.TRANSIENT, False), "409": (Fault.TRANSIENT, False),
     "413": (Fault.REQUEST, False), "422": (Fault.REQUEST, False),
     "429": (Fault.RATE_LIMIT, False), "429-after": (Fault.RATE_LIMIT, False),
-    "500": (Fault.TRANSIENT, False), "502": (Fault.TRANSIENT, False),
-    "503": (Fault.TRANSIENT, False), "529": (Fault.TRANSIENT, False),
+    "500": (Fault.TRANSIENT, False), "500-echo": (Fault.TRANSIENT, False),
+    "502": (Fault.TRANSIENT, False), "503": (Fault.TRANSIENT, False),
+    "529": (Fault.TRANSIENT, False),
     "reset-before": (Fault.TRANSIENT, True), "reset-middle": (Fault.TRANSIENT, True),
     "stall": (Fault.TRANSIENT, True), "bad-json": (Fault.TRANSIENT, True),
 }  # fmt: skip

@@ -12,16 +12,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-
-from aiolimiter import AsyncLimiter
 
 from evolve.budget import Amount, Budget, OutOfBudget
 from evolve.errors import UsageError
 from evolve.llm import retries
 from evolve.llm.base import CallError, Client, Completion, Fault, Request
+from evolve.llm.limits import Limits
 from evolve.llm.models import Asked
 from evolve.llm.pool import CallPool
 from evolve.llm.retries import Breaker
@@ -31,6 +31,8 @@ from islands_db import Call, CallState, Store
 
 AROUND_MESSAGES = 64
 """Tokens that a chat template may add around the messages of a prompt."""
+_PER_BYTE = 0.3
+"""Tokens of a byte, until one knows."""
 _MARGIN = 1.5
 _FEWEST_SEEN = 8
 _HOPELESS_AFTER = 3
@@ -75,18 +77,12 @@ class Line:
     output: float = 0.0
     """Average tokens of an answer."""
     pool: CallPool = field(init=False)
-    _requests: AsyncLimiter | None = field(init=False, default=None)
-    _tokens: AsyncLimiter | None = field(init=False, default=None)
+    limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
         model = self.asked.model
         self.pool = CallPool(model.concurrency)
-        if model.requests_per_minute is not None:
-            # a bucket of one second's worth, so that a minute's calls do not leave at once
-            rate = model.requests_per_minute / 60
-            self._requests = AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate)
-        if model.tokens_per_minute is not None:
-            self._tokens = AsyncLimiter(model.tokens_per_minute, 60.0)
+        self.limits = Limits(model.requests_per_minute, model.tokens_per_minute)
 
     @property
     def arm(self) -> str:
@@ -113,14 +109,10 @@ class Line:
             tokens=tokens_in + tokens_out,
         )
 
-    async def wait_for_limits(self, request: Request) -> None:
-        """Waits until the vendor's limits per minute allow one more call."""
-        if self._requests is not None:
-            await self._requests.acquire()
-        if self._tokens is not None:
-            expected = request.size_bytes * (self.most_per_byte or 0.3)
-            expected += self.output or self.asked.model.max_output_tokens / 4
-            await self._tokens.acquire(min(expected, self._tokens.max_rate))
+    def expected_tokens(self, request: Request) -> float:
+        """What a call will about take, input and output together."""
+        output = self.output or self.asked.model.max_output_tokens / 4
+        return request.size_bytes * (self.most_per_byte or _PER_BYTE) + output
 
     def learn(self, request: Request, completion: Completion) -> None:
         """Calibrates the estimates with what a call really took."""
@@ -166,6 +158,7 @@ class LiveDesk:
         self._rng = rng
         self._down_since: float | None = None
         self._stopping = asyncio.Event()
+        self._waiting: set[asyncio.Timeout] = set()
         self._syncing = asyncio.Lock()
         self._committed = self._synced = 0
         self.in_flight = 0
@@ -182,6 +175,8 @@ class LiveDesk:
     def stop(self) -> None:
         """Ends all waiting; calls in flight go on to their end."""
         self._stopping.set()
+        for waiting in self._waiting:
+            waiting.reschedule(0.0)
         self._budget.cancel()
 
     async def close(self) -> None:
@@ -270,11 +265,13 @@ class LiveDesk:
 
     async def _call(self, line: Line, request: Request, blank: Call) -> Call:
         """One try, from the reserve to the committed answer."""
-        await line.wait_for_limits(request)
         reserve = line.most(request)
         await self._budget.reserve(reserve)
         spent = Amount()
         try:
+            expected = line.expected_tokens(request)
+            async with self._until_stopped():
+                await line.limits.take(expected)
             await self._may_go_on()
             call = replace(blank, reserve_usd=reserve.usd, reserve_tokens=reserve.tokens)
             number = self._store.open_call(call)
@@ -304,6 +301,8 @@ class LiveDesk:
             self._store.end_call(number, ended)
             if ended.cost_usd is not None:
                 spent = Amount(usd=ended.cost_usd, tokens=ended.input + ended.output)
+            if completion.usage is not None:
+                line.limits.correct(expected, ended.input + ended.output)
         finally:
             self._budget.settle(reserve, spent)
         line.learn(request, completion)
@@ -320,6 +319,21 @@ class LiveDesk:
                 upto = self._committed
                 await asyncio.to_thread(self._store.sync)
                 self._synced = upto
+
+    @asynccontextmanager
+    async def _until_stopped(self) -> AsyncIterator[None]:
+        """Ends what is waited for inside with Stopped when the run stops or its time is over."""
+        if self._stopping.is_set():
+            raise Stopped
+        try:
+            async with asyncio.timeout(self._budget.seconds_left()) as waiting:
+                self._waiting.add(waiting)
+                try:
+                    yield
+                finally:
+                    self._waiting.discard(waiting)
+        except TimeoutError:
+            raise Stopped from None
 
     async def _sleep(self, seconds: float) -> None:
         left = self._budget.seconds_left()

@@ -200,21 +200,25 @@ def key(asked: Asked, environment: Mapping[str, str]) -> str:
         UsageError: there is none, or it cannot be read.
     """
     model, vendor = asked.model, asked.model.vendor
-    if model.key_file:
-        file = Path(model.key_file).expanduser()
+    name = model.key_env or vendor.key_env
+    # what was named for this model alone goes first, then the key itself, then a file with it
+    path = model.key_file or ("" if environment.get(name) else environment.get(f"{name}_FILE", ""))
+    if path:
+        where = "key_file" if model.key_file else f"{name}_FILE"
+        file = Path(path).expanduser()
         try:
             found = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not text"
-            raise UsageError(f"{model.model}: cannot read key_file {file}: {why}") from None
-        return _sendable(found, f"key_file {file}", model)
-    name = model.key_env or vendor.key_env
+            raise UsageError(f"{model.model}: cannot read {where} {file}: {why}") from None
+        return _sendable(found, f"{where} {file}", model)
     found = environment.get(name, "").strip()
     if found:
         return _sendable(found, name, model)
     if model.key_env or asked.base_url.rstrip("/") == vendor.home:
         raise UsageError(
-            f"{model.model}: no key; export {name}=..., or name a key_file in the run file"
+            f"{model.model}: no key; export {name}=..., or {name}_FILE=FILE, or name a "
+            "key_file in the run file"
         )
     return ""
 

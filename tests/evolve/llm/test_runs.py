@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -99,15 +100,84 @@ def test_a_replay_needs_no_network_and_ends_the_same(vendor: Loopback, tmp_path:
     assert len(vendor.entries()) == before
 
 
+def environments(of: int) -> dict[int, bytes]:
+    """The environments of all processes that descend from one."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(fields[1])
+    found = {}
+    for pid in parents:
+        above = pid
+        while above in parents and above != of:
+            above = parents[above]
+        if above == of and pid != of:
+            with suppress(OSError):
+                found[pid] = Path(f"/proc/{pid}/environ").read_bytes()
+    return found
+
+
 @pytest.mark.slow
-def test_no_key_is_in_anything_a_run_wrote(vendor: Loopback, tmp_path: Path) -> None:
-    ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, "--evals", "8", "--name", "a")
-    assert ended.returncode == 0, ended.stderr
-    written = [file for file in (tmp_path / "runs").rglob("*") if file.is_file()]
+def test_no_key_is_in_anything_a_run_wrote_or_started(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (tmp_path / "key").write_text(KEYS["openai"] + "\n")
+    seen: dict[int, bytes] = {}
+    faults = ("--faults", "0.5", "--kinds", "500-echo,bad-json")
+    with loopback(tmp_path / "ledger", "--latency", "0.1", *faults) as vendor:
+        environment = {**vendor.environment, "OPENAI_API_KEY_FILE": str(tmp_path / "key")}
+        del environment["OPENAI_API_KEY"]
+        process = subprocess.Popen(
+            [*EVOLVE, "run", "bin_packing:or1", *BOTH, "--evals", "12", "--name", "a"],
+            cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        while process.poll() is None:
+            seen |= environments(process.pid)
+            time.sleep(0.1)
+        said = process.communicate()[0]
+        assert process.returncode == 0, said
+        for command in (("report", "a"), ("show", "a", "1"), ("best", "a"), ("ls",)):
+            ended = evolve(vendor, work, *command)
+            said += ended.stdout + ended.stderr
+        wrong = evolve(vendor, work, "run", "bin_packing:or1", *BOTH, ANTHROPIC_API_KEY="sk-ant-no")
+        assert "sk-ant-no" not in one_line(wrong)
+        assert "500-echo" in {entry["fault"] for entry in vendor.entries()}
+    assert len(seen) >= 3
+    written = [file for file in work.rglob("*") if file.is_file()]
     assert len(written) >= 4
     for key in KEYS.values():
-        assert key not in ended.stdout + ended.stderr
+        assert key not in said
         assert not [file for file in written if key.encode() in file.read_bytes()]
+        assert not [pid for pid, held in seen.items() if key.encode() in held]
+    with Reader(work / "runs" / "a" / "run.db") as reader:
+        calls = repr(reader.calls())
+    assert "no luck with [key]" in calls  # texts are packed in the file
+    assert not [key for key in KEYS.values() if key in calls]
+
+
+@pytest.mark.slow
+def test_a_limit_per_minute_is_kept_and_no_reason_to_wait_when_the_run_is_stopped(
+    vendor: Loopback, tmp_path: Path
+) -> None:
+    (tmp_path / "run.toml").write_text(
+        '[[llm]]\nmodel = "openai/loopback"\nrequests_per_minute = 3\n'
+    )
+    process = subprocess.Popen(
+        [*EVOLVE, "run", "bin_packing:or1", "--config", "run.toml", "--name", "a"],
+        cwd=tmp_path, env=vendor.environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not any(entry["state"] == "sent" for entry in vendor.entries()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    # 31 calls wait for their minutes, which would take ten
+    assert process.wait(60) == 130
+    assert len([entry for entry in vendor.entries() if entry["state"] == "taken"]) <= 3
 
 
 def test_bad_input_is_refused_in_one_line_before_anything_is_spent(

@@ -1,0 +1,115 @@
+"""Changes in wrappings nobody asked for: tags around the old and the new text, and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from evolve.answers.fences import fences
+from evolve.answers.records import AnswerError, Edit, Kind
+
+_OLD = ("search", "find", "old", "old_str", "old_string", "old_code", "original", "before")
+_NEW = ("replace", "replacement", "new", "new_str", "new_string", "new_code", "updated", "after")
+_FILE = ("file", "path", "filename", "file_path")
+_TAG = re.compile(rf"<(/?)({'|'.join((*_OLD, *_NEW))})>", re.IGNORECASE)
+_DEEPEST = 6
+
+
+def tagged_edits(said: str) -> list[Edit]:
+    """The pairs `<search>...</search> <replace>...</replace>` of an answer, under any usual name.
+
+    Raises:
+        AnswerError: a pair was begun and is not whole.
+    """
+    edits: list[Edit] = []
+    old: tuple[str, ...] | None = None
+    open_: tuple[str, int] | None = None
+    for tag in _TAG.finditer(said):
+        name = tag[2].lower()
+        if open_ is None:
+            if not tag[1] and (name in _OLD) == (old is None):
+                open_ = name, tag.end()
+        elif tag[1] and name == open_[0]:
+            text = _lines(said[open_[1] : tag.start()])
+            open_ = None
+            if old is None:
+                old = text
+            else:
+                edits.append(Edit(search=old, replace=text))
+                old = None
+    number = len(edits) + 1
+    if open_ is not None and (old is not None or edits):
+        reason = f"change {number}: the answer ends before </{open_[0]}>"
+        raise AnswerError(Kind.TRUNCATED, reason, block=number)
+    if old is not None:
+        reason = f"change {number}: the new text that belongs to {''.join(old)[:80]!r} is missing"
+        raise AnswerError(Kind.UNPARSABLE, reason, block=number)
+    return edits
+
+
+def from_json(lines: list[str]) -> list[Edit] | str | None:
+    """The changes in an answer that is JSON, or the one text in it that may be an answer.
+
+    Raises:
+        AnswerError: it is JSON that cannot be read.
+    """
+    parts = fences(lines)
+    inner = ["\n".join(lines[part.first : part.last]) for part in parts]
+    for text in inner if parts else ["\n".join(lines)]:
+        if text.lstrip()[:1] not in ("{", "["):
+            continue
+        value = _decoded(text)
+        edits = list(_edits(value, 0))
+        if edits:
+            return edits
+        texts = [one for one in _texts(value, 0) if "\n" in one]
+        return texts[0] if len(texts) == 1 else None
+    return None
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text, strict=False)
+    except json.JSONDecodeError as error:
+        at_end = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+        if at_end and text.lstrip().startswith(('{"', "{\n", '[{"')):
+            raise AnswerError(Kind.TRUNCATED, "the answer is JSON that was cut off") from None
+        return None
+    except (RecursionError, ValueError):
+        return None
+
+
+def _edits(value: Any, depth: int) -> Iterator[Edit]:
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, list):
+        for entry in value:
+            yield from _edits(entry, depth + 1)
+    elif isinstance(value, dict):
+        old, new, file = (_of(value, names) for names in (_OLD, _NEW, _FILE))
+        if old is not None and new is not None:
+            yield Edit(search=_lines(old), replace=_lines(new), file=file)
+        else:
+            for entry in value.values():
+                yield from _edits(entry, depth + 1)
+
+
+def _of(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    found = [value[name] for name in names if isinstance(value.get(name), str)]
+    return found[0] if len(found) == 1 else None
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict) and depth <= _DEEPEST:
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _texts(entry, depth + 1)
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """The lines of a text, without the line ends that only set it apart from its tags."""
+    text = text.replace("\r\n", "\n").removeprefix("<![CDATA[").removesuffix("]]>")
+    return tuple(text.removeprefix("\n").removesuffix("\n").split("\n")) if text else ()
