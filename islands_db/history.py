@@ -115,9 +115,9 @@ FROM programs p JOIN attempts a ON a.attempt = p.attempt WHERE p.id > ? ORDER BY
 class Programs:
     """The programs of a run as columns that grow with it, one entry each in the order of their ids.
 
-    Reading what is new costs only that, so a page can follow a run of any size. A program does not
-    change once it is stored, but for its cell where the archive's map moves; `cell` is what it was
-    when it was read.
+    Reading what is new costs only that, so a page can follow a run of any size. While a run is
+    written a program does not change, but for its cell where the archive's map moves; `cell` is
+    what it was when it was read. Where scores were given anew, begin with new columns.
 
     Attributes:
         table: A structured array: id, attempt, island, parent (0: none), proposer and operator

@@ -23,7 +23,7 @@ from evolve.program import Program
 from evolve.prompts.stored import prompts_of
 from evolve.status import Reference
 from evolve.ui.watched import Watched
-from islands_db import Cells, Reader, StoredProgram
+from islands_db import Cells, Reader, StoredProgram, StoreError
 from islands_db.grid import LENGTH_CELLS
 
 DOTS = 1500
@@ -173,10 +173,9 @@ def program(run: Watched, name: str) -> Plain:
         named = champion if name == "champion" and champion is not None else reader.find(name)
         found = reader.program(named)
         proposal = reader.proposals(attempt=found.attempt)[0]
-        files = reader.files(found.id)
-        before = None if found.parent is None else reader.files(found.parent)
+        files, before = _files(reader, found.id), _files(reader, found.parent)
         line = reader.lineage(found.id)
-        path = steps(reader, run.objective, _ends(line))
+        path = _path(run, reader, line)
         turn = leap(path, run.objective)
         children = reader.children(found.id) if reader.offspring(found.id) <= _CHILDREN else []
         return {
@@ -192,7 +191,8 @@ def program(run: Watched, name: str) -> Plain:
             "cost_usd": proposal.cost_usd,
             "propose_s": proposal.propose_s,
             "files": files,
-            "diff": "" if before is None else unified(Program.of(before), Program.of(files)),
+            "dropped": not files,
+            "diff": unified(Program.of(before), Program.of(files)) if before and files else "",
             "proposal": found.diff,
             "prompts": prompts_of(reader, proposal),
             "calls": [asdict(call) for call in reader.calls(attempt=found.attempt)],
@@ -490,6 +490,22 @@ def _line_of(run: Watched, program: int | None) -> list[int]:
         line.append(program)
         program = int(run.programs.table["parent"][run.row(program)])
     return line[::-1]
+
+
+def _files(reader: Reader, program: int | None) -> dict[str, str]:
+    """A program's files; none where its text was dropped to save room."""
+    try:
+        return {} if program is None else reader.files(program)
+    except StoreError:
+        return {}
+
+
+def _path(run: Watched, reader: Reader, line: Sequence[StoredProgram]) -> list[Step]:
+    """The steps of a line; none where a text on it was dropped."""
+    try:
+        return steps(reader, run.objective, _ends(line))
+    except StoreError:
+        return []
 
 
 def _ends(line: Sequence[StoredProgram]) -> list[StoredProgram]:
