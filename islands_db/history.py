@@ -126,7 +126,8 @@ class Programs:
     """
 
     def __init__(self) -> None:
-        self.table = np.zeros(0, dtype=_PROGRAM_COLUMNS)
+        self._rows = np.zeros(1024, dtype=_PROGRAM_COLUMNS)
+        self.table = self._rows[:0]
         self.proposers: list[str] = []
         self.operators: list[str] = []
 
@@ -149,6 +150,10 @@ class Programs:
 
         new = np.fromiter(rows(), dtype=_PROGRAM_COLUMNS)
         if len(new):
-            self.table = np.concatenate([self.table, new])
+            size = len(self.table) + len(new)
+            if size > len(self._rows):
+                self._rows = np.concatenate([self.table, np.zeros(size, dtype=_PROGRAM_COLUMNS)])
+            self._rows[size - len(new) : size] = new
+            self.table = self._rows[:size]
             self.proposers, self.operators = (list(names) for names in codes)
         return len(new)

@@ -22,7 +22,7 @@ from evolve.problem import SplitKind
 from evolve.program import Program
 from evolve.prompts.stored import prompts_of
 from evolve.status import Reference
-from evolve.ui.watched import Watched
+from evolve.watched import Watched
 from islands_db import Cells, Reader, StoredProgram, StoreError
 from islands_db.grid import LENGTH_CELLS
 
@@ -104,7 +104,7 @@ def overview(run: Watched) -> Plain:
                 "cost_usd": counts.cost_usd,
                 "fates": {fate.value: count for fate, count in counts.fates.items()},
             },
-            "champion": None if champion is None else _standing(run, reader, champion),
+            "champion": None if champion is None else standing(run, reader, champion),
             "curve": _curve(run),
             "references": [asdict(r) for r in _references(meta)],
             "proposers": _proposers(run, reader),
@@ -250,12 +250,12 @@ def compared(runs: Sequence[Watched]) -> Plain:
     for run in runs:
         with run.reading() as reader:
             meta, counts, champion = reader.meta, reader.counts(), run.champion()
-            settings.append(_flat("", {**_config(meta), "problem": meta.get("problem")}))
+            settings.append(flat("", {**_config(meta), "problem": meta.get("problem")}))
             found.append(
                 {
                     "name": run.folder.name,
                     "objective": asdict(run.objective),
-                    "champion": None if champion is None else _standing(run, reader, champion),
+                    "champion": None if champion is None else standing(run, reader, champion),
                     "evaluated": counts.evaluated,
                     "elapsed_s": meta.get("elapsed_s"),
                     "cost_usd": counts.cost_usd,
@@ -303,11 +303,12 @@ def _references(meta: Mapping[str, object]) -> tuple[Reference, ...]:
 def _value_at(run: Watched, program: int | None) -> float | None:
     if program is None:
         return None
-    value = float(run.values[run.row(program)])
-    return None if np.isnan(value) else value
+    fitness = float(run.programs.table["fitness"][run.row(program)])
+    return None if np.isnan(fitness) else run.sign * fitness
 
 
-def _standing(run: Watched, reader: Reader, program: int) -> Plain:
+def standing(run: Watched, reader: Reader, program: int) -> Plain:
+    """A program's value in each split."""
     return {
         "id": program,
         "training": _value_at(run, program),
@@ -580,10 +581,11 @@ def _archive(run: Watched) -> Plain | None:
     }
 
 
-def _flat(prefix: str, value: object) -> dict[str, str]:
+def flat(prefix: str, value: object) -> dict[str, str]:
+    """Nested settings as names with dots."""
     if isinstance(value, Mapping):
         found: dict[str, str] = {}
         for key, inner in value.items():
-            found |= _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+            found |= flat(f"{prefix}.{key}" if prefix else str(key), inner)
         return found
     return {prefix: str(value)}

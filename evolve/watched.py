@@ -1,4 +1,4 @@
-"""A run as the server follows it: columns that grow with the run, and what it says of itself."""
+"""A run as page and trackers follow it: columns that grow with it, and what it says of itself."""
 
 from __future__ import annotations
 
