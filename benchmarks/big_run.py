@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
@@ -49,6 +50,29 @@ INSERT INTO tallies SELECT proposer, fate, count(*), count(*), total(cost_usd) F
 GROUP BY proposer, fate;
 INSERT INTO members SELECT i % 4, i / 4 % 50, i, i FROM n WHERE i > :count - 200;
 """
+_ONE_MORE = """
+INSERT INTO attempts (attempt, island, parent, inspirations, proposer, note, fate, reason,
+    operator, diff, program, duplicate_of, cost_usd, propose_s, created, settled)
+SELECT :id - 1, :id % 4, :parent, '[]', 'tree', '', 'evaluated', '', 'op1', '', :id, NULL, 0,
+    0.01, 1.7e9 + :id * 0.01, 1.7e9 + :id * 0.01;
+INSERT INTO programs (id, attempt, generation, hash, syntax_hash, length, cell, rung, fitness)
+SELECT :id, :id - 1, 1, printf('%064x', :id), printf('%064x', :id), 20, :id % 1536, 1, -2.0;
+INSERT INTO contents (program, path, source) SELECT :id, 'program.py', 1;
+UPDATE tallies SET attempts = attempts + 1, programs = programs + 1 WHERE proposer = 'tree'
+"""
+
+
+def add(folder: Path, count: int, *, seed: int) -> None:
+    """As many programs more, as if the run went on."""
+    with closing(sqlite3.connect(folder / "run.db", isolation_level=None)) as connection:
+        last = connection.execute("SELECT max(id) FROM programs").fetchone()[0]
+        connection.execute("BEGIN")
+        for number in range(last + 1, last + 1 + count):
+            values = {"id": number, "parent": number - 1 - (number * 7919 + seed) % 5000}
+            for statement in _ONE_MORE.split(";\n"):
+                used = {name: v for name, v in values.items() if f":{name}" in statement}
+                connection.execute(statement, used)
+        connection.execute("COMMIT")
 
 
 def write(folder: Path, count: int, *, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import statistics
 import subprocess
@@ -10,17 +11,22 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from benchmarks import big_run
 from benchmarks.rows import Measured, NotMeasured, Plan, Row
+from evolve.control import send
+from evolve.errors import UsageError
+from islands_db import Reader
 
 ROOT = Path(__file__).parent.parent
 EVOLVE = [sys.executable, "-P", "-m", "evolve"]
 LARGE = 1_000_000
 MIDDLE = 10_000
-_NO_PAGE = NotMeasured(why="there is no live page yet")
+FOLLOWED = 100_000
+UPDATES = 20
 
 
 @contextmanager
@@ -89,7 +95,8 @@ def report_seconds(plan: Plan) -> Measured:
 
 def hostile(plan: Plan) -> Measured | NotMeasured:
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests/evolve/test_hostile.py", "-p",
+        [sys.executable, "-m", "pytest", "-q", "tests/evolve/test_hostile.py",
+         "tests/evolve/test_ui_browser.py", "-k", "hostile or nothing or policy or page", "-p",
          "no:cacheprovider"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
@@ -101,8 +108,143 @@ def hostile(plan: Plan) -> Measured | NotMeasured:
     return Measured(value=failed, detail=f"{counts['passed']} checks of 60 texts in every field")
 
 
-def no_page(plan: Plan) -> NotMeasured:
-    return _NO_PAGE
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A server of the live page, and how to ask it."""
+
+    port: int
+    token: str
+
+    def ask(self, path: str) -> bytes:
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            link.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+            answer = link.getresponse()
+            body = answer.read()
+        finally:
+            link.close()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status}")
+        return body
+
+
+@contextmanager
+def _page(root: Path) -> Iterator[_Page]:
+    server = subprocess.Popen(
+        [*EVOLVE, "ui", "--port", "0", "--runs", str(root)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        address = re.search(r":(\d+)/#token=(\S+)", server.stdout.readline())
+        assert address is not None
+        yield _Page(port=int(address[1]), token=address[2])
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@lru_cache(maxsize=2)
+def _views(plan: Plan) -> dict[str, list[float]]:
+    """Seconds of each view's first answer by a fresh server, and of updates after new programs."""
+    found: dict[str, list[float]] = {}
+
+    def timed(name: str, page: _Page, path: str) -> None:
+        began = time.perf_counter()
+        page.ask(path)
+        found.setdefault(name, []).append(time.perf_counter() - began)
+
+    with _run_of(FOLLOWED, plan) as root:
+        for _ in range(5 if plan.full else 3):
+            with _page(root) as page:
+                page.ask("/")
+                timed("first", page, "/api/runs/big/overview")
+                timed("tree", page, "/api/runs/big/tree")
+                timed("table", page, "/api/runs/big/programs?search=op1&sort=length")
+        with _page(root) as page:
+            page.ask("/api/runs/big/overview")
+            for number in range(UPDATES):
+                big_run.add(root / "big", 40, seed=plan.seed + number)
+                timed("update", page, "/api/runs/big/overview")
+    return found
+
+
+def _view(name: str, plan: Plan, unit_s: float = 1.0) -> Measured:
+    times = [seconds / unit_s for seconds in _views(plan)[name]]
+    detail = f"median of {len(times)}, most {max(times):.3g}; {FOLLOWED:,} programs"
+    return Measured(value=statistics.median(times), detail=detail)
+
+
+def first_view(plan: Plan) -> Measured:
+    return _view("first", plan)
+
+
+def family(plan: Plan) -> Measured:
+    return _view("tree", plan)
+
+
+def population(plan: Plan) -> Measured:
+    return _view("table", plan)
+
+
+def update(plan: Plan) -> Measured:
+    return _view("update", plan, unit_s=1e-3)
+
+
+def slowed(plan: Plan) -> Measured:
+    """Evaluations a second of one run, in turns with a page that follows it and without one.
+
+    Turns within one run share its state and the machine's, which two runs would not.
+    """
+    turns, turn_s = (12, 10.0) if plan.full else (6, 5.0)
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    with tempfile.TemporaryDirectory(prefix="evolve-seen-") as scratch:
+        run = subprocess.Popen(
+            [*EVOLVE, "run", "bin_packing", "--name", "a", "--runs", scratch, "--seed",
+             str(plan.seed)],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            folder = Path(scratch)
+            with _page(folder) as page:
+                _until_searching(folder / "a" / "run.sock")
+                for turn in range(turns):
+                    followed = turn % 4 in (1, 2)  # so that a trend meets both alike
+                    rates[followed].append(_rate(folder / "a", page if followed else None, turn_s))
+        finally:
+            run.terminate()
+            run.wait()
+    alone, beside = (statistics.mean(rates[followed]) for followed in (False, True))
+    return Measured(
+        value=100 * (1 - beside / alone),
+        detail=f"{beside:.1f} against {alone:.1f} evaluations a second, {turns} turns of"
+        f" {turn_s:g} s on all cores, overview asked once a second; negative: chance",
+    )
+
+
+def _until_searching(path: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            if send(path, "status")["phase"] == "searching":
+                time.sleep(3)
+                return
+        except UsageError:
+            pass
+        time.sleep(0.2)
+    raise RuntimeError("the run did not begin")
+
+
+def _rate(folder: Path, page: _Page | None, seconds: float) -> float:
+    def attempts() -> int:
+        with Reader(folder / "run.db") as reader:
+            return reader.counts().ran
+
+    began, before = time.perf_counter(), attempts()
+    while time.perf_counter() - began < seconds:
+        if page is not None:
+            page.ask("/api/runs/a/overview")
+        time.sleep(1.0)
+    return (attempts() - before) / (time.perf_counter() - began)
 
 
 ROWS = [
@@ -112,7 +254,9 @@ ROWS = [
     Row(name="report of 10,000 programs", unit="MB", measure=report_size, at_most=3.0),
     Row(name="writing it", unit="s", measure=report_seconds),
     Row(name="hostile texts: checks that fail", unit="checks", measure=hostile, at_most=0),
-    Row(name="page: first view of 100,000 programs", unit="s", measure=no_page, at_most=2.0),
-    Row(name="page: a live update, server time", unit="ms", measure=no_page, at_most=100),
-    Row(name="page: the run slowed by", unit="%", measure=no_page, at_most=2.0),
+    Row(name="page: first view of 100,000 programs", unit="s", measure=first_view, at_most=2.0),
+    Row(name="page: family tree, first time", unit="s", measure=family),
+    Row(name="page: a search of the population", unit="s", measure=population),
+    Row(name="page: a live update, server time", unit="ms", measure=update, at_most=100),
+    Row(name="page: the run slowed by", unit="%", measure=slowed, at_most=2.0),
 ]

@@ -121,9 +121,9 @@ FROM programs p JOIN attempts a ON a.attempt = p.attempt WHERE p.id > ? ORDER BY
 class Programs:
     """The programs of a run as columns that grow with it, one entry each in the order of their ids.
 
-    Reading what is new costs only that, so a page can follow a run of any size. A program does not
-    change once it is stored, but for its cell where the archive's map moves; `cell` is what it was
-    when it was read.
+    Reading what is new costs only that, so a page can follow a run of any size. While a run is
+    written a program does not change, but for its cell where the archive's map moves; `cell` is
+    what it was when it was read. Where scores were given anew, begin with new columns.
 
     Attributes:
         table: A structured array: id, attempt, island, parent (0: none), proposer and operator
@@ -132,7 +132,8 @@ class Programs:
     """
 
     def __init__(self) -> None:
-        self.table = np.zeros(0, dtype=_PROGRAM_COLUMNS)
+        self._rows = np.zeros(1024, dtype=_PROGRAM_COLUMNS)
+        self.table = self._rows[:0]
         self.proposers: list[str] = []
         self.operators: list[str] = []
 
@@ -155,6 +156,10 @@ class Programs:
 
         new = np.fromiter(rows(), dtype=_PROGRAM_COLUMNS)
         if len(new):
-            self.table = np.concatenate([self.table, new])
+            size = len(self.table) + len(new)
+            if size > len(self._rows):
+                self._rows = np.concatenate([self.table, np.zeros(size, dtype=_PROGRAM_COLUMNS)])
+            self._rows[size - len(new) : size] = new
+            self.table = self._rows[:size]
             self.proposers, self.operators = (list(names) for names in codes)
         return len(new)

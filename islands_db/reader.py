@@ -338,12 +338,14 @@ class Reader:
         with decoding(self.path):
             return programs.read_on(self._database.conn)
 
-    def standing(self) -> tuple[int, int, int, int]:
-        """What moves when anything has happened: last program, attempts ended, last event, other
-        verdicts than those of training. The first thing to ask when following a run."""
-        found: list[tuple[int, int, int, int]] = self._read(
-            lambda row: (row["programs"], row["attempts"], row["events"], row["verdicts"]),
-            "SELECT (SELECT ifnull(max(id), 0) FROM programs) AS programs,"
+    def standing(self) -> tuple[int, ...]:
+        """What moves when anything has happened: times scores were given anew, last program,
+        attempts ended, last event, verdicts outside training. The first thing to ask when
+        following a run."""
+        found: list[tuple[int, ...]] = self._read(
+            lambda row: tuple(row.values()),
+            "SELECT (SELECT count(*) FROM scorings) AS scorings,"
+            " (SELECT ifnull(max(id), 0) FROM programs) AS programs,"
             " (SELECT ifnull(sum(attempts), 0) FROM tallies) AS attempts,"
             " (SELECT ifnull(max(id), 0) FROM events) AS events,"
             " (SELECT count(*) FROM verdicts WHERE split <> 'training') AS verdicts",

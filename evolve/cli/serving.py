@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import webbrowser
 from pathlib import Path
@@ -14,6 +15,7 @@ from evolve.errors import MachineError, UsageError
 from evolve.terminal import inert
 
 _PORT = 8377
+_NICENESS = 10
 
 
 @click.command()
@@ -45,7 +47,7 @@ def ui(port: int, host: str, browse: bool, root: Path) -> None:
     token = new_token()
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}/#token={token}"
-    click.echo(f"evolve ui of {inert(str(root))}/: {inert(address)}", nl=True)
+    click.echo(f"evolve ui of {inert(str(root))}/: {inert(address)}")
     if not is_loopback(host):
         click.echo(
             "evolve: this address is open to the network, and nothing is encrypted", err=True
@@ -58,6 +60,7 @@ def ui(port: int, host: str, browse: bool, root: Path) -> None:
             log_level="warning", access_log=False, server_header=False, date_header=False,
         )
     )  # fmt: skip
+    os.nice(_NICENESS)  # a search goes before those who watch it
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from evolve.errors import EvolveError, UsageError
 from evolve.terminal import inert, shortened
 from evolve.ui import views
 from evolve.ui.guard import Guard
-from evolve.ui.watched import Runs, Watched
+from evolve.watched import Runs, Watched
 from islands_db import StoreError
 
 STATIC = Path(__file__).parent / "static"

@@ -22,8 +22,8 @@ from evolve.problem import SplitKind
 from evolve.program import Program
 from evolve.prompts.stored import prompts_of
 from evolve.status import Reference
-from evolve.ui.watched import Watched
-from islands_db import Cells, Reader, StoredProgram
+from evolve.watched import Watched
+from islands_db import Cells, Reader, StoredProgram, StoreError
 from islands_db.grid import LENGTH_CELLS
 
 DOTS = 1500
@@ -104,7 +104,7 @@ def overview(run: Watched) -> Plain:
                 "cost_usd": counts.cost_usd,
                 "fates": {fate.value: count for fate, count in counts.fates.items()},
             },
-            "champion": None if champion is None else _standing(run, reader, champion),
+            "champion": None if champion is None else standing(run, reader, champion),
             "curve": _curve(run),
             "references": [asdict(r) for r in _references(meta)],
             "proposers": _proposers(run, reader),
@@ -173,10 +173,9 @@ def program(run: Watched, name: str) -> Plain:
         named = champion if name == "champion" and champion is not None else reader.find(name)
         found = reader.program(named)
         proposal = reader.proposals(attempt=found.attempt)[0]
-        files = reader.files(found.id)
-        before = None if found.parent is None else reader.files(found.parent)
+        files, before = _files(reader, found.id), _files(reader, found.parent)
         line = reader.lineage(found.id)
-        path = steps(reader, run.objective, _ends(line))
+        path = _path(run, reader, line)
         turn = leap(path, run.objective)
         children = reader.children(found.id) if reader.offspring(found.id) <= _CHILDREN else []
         return {
@@ -192,7 +191,8 @@ def program(run: Watched, name: str) -> Plain:
             "cost_usd": proposal.cost_usd,
             "propose_s": proposal.propose_s,
             "files": files,
-            "diff": "" if before is None else unified(Program.of(before), Program.of(files)),
+            "dropped": not files,
+            "diff": unified(Program.of(before), Program.of(files)) if before and files else "",
             "proposal": found.diff,
             "prompts": prompts_of(reader, proposal),
             "calls": [asdict(call) for call in reader.calls(attempt=found.attempt)],
@@ -250,12 +250,12 @@ def compared(runs: Sequence[Watched]) -> Plain:
     for run in runs:
         with run.reading() as reader:
             meta, counts, champion = reader.meta, reader.counts(), run.champion()
-            settings.append(_flat("", {**_config(meta), "problem": meta.get("problem")}))
+            settings.append(flat("", {**_config(meta), "problem": meta.get("problem")}))
             found.append(
                 {
                     "name": run.folder.name,
                     "objective": asdict(run.objective),
-                    "champion": None if champion is None else _standing(run, reader, champion),
+                    "champion": None if champion is None else standing(run, reader, champion),
                     "evaluated": counts.evaluated,
                     "elapsed_s": meta.get("elapsed_s"),
                     "cost_usd": counts.cost_usd,
@@ -303,11 +303,12 @@ def _references(meta: Mapping[str, object]) -> tuple[Reference, ...]:
 def _value_at(run: Watched, program: int | None) -> float | None:
     if program is None:
         return None
-    value = float(run.values[run.row(program)])
-    return None if np.isnan(value) else value
+    fitness = float(run.programs.table["fitness"][run.row(program)])
+    return None if np.isnan(fitness) else run.sign * fitness
 
 
-def _standing(run: Watched, reader: Reader, program: int) -> Plain:
+def standing(run: Watched, reader: Reader, program: int) -> Plain:
+    """A program's value in each split."""
     return {
         "id": program,
         "training": _value_at(run, program),
@@ -492,6 +493,22 @@ def _line_of(run: Watched, program: int | None) -> list[int]:
     return line[::-1]
 
 
+def _files(reader: Reader, program: int | None) -> dict[str, str]:
+    """A program's files; none where its text was dropped to save room."""
+    try:
+        return {} if program is None else reader.files(program)
+    except StoreError:
+        return {}
+
+
+def _path(run: Watched, reader: Reader, line: Sequence[StoredProgram]) -> list[Step]:
+    """The steps of a line; none where a text on it was dropped."""
+    try:
+        return steps(reader, run.objective, _ends(line))
+    except StoreError:
+        return []
+
+
 def _ends(line: Sequence[StoredProgram]) -> list[StoredProgram]:
     """The line, or where it is very long its beginning and its end."""
     if len(line) <= STEPS:
@@ -564,10 +581,11 @@ def _archive(run: Watched) -> Plain | None:
     }
 
 
-def _flat(prefix: str, value: object) -> dict[str, str]:
+def flat(prefix: str, value: object) -> dict[str, str]:
+    """Nested settings as names with dots."""
     if isinstance(value, Mapping):
         found: dict[str, str] = {}
         for key, inner in value.items():
-            found |= _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+            found |= flat(f"{prefix}.{key}" if prefix else str(key), inner)
         return found
     return {prefix: str(value)}

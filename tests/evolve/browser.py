@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,13 @@ from typing import Any
 
 import pytest
 
+_PLUMBING = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for end, place in zip(ends, (3, 4)):
+    os.dup2(end, place)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -48,6 +56,10 @@ class Browser:
             self._call(f"{domain}.enable")
 
     def open(self, address: str) -> None:
+        """Goes to a page, and forgets what was noted on the one before."""
+        self._call("Page.navigate", url="about:blank")
+        self.complaints.clear()
+        self.asked.clear()
         self._call("Page.navigate", url=address)
 
     def run(self, script: str) -> Any:
@@ -70,10 +82,10 @@ class Browser:
 
     def wait_for(self, text: str) -> None:
         """Until the page says something."""
-        self.wait(f"document.body.innerText.includes({json.dumps(text)})", f"no {text!r}")
+        self.wait(f"document.body?.innerText.includes({json.dumps(text)})", f"no {text!r}")
 
     def text(self) -> str:
-        return str(self.run("document.body.innerText"))
+        return str(self.run("document.body?.innerText"))
 
     def click(self, name: str, kind: str = "button, a, summary") -> None:
         """Clicks what bears the name, once it is there."""
@@ -157,7 +169,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         f"--user-data-dir={folder}/profile",
     ]  # fmt: skip
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", *command],
+        [sys.executable, "-c", _PLUMBING, str(theirs_in), str(theirs_out), *command],
         pass_fds=(theirs_in, theirs_out),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

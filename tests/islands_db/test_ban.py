@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from islands_db import Fate, Outcome, Placement, ProgramText, Reader, Sample, Settings, Store
+from islands_db.refill import refill
 
 SETTINGS = Settings(islands=2, migration_every=3)
 
@@ -38,13 +41,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def _anywhere(path: Path) -> set[int]:
-    import sqlite3
-
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         query = "SELECT program FROM members UNION SELECT program FROM elites"
-        found = {program for (program,) in connection.execute(query)}
-    connection.close()
-    return found
+        return {program for (program,) in connection.execute(query)}
 
 
 def test_a_ban_reaches_the_offspring_and_nobody_else(store: Store) -> None:
@@ -92,6 +91,16 @@ def test_a_reopened_store_is_the_one_that_was_closed(store: Store) -> None:
     assert again.banned(5)
     assert _made(again, 7, 3, 50.0) == Placement(program=6)
     again.close()
+
+
+def test_islands_that_are_filled_anew_leave_the_banned_out(store: Store) -> None:
+    store.ban(2)
+    store.close()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        refill(connection)
+        connection.execute("COMMIT")
+    assert _anywhere(store.path) == {1, 4}
 
 
 def test_an_island_that_a_ban_empties_begins_again_with_the_seeds(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ export function chart({ label, series, across = [], unit, objective, end, onpick
   const x = (value) => LEFT + (WIDTH - LEFT - RIGHT) * (value / last);
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low));
   const inside = (p) => p[1] >= low && p[1] <= high;
-  const parts = [];
+  const [parts, names] = [[], []];
   for (const tick of ticks(low, high)) {
     if (tick < low || tick > high) continue;
     parts.push(s("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick) }),
@@ -46,7 +46,7 @@ export function chart({ label, series, across = [], unit, objective, end, onpick
     parts.push(s("line", { class: one.kind, x1: LEFT, x2: WIDTH - RIGHT, y1: y(one.value), y2: y(one.value) }));
     const at = Math.max(y(one.value) - 4, lowest + 13);
     lowest = at;
-    parts.push(s("text", { x: WIDTH - RIGHT - 2, y: at, "text-anchor": "end" }, `${one.name.slice(0, narrow.matches ? 24 : 40)} ${number(one.value)}`));
+    names.push(s("text", { x: WIDTH - RIGHT - 2, y: at, "text-anchor": "end" }, `${one.name.slice(0, narrow.matches ? 24 : 40)} ${number(one.value)}`));
   }
   const picks = [];
   series.forEach((one, index) => {
@@ -63,7 +63,7 @@ export function chart({ label, series, across = [], unit, objective, end, onpick
       parts.push(s("path", { class: one.class, d: path, stroke: "currentColor", "stroke-width": 3, "stroke-linecap": "round", opacity: 0.22 }));
     }
   });
-  const svg = s("svg", { role: "img", "aria-label": `${label}, ${objective} against ${unit}`, viewBox: `0 0 ${WIDTH} ${HEIGHT}` }, parts);
+  const svg = s("svg", { role: "img", "aria-label": `${label}, ${objective} against ${unit}`, viewBox: `0 0 ${WIDTH} ${HEIGHT}` }, parts, names);
   if (onpick) {
     svg.addEventListener("click", (event) => {
       const box = svg.getBoundingClientRect();

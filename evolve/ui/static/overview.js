@@ -92,6 +92,6 @@ export function overview({ run, get }) {
 }
 
 const brief = (data) => {
-  const text = Object.entries(data).filter(([, value]) => value !== null).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+  const text = Object.entries(data).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => `${name} ${value}`).join(", ");
   return text.length > 160 ? `${text.slice(0, 157)}...` : text;
 };

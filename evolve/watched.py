@@ -1,4 +1,4 @@
-"""A run as the server follows it: columns that grow with the run, and what it says of itself."""
+"""A run as page and trackers follow it: columns that grow with it, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Watched:
     """Values in validation, by program."""
     banned: frozenset[int] = frozenset()
     _seen: tuple[int, ...] = ()
-    _identity: tuple[int, int] = (0, 0)
+    _identity: tuple[int, ...] = ()
     _bests: list[int] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,11 +48,13 @@ class Watched:
         """
         with self._lock, Reader(self.folder.database) as reader, reader.snapshot():
             file = self.folder.database.stat()
-            if self._identity != (file.st_dev, file.st_ino):  # replaced by another run
-                self.programs, self._seen, self._bests = Programs(), (), []
-                self._identity = (file.st_dev, file.st_ino)
-                self.objective, self.settings = objective_of(reader), reader.settings
             standing = reader.standing()
+            # another run took its place, or all scores were given anew
+            identity = file.st_dev, file.st_ino, standing[0]
+            if self._identity != identity:
+                self.programs, self._seen, self._bests = Programs(), (), []
+                self._identity = identity
+                self.objective, self.settings = objective_of(reader), reader.settings
             if standing != self._seen:
                 first = len(self.programs.table)
                 reader.follow(self.programs)
