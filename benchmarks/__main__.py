@@ -18,6 +18,7 @@ SUITES = {
     "matmul": "what the seeds of matmul find alone",
     "islands": "the island database at a million programs, and how well it searches",
     "llm": "calls to models: rate, CPU, faults, kills",
+    "offline": "what search finds without a model, and what explain says of it",
     "seen": "what a person sees",
 }
 

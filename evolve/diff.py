@@ -29,7 +29,7 @@ def between(parent: Program, child: Program) -> str:
     written: list[str] = []
     for path in parent.files:
         source = Source(parent, path)
-        for place in _unique(source, _changed(parent, child, path)):
+        for place in _unique(source, changed_places(parent, child, path)):
             if len(parent.files) > 1:
                 written.append(path)
             written.append(f"{signs.replace('=', '<')} SEARCH")
@@ -51,7 +51,7 @@ def marker_signs(*programs: Program) -> int:
     return next(count for count in range(7, len(taken) + 8) if count not in taken)
 
 
-def _changed(parent: Program, child: Program, path: str) -> list[Place]:
+def changed_places(parent: Program, child: Program, path: str) -> list[Place]:
     """The runs of lines that differ, block by block."""
     found = []
     for before, after in zip(blocks(parent), blocks(child), strict=True):

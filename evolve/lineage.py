@@ -12,6 +12,7 @@ from evolve.changes import counted
 from evolve.diff import unified
 from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.program import Program
+from evolve.tuning.literals import same_structure
 from islands_db import CallState, History, Reader, StoredProgram, StoreError, Verdict
 
 
@@ -37,6 +38,8 @@ class Step:
     """Which model answered; "" where none was asked."""
     diff: str
     """Unified; "" for the first."""
+    kind: str
+    """"constants" where nothing but numbers changed, else "structure"; "" for the first."""
 
     @property
     def by(self) -> str:
@@ -119,12 +122,39 @@ def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -
                 cost_usd=sum(p.cost_usd for p in reader.proposals(attempt=stored.attempt)),
                 model=model_of(reader, stored.attempt),
                 diff="" if before is None else unified(before, text),
+                kind="" if before is None else kind_of(before, text),
             )
         )
         before, training = text, values[SplitKind.TRAINING]
         if values[SplitKind.VALIDATION] is not None:
             validation = values[SplitKind.VALIDATION]
     return found
+
+
+def kind_of(parent: Program, child: Program) -> str:
+    """What kind of edit makes the child of the parent: "constants" or "structure"."""
+    return "constants" if same_structure(parent, child) else "structure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The steps of one kind on a line, and the sum of what they gained in training."""
+
+    kind: str
+    steps: int
+    gain: float
+
+
+def divided(path: Sequence[Step]) -> list[Part]:
+    """What edits of structure brought on a line, and what constants alone did."""
+    return [
+        Part(
+            kind=kind,
+            steps=sum(step.kind == kind for step in path),
+            gain=sum(step.training_gain or 0.0 for step in path if step.kind == kind),
+        )
+        for kind in ("structure", "constants")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ _OF_THE_MACHINE = (
 _MODULES = {
     "run": "running", "resume": "running", "control": "running",
     "ls": "reading", "best": "reading", "show": "reading",
-    "lineage": "tracing", "why": "tracing", "diff": "tracing", "report": "reporting",
-    "ui": "serving", "track": "tracking",
+    "lineage": "tracing", "why": "tracing", "diff": "tracing", "explain": "explaining",
+    "report": "reporting", "ui": "serving", "track": "tracking",
     "evaluate": "judging", "verify": "verifying", "compare": "comparing",
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "prompt": "prompting",
@@ -44,6 +44,7 @@ _SUMMARIES = {
     "lineage": "The path from the seed to a program, and what each step gained.",
     "why": "How one program came to be: who asked what, who answered what, every verdict.",
     "diff": "What differs between two programs.",
+    "explain": "What made a program good: new structure, tuned constants, or overfit.",
     "report": "Write one file that shows a whole run.",
     "ui": "Serve a live page of the runs, to watch and to steer them.",
     "track": "Log a run to MLflow or Weights & Biases, from outside.",

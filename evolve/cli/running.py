@@ -202,7 +202,7 @@ def resume(
                 f"{folder.name} holds scores from different draws, as the runs merged in it had "
                 f"different seeds; `evolve rescore {folder.name}` first"
             )
-        task = _unchanged_task(meta)
+        task = unchanged_task(meta)
         last = msgspec.convert(meta.get("budget", {}), Budget)
         budget = _budget(last, evals, minutes, target, usd, tokens)
         ended = _execute(folder, task, config, budget, bool(meta["unsafe"]), as_json, new=False)
@@ -299,7 +299,7 @@ def replay_run(
             f"{recorded.name} was not run with --deterministic, so the order of its results is "
             "not recorded and it cannot be replayed"
         )
-    task = _unchanged_task(meta)
+    task = unchanged_task(meta)
     folder = runs.create(root, new_name or f"{recorded.name}-replay", replace=replace)
     last = msgspec.convert(meta.get("budget", {}), Budget)
     limits = Budget(evals=last.evals)
@@ -323,7 +323,7 @@ def stored_task(meta: Mapping[str, object]) -> Task:
     return Task(problem=task.problem, parameters=task.parameters, reference=str(meta["problem"]))
 
 
-def _unchanged_task(meta: Mapping[str, object]) -> Task:
+def unchanged_task(meta: Mapping[str, object]) -> Task:
     """The problem of a stored run, if it is still what it was."""
     task, known = stored_task(meta), meta["identity"]
     assert isinstance(known, dict)

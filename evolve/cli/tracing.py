@@ -14,7 +14,7 @@ import click
 from evolve.cli.opening import opened_program, opened_run
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.errors import UsageError
-from evolve.lineage import Branch, Step, branches, leap, made_by, steps, value_in
+from evolve.lineage import Branch, Step, branches, divided, leap, made_by, steps, value_in
 from evolve.problem import Objective
 from evolve.terminal import (
     clipped,
@@ -81,6 +81,11 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
     if test is not None:
         click.echo(f"in the test, made once after the search: {number(test)}")
     click.echo("gain: how much better than the step before (validation: than the last one there)")
+    if len(path) > 1:
+        click.echo(
+            "gained in training by "
+            + ", by ".join(f"{p.kind} {signed(p.gain)} in {p.steps} steps" for p in divided(path))
+        )
     most = leap(path, objective)
     if most is not None:
         click.echo(
@@ -403,5 +408,6 @@ def _plain(step: Step) -> dict[str, object]:
         "test": step.test,
         "cost_usd": step.cost_usd,
         "diff": step.diff,
+        "kind": step.kind,
         "answer": step.program.diff,
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evolve.lineage import divided
 from evolve.problem import Objective
 from evolve.report.facts import Facts
-from evolve.terminal import duration, number
+from evolve.terminal import duration, number, signed
 
 TEXT_SHOWN = 20_000
 """Characters of one text on the page; of longer ones the middle is left out."""
@@ -45,6 +46,8 @@ def story(facts: Facts) -> str:
             f" the best in training on that line from {number(leap.before)} to"
             f" {number(leap.after)}."
         )
+        parts = [f"{p.kind} {signed(p.gain)} in {p.steps} steps" for p in divided(facts.path)]
+        text += f" Gained in training by {', by '.join(parts)}."
     if facts.alarm:
         text += f" Beware: {facts.alarm}."
     return text

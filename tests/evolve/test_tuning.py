@@ -180,6 +180,8 @@ def test_the_tuner_alone_changes_numbers_only_and_gains(evolve: Evolve, tunable:
     with Reader(evolve.folder / "runs" / "t" / "run.db") as reader:
         texts = [Program.of(reader.files(id)) for id in range(1, reader.counts().programs + 1)]
     assert len({skeleton(text) for text in texts}) == 1
+    lineage = evolve("lineage", "t")
+    assert re.search(r"by structure [-+0.]+ in 0 steps, by constants \+\d+", lineage.out)
 
 
 def test_a_program_without_numbers_leaves_the_field_to_the_others(

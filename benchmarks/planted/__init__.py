@@ -1,0 +1,1 @@
+"""Lineages with planted edits: what each does to the objective is known beforehand."""

@@ -1,0 +1,297 @@
+"""The account of a line of programs: what each edit brings, what the last one could do without.
+
+Four experiments, all on fresh draws:
+
+1. every step, and every changed place of a step taken back alone;
+2. the numbers of the ancestor before the largest change of structure, tuned anew;
+3. every part of the last program, taken out alone;
+4. all parts without effect, taken out one after the other: the minimal program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from evolve.explain.effects import FIRST, LEVEL, MOST, SECOND, Effect, Word, effect
+from evolve.explain.measuring import Measure
+from evolve.explain.parts import Without, hunks, reductions
+from evolve.program import Program, length
+from evolve.randomness import derive
+from evolve.tuning import Parameter, TuneError, parameters, set_values
+from evolve.tuning.literals import same_structure
+from evolve.tuning.search import WORST, Told, generation_of, open_search
+
+_MOST_PARTS = 400
+"""Cuts tried of one program."""
+_SHARE = 0.8
+"""From this share of a gain on, tuned constants explain it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunked:
+    """One changed place of a step, or one part of the last program, and what it does."""
+
+    what: str
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One step: what it brings as a whole, and its changed places where there are several.
+
+    Attributes:
+        position: Of its program on the line; the first step makes program 1.
+        constants: Nothing but numbers changed.
+    """
+
+    position: int
+    constants: bool
+    effect: Effect
+    hunks: tuple[Hunked, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retuned:
+    """An ancestor with its numbers tuned: what that brings, beside what the line made of it.
+
+    Attributes:
+        share: How much of the line's gain from there on the numbers alone reach.
+    """
+
+    position: int
+    gain: float
+    line_gain: float
+
+    @property
+    def share(self) -> float:
+        return self.gain / self.line_gain if self.line_gain > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What made the last program of a line good.
+
+    Attributes:
+        whole: The last program beside the first.
+        structure: Sum of the means of steps that change more than numbers.
+        constants: The same of steps that change numbers only.
+        minimal: The last program without what has no effect; None where nothing can go.
+    """
+
+    verdict: str
+    whole: Effect
+    steps: tuple[Explained, ...]
+    structure: float
+    constants: float
+    retuned: Retuned | None
+    parts: tuple[Hunked, ...]
+    minimal: Program | None
+    removed: int
+    evaluations: int
+
+
+async def account(
+    measure: Measure,
+    line: Sequence[Program],
+    *,
+    tune_evals: int,
+    draws: int = MOST,
+    tell: Callable[[str], None],
+) -> Account:
+    """Measures a line of programs from first to last; the last must be valid on fresh draws.
+
+    Args:
+        tune_evals: Evaluations for the experiment with the ancestor's numbers.
+        draws: Fresh draws at most, where fewer leave an effect unclear.
+        tell: Told what is being measured.
+
+    Raises:
+        ValueError: the last program has no score on fresh draws.
+    """
+    if await measure.fresh(line[-1], FIRST) is None:
+        raise ValueError("it has no score on fresh draws, so nothing can be compared with it")
+    taken = [hunks(before, after) for before, after in pairwise(line)]
+    questions = len(taken) + sum(len(places) for places in taken if len(places) > 1)
+    tell(f"{len(line) - 1} steps, {sum(map(len, taken))} changed places")
+    span = await _span(measure, line[0], line[-1])
+    asked = _Asked(measure, span, questions + 1, draws)
+    whole = await asked.effect(line[-1], line[0])
+    steps = []
+    for position, (before, after) in enumerate(pairwise(line), 1):
+        places = taken[position - 1]
+        steps.append(
+            Explained(
+                position=position,
+                constants=same_structure(before, after),
+                effect=await asked.effect(after, before),
+                hunks=tuple(
+                    [await asked.hunk(after, without) for without in places]
+                    if len(places) > 1
+                    else []
+                ),
+            )
+        )
+    tell("the ancestor's numbers tuned")
+    retuned = await _retuned(measure, line, steps, tune_evals)
+    tell("parts of the program taken out")
+    parts, minimal = await _parts(measure, line[-1], span, draws)
+    structure, constants = (
+        sum(s.effect.mean or 0.0 for s in steps if s.constants is kind) for kind in (False, True)
+    )
+    return Account(
+        verdict=_verdict(whole, structure, constants, retuned),
+        whole=whole,
+        steps=tuple(steps),
+        structure=structure,
+        constants=constants,
+        retuned=retuned,
+        parts=tuple(parts),
+        minimal=None if minimal == line[-1] else minimal,
+        removed=length(line[-1]) - length(minimal),
+        evaluations=measure.evaluations,
+    )
+
+
+def _verdict(whole: Effect, structure: float, constants: float, retuned: Retuned | None) -> str:
+    match whole.word:
+        case Word.OVERFIT:
+            return "overfit"
+        case Word.NONE | Word.LOSS:
+            return "no gain"
+        case Word.UNCLEAR:
+            return "unclear"
+    if constants > structure or (retuned is not None and retuned.share >= _SHARE):
+        return "tuned constants"
+    return "new structure"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Effects, measured on as many draws as each needs."""
+
+    measure: Measure
+    span: float
+    questions: int
+    draws: int
+
+    @property
+    def looks(self) -> list[int]:
+        return [count for count in (FIRST, SECOND) if count < self.draws] + [self.draws]
+
+    async def hunk(self, program: Program, without: Without) -> Hunked:
+        return Hunked(what=without.what, effect=await self.effect(program, without.program))
+
+    async def effect(self, program: Program, without: Program) -> Effect:
+        """What `program` has over `without`."""
+        ranks = await self.measure.training_of([program, without])
+        training = None
+        if ranks[0] is not None and ranks[1] is not None and ranks[0][0] == ranks[1][0]:
+            training = ranks[0][1] - ranks[1][1]
+        found = None
+        level = LEVEL / (self.questions * len(self.looks))
+        for draws in self.looks:
+            ours = await self.measure.fresh(program, draws)
+            theirs = await self.measure.fresh(without, draws)
+            if ours is None or theirs is None:
+                word = Word.NEEDED if ours is not None else Word.LOSS
+                if ours is None and theirs is None:
+                    word = Word.NONE
+                return Effect(
+                    word=word, training=training, mean=None, low=None, high=None, draws=draws
+                )
+            differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+            found = effect(differences, training=training, whole=self.span, level=level)
+            if found.word is not Word.UNCLEAR or len(differences) < draws:
+                break
+        assert found is not None
+        return found
+
+
+async def _span(measure: Measure, first: Program, last: Program) -> float:
+    """How far the line went, on fresh draws or in training, whichever is more."""
+    ranks = await measure.training_of([first, last])
+    fresh = [await measure.fresh(program, FIRST) for program in (first, last)]
+    spans = [0.0]
+    if ranks[0] is not None and ranks[1] is not None and ranks[0][0] == ranks[1][0]:
+        spans.append(abs(ranks[1][1] - ranks[0][1]))
+    if fresh[0] is not None and fresh[1] is not None:
+        spans.append(abs(sum(fresh[1]) - sum(fresh[0])) / len(fresh[0]))
+    return max(spans)
+
+
+async def _retuned(
+    measure: Measure, line: Sequence[Program], steps: Sequence[Explained], evals: int
+) -> Retuned | None:
+    """The experiment on the ancestor before the largest gain of structure that has numbers."""
+    by_gain = sorted(
+        (step for step in steps if not step.constants and step.effect.word is Word.GAIN),
+        key=lambda step: -(step.effect.mean or 0.0),
+    )
+    for step in by_gain:
+        ancestor = line[step.position - 1]
+        try:
+            chosen = parameters(ancestor)
+            tuned = await _tuned(measure, ancestor, chosen, evals)
+        except TuneError:
+            continue
+        values = [await measure.fresh(one, SECOND) for one in (ancestor, tuned, line[-1])]
+        start, numbers, end = values
+        if start is None or numbers is None or end is None:
+            continue
+        return Retuned(
+            position=step.position - 1,
+            gain=(sum(numbers) - sum(start)) / len(start),
+            line_gain=(sum(end) - sum(start)) / len(start),
+        )
+    return None
+
+
+async def _tuned(
+    measure: Measure, base: Program, chosen: Sequence[Parameter], evals: int
+) -> Program:
+    """The best on the training draw of so many settings of a program's numbers."""
+    search = open_search(chosen)
+    generation = generation_of(len(chosen))
+    best, best_rank = base, await measure.training(base) or WORST
+    for start in range(0, evals, generation):
+        tried = []
+        for index in range(start, min(start + generation, evals)):
+            asked = search.ask(derive(measure.seed, "explain tuning", index))
+            values = tuple(float(p.nearest(v)) for p, v in zip(chosen, asked, strict=True))
+            tried.append((values, set_values(base, chosen, values)))
+        ranks = await measure.training_of([program for _, program in tried])
+        for (values, program), rank in zip(tried, ranks, strict=True):
+            search.tell(Told(values, rank or WORST))
+            if rank is not None and rank > best_rank:
+                best, best_rank = program, rank
+    return best
+
+
+async def _parts(
+    measure: Measure, program: Program, span: float, draws: int
+) -> tuple[list[Hunked], Program]:
+    """What each part does, and the program without those that do nothing."""
+    cuts = list(reductions(program))[:_MOST_PARTS]
+    asked = _Asked(measure, span, len(cuts), draws)
+    statements = [cut for cut in cuts if cut.what.startswith("- ")]
+    parts = [await asked.hunk(program, cut) for cut in statements]
+    mark = await measure.training(program)
+    values = await measure.fresh(program, SECOND)
+    smaller, left, needed = program, _MOST_PARTS, set[str]()
+    while left > 0:
+        cuts = [cut for cut in reductions(smaller) if cut.what not in needed]
+        await measure.training_of([cut.program for cut in cuts[:left]])  # side by side
+        for cut in cuts:
+            left -= 1
+            same = await measure.training(cut.program) == mark
+            if same and await measure.fresh(cut.program, SECOND) == values:
+                smaller = cut.program
+                break
+            needed.add(cut.what)
+            if left <= 0:
+                break
+        else:
+            break
+    return parts, smaller

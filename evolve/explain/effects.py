@@ -1,0 +1,132 @@
+"""Whether a change does anything, judged from the differences it makes on the same draws.
+
+A one-sample t test on paired differences, at a level that is shared among all questions of one
+account and all looks at each. Source: Student, "The probable error of a mean", Biometrika 6 (1908);
+distribution for whole degrees of freedom: Abramowitz and Stegun, 26.7.3 and 26.7.4.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+LEVEL = 0.01
+"""Chance that any claim of one account is false, where differences are about normal."""
+FIRST, SECOND, MOST = 8, 32, 128
+"""Numbers of draws after which it is asked whether more are needed; the last may be set."""
+SMALL = 0.02
+"""An effect within this share of the whole gain is none."""
+CARRIED = 0.25
+"""A gain of which less than this share is left on fresh draws was learnt by heart."""
+
+
+class Word(StrEnum):
+    """What a change does to the objective on fresh draws."""
+
+    GAIN = "gain"
+    LOSS = "loss"
+    NONE = "no effect"
+    OVERFIT = "overfit"
+    NEEDED = "needed"
+    """Without it the program is not valid."""
+    UNCLEAR = "unclear"
+    """Too small beside the noise for so many draws."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """How much better a program is with a change than without, in the objective's unit.
+
+    Attributes:
+        training: On the training draw; None where that cannot be compared.
+        mean: Mean over fresh draws; None where the program without it is not valid.
+        low: Lower end of its confidence interval.
+        draws: How many fresh draws there were.
+    """
+
+    word: Word
+    training: float | None
+    mean: float | None
+    low: float | None
+    high: float | None
+    draws: int
+
+
+def effect(
+    differences: Sequence[float], *, training: float | None, whole: float, level: float
+) -> Effect:
+    """What differences on fresh draws (with the change less without, positive is better) say.
+
+    Args:
+        training: The difference on the training draw.
+        whole: How much better the last program is than the first, the measure of what is small.
+        level: Chance of a false claim that this question may take.
+    """
+    mean = statistics.fmean(differences)
+    half = interval(differences, level=level)
+    low, high = mean - half, mean + half
+    small = SMALL * abs(whole)
+    if not any(differences):
+        word = Word.OVERFIT if training is not None and training > small else Word.NONE
+    elif training is not None and training > small and high < CARRIED * training:
+        word = Word.OVERFIT
+    elif low > 0:
+        word = Word.GAIN
+    elif high < 0:
+        word = Word.LOSS
+    elif -small <= low and high <= small:
+        word = Word.NONE
+    else:
+        word = Word.UNCLEAR
+    return Effect(
+        word=word, training=training, mean=mean, low=low, high=high, draws=len(differences)
+    )
+
+
+def interval(values: Sequence[float], *, level: float) -> float:
+    """Half the width of the two-sided confidence interval of the mean; 0 for equal values."""
+    count = len(values)
+    if count < 2:
+        return 0.0
+    spread = statistics.stdev(values)
+    if spread <= 1e-12 * max(map(abs, values)):
+        return 0.0
+    return quantile(1 - level / 2, count - 1) * spread / math.sqrt(count)
+
+
+@lru_cache(maxsize=256)
+def quantile(probability: float, freedom: int) -> float:
+    """Student's t for a probability above 1/2."""
+    low, high = 0.0, 1.0
+    while _distribution(high, freedom) < probability:
+        high *= 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        if _distribution(middle, freedom) < probability:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _distribution(t: float, freedom: int) -> float:
+    """P(T <= t) for t >= 0."""
+    angle = math.atan(t / math.sqrt(freedom))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    if freedom % 2:  # 26.7.3
+        total, term = 0.0, cosine
+        for k in range(1, freedom - 1, 2):
+            total += term
+            term *= cosine * cosine * (k + 1) / (k + 2)
+        two_sided = 2 / math.pi * (angle + sine * total)
+    else:  # 26.7.4
+        total, term = 0.0, 1.0
+        for k in range(0, freedom - 1, 2):
+            total += term
+            term *= cosine * cosine * (k + 1) / (k + 2)
+        two_sided = sine * total
+    return 0.5 + two_sided / 2

@@ -1,0 +1,164 @@
+"""What made a program good: effects, parts, and the account of a real lineage."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.planted.lineages import FOLDER, lineage
+from evolve.explain import Account, Measure, Word, account
+from evolve.explain.effects import effect, quantile
+from evolve.explain.parts import hunks, reductions
+from evolve.judging import Judge
+from evolve.loading import load
+from evolve.program import Program, length
+
+if TYPE_CHECKING:
+    from conftest import Evolve
+
+
+def program(body: str) -> Program:
+    return Program.of({"candidate.py": f"# EVOLVE-BLOCK-START\n{body}\n# EVOLVE-BLOCK-END\n"})
+
+
+@pytest.mark.parametrize(
+    ("probability", "freedom", "t"),
+    [(0.975, 1, 12.7062), (0.975, 2, 4.3027), (0.975, 7, 2.3646), (0.995, 15, 2.9467),
+     (0.9995, 30, 3.6460)],
+)  # fmt: skip
+def test_quantiles_are_those_of_the_tables(probability: float, freedom: int, t: float) -> None:
+    assert quantile(probability, freedom) == pytest.approx(t, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("differences", "training", "word"),
+    [
+        ([1.0, 1.1, 0.9, 1.0], 1.0, Word.GAIN),
+        ([-1.0, -1.1, -0.9, -1.0], 0.0, Word.LOSS),
+        ([0.0, 0.0, 0.0, 0.0], 0.0, Word.NONE),
+        ([0.0, 0.0, 0.0, 0.0], 1.0, Word.OVERFIT),
+        ([-1.0, -1.1, -0.9, -1.0], 1.0, Word.OVERFIT),
+        ([0.01, -0.01, 0.011, -0.012], 0.0, Word.NONE),
+        ([3.0, -2.0, 1.0, -1.5], 0.5, Word.UNCLEAR),
+        ([0.5], 0.5, Word.GAIN),
+    ],
+)
+def test_a_change_is_called_what_it_does(
+    differences: list[float], training: float, word: Word
+) -> None:
+    assert effect(differences, training=training, whole=10.0, level=0.01).word is word
+
+
+def test_noise_alone_is_rarely_called_anything() -> None:
+    rng = random.Random(1)
+    words = Counter(
+        effect([rng.gauss(0, 1) for _ in range(8)], training=None, whole=1.0, level=0.01).word
+        for _ in range(5000)
+    )
+    assert words[Word.GAIN] + words[Word.LOSS] < 80
+
+
+def test_every_changed_place_is_taken_back_alone() -> None:
+    before = program("a = 1\nb = 2\nc = 3\nd = 4")
+    after = program("a = 10\nb = 2\nc = 30\nd = 4\ne = 5")
+    bodies = [one.program.files["candidate.py"].split("\n")[1:-2] for one in hunks(before, after)]
+    assert bodies == [
+        ["a = 1", "b = 2", "c = 30", "d = 4", "e = 5"],
+        ["a = 10", "b = 2", "c = 3", "d = 4", "e = 5"],
+        ["a = 10", "b = 2", "c = 30", "d = 4"],
+    ]
+    assert [one.what for one in hunks(before, after)] == [
+        "a = 1 -> a = 10",
+        "c = 3 -> c = 30",
+        "+ e = 5",
+    ]
+
+
+def test_parts_are_cut_without_breaking_the_rest() -> None:
+    last = "return -x if x and f(x - 1) else abs(x)"
+    whole = program(f"def f(x):\n    if x > 3:\n        x = x * 2 + 1\n    {last}")
+    cuts = list(reductions(whole))
+    assert all(length(cut.program) < length(whole) for cut in cuts)
+    bodies = {cut.program.files["candidate.py"] for cut in cuts}
+    assert len(bodies) == len(cuts)
+    for expected in (
+        f"def f(x):\n    {last}",
+        f"def f(x):\n    x = x * 2 + 1\n    {last}",
+        f"def f(x):\n    if x > 3:\n        x = x * 2\n    {last}",
+        "def f(x):\n    if x > 3:\n        x = x * 2 + 1\n    return abs(x)",
+        "def f(x):\n    if x > 3:\n        x = x * 2 + 1\n    return -x if x else abs(x)",
+    ):
+        assert program(expected).files["candidate.py"] in bodies
+
+
+async def explained(number: int, *, planted: bool) -> tuple[tuple[str, ...], Account]:
+    line = lineage(number, planted=planted)
+    task = load(str(FOLDER), {"truth": str(line.truth)})
+    judge = Judge(task, workers=2, unsafe=False, log=None)
+    try:
+        await judge.start()
+        measure = Measure(task=task, judge=judge, seed=line.seed)
+        found = await account(measure, line.programs, tune_evals=30, tell=lambda _: None)
+    finally:
+        await judge.stop()
+    return line.expected, found
+
+
+@pytest.mark.slow
+def test_planted_edits_are_named_and_what_does_nothing_is_left_out() -> None:
+    expected, found = asyncio.run(explained(5, planted=True))
+    assert tuple(step.effect.word.value for step in found.steps) == expected
+    assert found.whole.word is Word.GAIN
+    assert found.minimal is not None
+    text = found.minimal.files["program.py"]
+    assert "spare_" not in text
+    assert text.count("total += ") >= 2
+
+
+@pytest.mark.slow
+def test_a_run_is_explained_and_the_minimal_program_goes_back_into_it(
+    evolve: Evolve, toy: Path
+) -> None:
+    block = "    spare = 4\n    if spare > 9:\n        return spare\n    return 3 * 7"
+    (toy / "seed.py").write_text(
+        f"# EVOLVE-BLOCK-START\ndef answer():\n{block}\n# EVOLVE-BLOCK-END\n"
+    )
+    ran = evolve("run", toy, "--evals", 60, "--seed", 2, "--name", "mine")
+    assert ran.code == 0, ran.err
+    ended = evolve("explain", "mine", "--json", "--tune-evals", 8, "--draws", 4)
+    assert ended.code == 0, ended.err
+    data = ended.data
+    assert data["verdict"] in ("new structure", "tuned constants")
+    assert data["whole"]["mean"] == data["whole"]["training"]  # type: ignore[index]
+    steps = data["steps"]
+    assert isinstance(steps, list)
+    assert len(steps) == len(data["lineage"]) - 1  # type: ignore[arg-type]
+    assert data["minimal"] is not None  # the seed's dead branch is in every program
+    added = evolve("explain", "mine", "--tune-evals", 0, "--draws", 4, "--add", "--out", "small.py")
+    assert added.code == 0, added.err
+    assert "verdict: " in added.out
+    assert "handed in as attempt" in added.out
+    assert "spare > 9" not in (evolve.folder / "small.py").read_text()
+    assert evolve("resume", "mine", "--evals", 110).code == 0
+    with closing(sqlite3.connect(evolve.folder / "runs" / "mine" / "run.db")) as connection:
+        row = connection.execute(
+            "SELECT fate, parent FROM attempts WHERE proposer = 'human'"
+        ).fetchone()
+    assert row[0] in ("evaluated", "twin", "duplicate")
+    assert row[1] is not None
+
+
+def test_a_problem_that_has_changed_is_not_explained(evolve: Evolve, toy: Path) -> None:
+    assert evolve("run", toy, "--evals", 5, "--name", "mine").code == 0
+    file = toy / "problem.py"
+    file.write_text(file.read_text() + "\n# another\n")
+    ended = evolve("explain", "mine")
+    assert ended.code == 2
+    assert "has changed" in ended.one_line
