@@ -1,0 +1,8 @@
+"""Hopes that r5 is zero."""
+
+# EVOLVE-BLOCK-START
+# EVOLVE-BLOCK-END
+
+
+def kernel(lengths, interface, seed, seconds):
+    return ["cmp r0 r5", "cmovl r0 r5", *(f"mov r{i} r0" for i in range(1, lengths[0]))]

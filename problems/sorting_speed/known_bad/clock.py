@@ -1,0 +1,12 @@
+"""Reads the clock."""
+
+# EVOLVE-BLOCK-START
+SOURCE = """
+#include <time.h>
+void kernel(int *v) { clock(); }
+"""
+# EVOLVE-BLOCK-END
+
+
+def kernel():
+    return SOURCE

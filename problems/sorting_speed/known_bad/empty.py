@@ -1,0 +1,11 @@
+"""Does nothing, fast."""
+
+# EVOLVE-BLOCK-START
+SOURCE = """
+void kernel(int *v) { }
+"""
+# EVOLVE-BLOCK-END
+
+
+def kernel():
+    return SOURCE

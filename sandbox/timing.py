@@ -1,0 +1,260 @@
+"""Times compiled functions against each other in a sandbox process pinned to one core.
+
+The inner clock is in a process that holds no score; the outer one is the kernel's account of that
+process's CPU, read here, which neither waiting for a core nor messages disturb. Both must agree:
+2N runs less N runs take what N runs take, without what it costs to ask. A process that reports
+other times than it took is a violation. Outputs of the timed runs come out
+too, for a verifier.
+
+Covered: lies about time by more than the tolerance; noise by addresses, by order and by warming up;
+another core than the first. Not covered: that outputs are right, which is for the caller; what
+load does to the figures, which is for the statistics of rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from sandbox.box import Sandbox
+from sandbox.candidate import Candidate
+from sandbox.records import CandidateFailure, FailureKind, Limits, SandboxError
+from sandbox.toolchain import CompileLimits, compile_c, compiler
+
+FLAGS = ("-O3", "-march=native", "-std=gnu17", "-fwrapv", "-fno-strict-aliasing", "-w")
+"""Of every kernel and baseline: what overflows wraps, so that no checked C is undefined."""
+BLOCK_NS = 40_000
+"""Length of one timed run: long beside the clock's own cost, short beside a change of load."""
+BLOCKS = 6
+"""Timed runs of each of the three in each order, in one round."""
+TOLERANCE = 0.15
+"""How far inner and outer clock may differ, relative; with the best of some tries."""
+_STEADY_NS = 8_000_000
+_TRIES = 6
+_CHILD = Path(__file__).parent / "inside" / "timed.py"
+_MOST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """How a kernel is called: C source of `loop`, and the bytes of one item's input and output.
+
+    `void loop(void *kernel, const void *in, void *out, long count, long repeats)` passes over
+    `count` items `repeats` times. It is trusted and the same for candidate and baseline.
+    """
+
+    source: str
+    item_in: int
+    item_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedRound:
+    """One round as it was reported.
+
+    Attributes:
+        times_ns: For each block, nanoseconds of candidate, baseline and the baseline's copy.
+        orders: For each block its order, an index into the six permutations of three.
+        outputs: Of the last timed run of each.
+    """
+
+    times_ns: list[tuple[int, int, int]]
+    orders: list[int]
+    outputs: tuple[bytes, bytes, bytes]
+
+
+@contextlib.contextmanager
+def pinned(core: int | None = None) -> Iterator[int]:
+    """Keeps this thread, and what it starts, on one core; by default the last it may use.
+
+    Raises:
+        SandboxError: the machine does not allow it.
+    """
+    try:
+        before = os.sched_getaffinity(0)
+        chosen = max(before) if core is None else core
+        os.sched_setaffinity(0, {chosen})
+    except (OSError, AttributeError) as error:
+        raise SandboxError(
+            f"timing needs a core of its own, and this machine does not let it choose one: {error}"
+        ) from None
+    try:
+        yield chosen
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Timer:
+    """Candidate and baseline in one fresh process; a context manager.
+
+    Args:
+        candidate: C source that defines `kernel`, checked.
+        baseline: The same of the baseline.
+        loop: How both are called.
+        limits: Of the process.
+
+    Raises:
+        CandidateFailure: the candidate does not compile, or needs what is not there.
+        SandboxError: no compiler, no sandbox, no core to pin, or the baseline does not compile.
+    """
+
+    def __init__(
+        self,
+        candidate: str,
+        baseline: str,
+        loop: Loop,
+        *,
+        wall_s: float = 60.0,
+        memory_bytes: int = 256 << 20,
+    ) -> None:
+        self._loop = loop
+        theirs = compile_c(candidate, flags=FLAGS, limits=CompileLimits(output_bytes=1 << 18))
+        try:
+            ours = [compile_c(source, flags=FLAGS) for source in (loop.source, baseline)]
+        except CandidateFailure as failure:
+            raise SandboxError(f"the baseline does not compile: {failure.reason}") from None
+        self._stack = contextlib.ExitStack()
+        try:
+            self.core = self._stack.enter_context(pinned())
+            sandbox = self._stack.enter_context(Sandbox())
+            self._process: Candidate = self._stack.enter_context(
+                sandbox.open(
+                    {"timed.py": _CHILD.read_text(encoding="utf-8")},
+                    entry="timed.py",
+                    limits=Limits(wall_s=wall_s, memory_bytes=memory_bytes),
+                )
+            )
+            sizes = [loop.item_in, loop.item_out]
+            self._process.call("prepare", ours[0], theirs, ours[1], sizes)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._repeats = 0
+
+    def round(self, inputs: bytes, seed: int) -> TimedRound:
+        """Times all three on these inputs, placed anew.
+
+        Raises:
+            CandidateFailure: the process died, hung, or reported what cannot be.
+        """
+        if len(inputs) > _MOST_BYTES or len(inputs) % self._loop.item_in or not inputs:
+            raise ValueError(f"{len(inputs)} bytes of inputs, items are of {self._loop.item_in}")
+        if not self._repeats:
+            self._repeats = 1
+            self._measured(inputs, seed)  # warms up
+            first = self._measured(inputs, seed)
+            fastest = max(1, min(times[1] for times in first.times_ns))
+            self._repeats = max(1, round(BLOCK_NS / fastest))
+        return self._measured(inputs, seed)
+
+    def _measured(self, inputs: bytes, seed: int) -> TimedRound:
+        began = time.perf_counter_ns()
+        answer = self._process.call("measure", inputs, self._repeats, BLOCKS, seed)
+        took = time.perf_counter_ns() - began
+        found = _decoded(answer, len(inputs) // self._loop.item_in * self._loop.item_out)
+        if sum(map(sum, found.times_ns)) > took:
+            raise CandidateFailure(
+                FailureKind.VIOLATION, "it reports more time than there was between two messages"
+            )
+        return found
+
+    def per_pass_ns(self, found: TimedRound) -> tuple[float, float]:
+        """Nanoseconds of one pass over the items, candidate and baseline: medians of a round."""
+        middle = len(found.times_ns) // 2
+        one, other = (sorted(times[i] for times in found.times_ns)[middle] for i in (0, 1))
+        return one / self._repeats, other / self._repeats
+
+    def check_clock(self, found: TimedRound) -> bool:
+        """Compares the clocks, and with ours the rates reported in a round, on its inputs.
+
+        Returns:
+            Whether the rates agree too. Where only they do not, the load may have changed.
+
+        Raises:
+            CandidateFailure: the clocks do not agree in any of some tries.
+        """
+        agree = True
+        for which, name in ((0, "candidate"), (1, "baseline")):
+            claimed = self.per_pass_ns(found)[which]
+            repeats = max(1, round(_STEADY_NS / max(claimed, 1.0)))
+            clocks = rates = 1.0
+            for _ in range(_TRIES):
+                inner_once, outer_once = self._steady(which, repeats)
+                inner_twice, outer_twice = self._steady(which, 2 * repeats)
+                outer = outer_twice - outer_once
+                clocks = min(clocks, abs(outer / max(inner_twice - inner_once, 1) - 1))
+                rates = min(rates, abs(outer / (claimed * repeats) - 1))
+                if max(clocks, rates) <= TOLERANCE:
+                    break
+            if clocks > TOLERANCE:
+                raise CandidateFailure(
+                    FailureKind.VIOLATION, f"its clock and ours differ by {clocks:.0%} ({name})"
+                )
+            agree = agree and rates <= TOLERANCE
+        return agree
+
+    def _steady(self, which: int, repeats: int) -> tuple[int, int]:
+        """Nanoseconds as the process says, and as the kernel accounts to it."""
+        before, began = self._process.cpu_ns, time.perf_counter_ns()
+        inner = self._process.call("steady", which, repeats)
+        took, used = time.perf_counter_ns() - began, self._process.cpu_ns - before
+        if type(inner) is not int or not 0 < inner <= took:
+            raise CandidateFailure(FailureKind.VIOLATION, "a time that cannot be")
+        return inner, used
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._stack.close()
+
+    def __enter__(self) -> Timer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _decoded(answer: object, size: int) -> TimedRound:
+    try:
+        times, orders, outputs = answer  # type: ignore[misc]
+        blocks = 6 * BLOCKS
+        if len(times) != 3 * blocks or len(orders) != blocks or len(outputs) != 3:
+            raise ValueError
+        if sorted(orders) != [order for order in range(6) for _ in range(BLOCKS)]:
+            raise ValueError
+        if any(type(value) is not int or value <= 0 for value in times):
+            raise ValueError
+        if any(type(content) is not bytes or len(content) != size for content in outputs):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise CandidateFailure(FailureKind.VIOLATION, "no round of times and outputs") from None
+    triples = [(times[at], times[at + 1], times[at + 2]) for at in range(0, len(times), 3)]
+    return TimedRound(times_ns=triples, orders=list(orders), outputs=tuple(outputs))
+
+
+def fingerprint() -> str:
+    """The machine a time belongs to: processor, microcode, kernel, compiler, governor."""
+    fields = {"model name": platform.machine(), "microcode": "?"}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in fields:
+                fields[name.strip()] = value.strip()
+    governor = "unknown"
+    with contextlib.suppress(OSError):
+        path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+        governor = path.read_text(encoding="ascii").strip()
+    return (
+        f"{fields['model name']}, microcode {fields['microcode']}, Linux {platform.release()}, "
+        f"gcc {compiler().version} {' '.join(FLAGS[:2])}, governor {governor}"
+    )
