@@ -9,8 +9,9 @@ import pickle
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -233,7 +234,6 @@ def overshoot(plan: Plan) -> Measured:
 def _held() -> dict[str, int]:
     """What could be left behind: counts of this process, its descendants and the machine."""
     time.sleep(0.3)  # the process that is being prepared has what it will have
-    folders = [Path("/tmp"), Path("/dev/shm")]  # noqa: S108
     groups = sum(
         name.startswith(f"evolve-{os.getpid()}-")
         for _, names, _ in os.walk("/sys/fs/cgroup")
@@ -245,9 +245,8 @@ def _held() -> dict[str, int]:
         "descriptors": sum(_count_of(f"/proc/{p.pid}/fd") for p in family),
         "mounts": sum(_lines_of(f"/proc/{p.pid}/mounts") for p in family),
         "control groups": groups,
-        "files of ours in /tmp and /dev/shm": sum(
-            1 for folder in folders for name in os.listdir(folder) if name.startswith("evolve-")
-        ),
+        "temporary files": len(os.listdir(tempfile.gettempdir())),
+        "files in /dev/shm": len(os.listdir("/dev/shm")),
     }
 
 
@@ -277,10 +276,22 @@ def _memory_kib() -> int:
     return total
 
 
+@contextlib.contextmanager
+def _own_temporary_folder() -> Iterator[None]:
+    """What is left in there is ours, whatever else runs on the machine."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="evolve-soak-") as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
 def left_after_soak(plan: Plan) -> Measured:
     """Evaluations in a row, every hundredth of them one that is killed."""
     count = _SOAK[plan.full]
-    with _warm() as sandbox:
+    with _own_temporary_folder(), _warm() as sandbox:
 
         def work(number: int) -> None:
             if number % 100:
