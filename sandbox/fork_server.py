@@ -288,19 +288,22 @@ class ForkServer:
 def _ends(tmp_bytes: int) -> tuple[Process, list[int]]:
     """The worker's ends of a process to come, and the ends it gets itself, in its own order."""
     made: list[int] = []
+    sockets: tuple[socket.socket, ...] = ()
     try:
         for _ in range(3):
             made += os.pipe2(os.O_CLOEXEC)
-        lending, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    except OSError:
+        to_read, requests, answers, to_write, output, printed = made
+        # a candidate may not read
+        os.set_blocking(requests, False)
+        lending, theirs = sockets = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        coming = Process(_NOT_YET, _NOT_YET, requests, answers, lending, output, tmp_bytes)
+        return coming, [to_read, to_write, theirs.detach(), printed]
+    except BaseException:
         for descriptor in made:
             os.close(descriptor)
+        for end in sockets:
+            end.close()
         raise
-    to_read, requests, answers, to_write, output, printed = made
-    # a candidate may not read
-    os.set_blocking(requests, False)
-    coming = Process(_NOT_YET, _NOT_YET, requests, answers, lending, output, tmp_bytes)
-    return coming, [to_read, to_write, theirs.detach(), printed]
 
 
 def _without(paths: Sequence[str], masks: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ Pages are given beforehand and filled by write: faulting them in one by one took
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
@@ -63,7 +64,13 @@ def seal(descriptor: int) -> None:
     Raises:
         OSError: somebody can write to it, or had its seals sealed before that.
     """
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _READ_ONLY)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _READ_ONLY)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # once more: the kernel may have been moving pages of it
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _READ_ONLY)
 
 
 def mapped(descriptor: int, size: int) -> memoryview:

@@ -20,7 +20,13 @@ QUICK = {"program.py": "def f(x=1):\n    return x\n"}
 
 def folders_of(pid: int) -> set[str]:
     """Groups made by a process, wherever they are."""
-    return {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/evolve-{pid}-*")}
+    # groups of others come and go meanwhile, which os.walk bears
+    return {
+        os.path.join(folder, name)
+        for folder, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(f"evolve-{pid}-")
+    }
 
 
 Made = Callable[[], set[str]]
