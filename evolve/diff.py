@@ -9,8 +9,9 @@ import difflib
 from collections.abc import Sequence
 
 from evolve.answers.blocks import marker_counts
-from evolve.answers.placing import Place, Source, exact_places
 from evolve.answers.records import Edit
+from evolve.answers.source import Place, Source
+from evolve.answers.steps import exact_places
 from evolve.program import Program, ProgramError, blocks, outside_changed
 
 

@@ -60,7 +60,7 @@ class RecordedDesk:
         known = [
             call for call in self._reader.calls(attempt=blank.attempt) if call.turn == blank.turn
         ]
-        if self._left or not known:
+        if not known:
             if self._live is not None:
                 return await self._live.ask(arm, request, blank)
             proposals = self._reader.proposals(attempt=blank.attempt)
@@ -69,8 +69,8 @@ class RecordedDesk:
                 raise Stopped
             raise Unanswered(proposals[0].reason)
         last = known[-1]
-        if last.prompt and last.prompt != blank.prompt:
-            self._leave(blank, last)
+        if last.model != arm or last.prompt != blank.prompt:
+            self._leave(replace(blank, model=arm), last)
             assert self._live is not None
             return await self._live.ask(arm, request, blank)
         if last.state is not CallState.ANSWERED:
@@ -85,12 +85,17 @@ class RecordedDesk:
         return ended
 
     def _leave(self, now: Call, then: Call) -> None:
-        what = "templates" if now.template != then.template else "texts of the problem or policy"
+        what = "texts of the problem or policy"
+        if now.model != then.model:
+            what = f"{now.model} is to answer and not {then.model}: weights or policy"
+        elif now.template != then.template:
+            what = "templates"
         line = (
             f"attempt {now.attempt}, turn {now.turn}: the prompt is not the one that was recorded "
             f"({what} changed), so the replay leaves its recording here"
         )
         if self._live is None:
             raise UsageError(f"{line}; --live goes on with the models")
+        if not self._left:
+            self._tell(line)
         self._left = True
-        self._tell(line)

@@ -302,7 +302,7 @@ def replay_run(
     task = unchanged_task(meta)
     folder = runs.create(root, new_name or f"{recorded.name}-replay", replace=replace)
     last = msgspec.convert(meta.get("budget", {}), Budget)
-    limits = Budget(evals=last.evals)
+    limits = last if live else Budget(evals=last.evals)
     with folder.lock():
         ended = _execute(
             folder, task, config, limits, bool(meta["unsafe"]), as_json, new=True,

@@ -60,7 +60,10 @@ class Desk(Protocol):
         """
 
     def out_of_order(self) -> frozenset[str]:
-        """Arms that cannot be asked now."""
+        """Arms that cannot be asked now: down, or with all the calls in flight they may have.
+
+        Were these given further attempts, all under way would come to wait for the slowest model.
+        """
 
 
 @dataclass(slots=True)
@@ -76,6 +79,8 @@ class Line:
     """The most tokens a byte of any prompt has come to."""
     output: float = 0.0
     """Average tokens of an answer."""
+    questions: int = 0
+    """Being asked or waiting for it."""
     pool: CallPool = field(init=False)
     limits: Limits = field(init=False)
 
@@ -170,7 +175,11 @@ class LiveDesk:
     def out_of_order(self) -> frozenset[str]:
         if self._ordered:
             return frozenset()
-        return frozenset(arm for arm, line in self.lines.items() if line.breaker.down)
+        return frozenset(
+            arm
+            for arm, line in self.lines.items()
+            if line.breaker.down or line.questions >= line.asked.model.concurrency
+        )
 
     def stop(self) -> None:
         """Ends all waiting; calls in flight go on to their end."""
@@ -191,11 +200,18 @@ class LiveDesk:
             return answered
         line = self.lines[arm]
         self._require_room(line, request)
+        line.questions += 1
+        try:
+            return await self._until_answered(line, request, replace(blank, model=arm))
+        finally:
+            line.questions -= 1
+
+    async def _until_answered(self, line: Line, request: Request, blank: Call) -> Call:
         failures = 0
         while True:
             await self._admitted(line)
             try:
-                return await line.pool.run(self._call(line, request, replace(blank, model=arm)))
+                return await line.pool.run(self._call(line, request, blank))
             except CallError as error:
                 line.breaker.failed(error, time.monotonic(), self._rng)
                 self._refuse_hopeless(line, error)

@@ -184,8 +184,8 @@ def _scoring(facts: Facts) -> str:
         )
     if facts.other_draws:
         said.append(
-            "The scores you see are of one training draw, the same for all programs; "
-            f"{' and '.join(facts.other_draws)} on other draws, so what fits this draw alone is "
+            "The scores you see are of one training seed, the same for all programs; "
+            f"{' and '.join(facts.other_draws)} with other seeds, so what fits this one alone is "
             "worth nothing."
         )
     return " ".join(said)

@@ -57,10 +57,24 @@ def _small_limit(parameters: Parameters) -> float:
     return _limit(parameters, _SMALL_SHARE)
 
 
+def _measurement(parameters: Parameters) -> str:
+    if _searches(parameters):
+        return (
+            "One search with one seed, ended by the clock: on another seed, or a busier machine, "
+            "the same program may come to another size. Sizes that differ by a few vectors are "
+            "alike where none of them is near the record."
+        )
+    return (
+        f"One instance, n = {parameters['n']}. Nothing is drawn and nothing is timed: a program "
+        "always gets the same score, and a difference of 1 is real."
+    )
+
+
 problem = Problem(
     name="cap_set",
     statement="statement.md",
     contract=lambda parameters: f"contract_{parameters['interface']}.md",
+    measurement=lambda parameters: _measurement(parameters),
     seeds=lambda parameters: [f"seed_{parameters['interface']}.py"],
     objective="max size",
     parameters={"n": 6, "interface": ("priority", "search"), "seconds": 10.0},

@@ -53,10 +53,24 @@ def _small_limit(parameters: Parameters) -> float:
     return _limit(parameters, _SMALL_SHARE)
 
 
+def _measurement(parameters: Parameters) -> str:
+    if _searches(parameters):
+        return (
+            "One search with one seed, ended by the clock: on another seed, or a busier machine, "
+            "the same program may come to another sum. Good programs differ in the third digit "
+            "behind the point and later."
+        )
+    return (
+        f"One instance, {parameters['circles']} circles. Nothing is drawn and nothing is timed: a "
+        "program always gets the same score, and every difference is real."
+    )
+
+
 problem = Problem(
     name="circle_packing",
     statement="statement.md",
     contract=lambda parameters: f"contract_{parameters['interface']}.md",
+    measurement=lambda parameters: _measurement(parameters),
     seeds=lambda parameters: [f"seed_{parameters['interface']}.py"],
     objective="max sum_radii",
     parameters={"circles": 26, "interface": ("centres", "search"), "seconds": 20.0},

@@ -86,6 +86,10 @@ problem = Problem(
     name="matmul",
     statement="statement.md",
     seeds=_seeds,
+    measurement=(
+        "One search a format, with one seed, ended by the clock: on another seed, or a busier "
+        "machine, the same program may come to another rank, most often by 1 or 2."
+    ),
     objective="min rank",
     parameters={
         "n": 3,

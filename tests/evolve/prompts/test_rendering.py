@@ -98,7 +98,6 @@ FULL = Context(
     hint="Change one thing only.",
     notes="Larger numbers helped.",
     notes_from=11,
-    stagnant_for=60,
 )  # fmt: skip
 TWO_FILES = Shown(
     id=3,
@@ -124,6 +123,9 @@ PROMPTS: dict[str, Prompt] = {
     "first_diff": render(TEMPLATES, FACTS, Context(operator=Operator.DIFF, parent=SEED)),
     "full_diff": render(TEMPLATES, FACTS, FULL),
     "rewrite": render(TEMPLATES, FACTS, replace(FULL, operator=Operator.REWRITE, tried=())),
+    "stagnant": render(
+        TEMPLATES, FACTS, replace(FULL, operator=Operator.REWRITE, hint="", stagnant_for=60)
+    ),
     "crossover": render(
         TEMPLATES, FACTS, replace(FULL, operator=Operator.CROSSOVER, tried=(), history=())
     ),
