@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from itertools import islice
 from zlib import crc32
@@ -94,7 +95,7 @@ def delete(connection: sqlite3.Connection, table: str, key: tuple[object, ...]) 
 
 def schema_broken(connection: sqlite3.Connection) -> bool:
     """Whether tables, indexes or views are not those that the migrations make."""
-    return _schema(connection) != _schema_made()
+    return _schema(connection) != _made()[0]
 
 
 def _seal(*values: object) -> int:
@@ -110,31 +111,23 @@ def _schema(connection: sqlite3.Connection) -> tuple[tuple[str, ...], ...]:
 
 
 @cache
-def _schema_made() -> tuple[tuple[str, ...], ...]:
-    connection = _made()
-    try:
-        return _schema(connection)
-    finally:
-        connection.close()
-
-
-def _made() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    migrations.migrate(connection, name="a new database")
-    return connection
-
-
-@cache
-def _columns(table: str) -> tuple[str, ...]:
-    connection = _made()
-    try:
-        rows = connection.execute(
-            "SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,)
-        ).fetchall()
-    finally:
-        connection.close()
+def _made() -> tuple[tuple[tuple[str, ...], ...], dict[str, tuple[str, ...]]]:
+    """Schema of a new database, and the sealed columns of its tables."""
     left_out = {("programs", "cell")}
-    return tuple(name for (name,) in rows if name != "seal" and (table, name) not in left_out)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        migrations.migrate(connection, name="a new database")
+        columns: dict[str, tuple[str, ...]] = {}
+        for table, name in connection.execute(
+            "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c"
+            " WHERE t.type = 'table' AND c.name <> 'seal' ORDER BY t.name, c.cid"
+        ):
+            if (table, name) not in left_out:
+                columns[table] = (*columns.get(table, ()), name)
+        return _schema(connection), columns
+
+
+def _columns(table: str) -> tuple[str, ...]:
+    return _made()[1][table]
 
 
 @cache

@@ -27,12 +27,10 @@ def whole(tmp_path_factory, scripted):
 
 
 def all_of(path):
-    """Everything that a reader or a writer says of a run."""
-    Store.open(path).close()
+    """Everything that a reader says of a run."""
     with Reader(path) as reader:
         numbers = range(1, reader.counts().programs + 1)
         return (
-            fingerprint(path),
             dict(reader.meta),
             reader.settings,
             reader.counts(),
@@ -42,7 +40,6 @@ def all_of(path):
             reader.generations(),
             [reader.program(number) for number in numbers],
             [reader.files(number) for number in numbers],
-            [reader.ancestors(number) for number in numbers],
         )
 
 
@@ -62,6 +59,8 @@ def test_a_flipped_bit_is_harmless_or_named(whole, tmp_path):
         path.write_bytes(flipped)
         try:
             assert all_of(path) == expected, f"bit flipped in byte {place}"
+            if number % 8 == 0:
+                Store.open(path).close()
         except StoreError as error:
             named += 1
             assert str(path) in str(error)  # noqa: PT017
