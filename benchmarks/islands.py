@@ -1,14 +1,18 @@
-"""The island database at scale: sampling, insertion, opening, memory and disk; search quality.
+"""The island database at scale and under kills: times, memory, disk, ends; search quality.
 
 A run of programs of 2 kB, each differing from its parent in a few lines, is stored attempt by
 attempt as a search does it; the rows measure that one database. The plain call stores a sample of
-them, `--full` a million.
+them, `--full` a million; cut off, it goes on with the database it had begun.
+
+For the kills, deterministic runs are killed at random moments and resumed until they end, which
+must be as the run ends that was left alone.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,8 +26,8 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from benchmarks import quality
-from benchmarks.rows import Measured, Plan, Row
+from benchmarks import kills, quality
+from benchmarks.rows import Measured, NotMeasured, Plan, Row, commit
 from islands_db import (
     Axis,
     Fate,
@@ -63,12 +67,26 @@ class Figures:
     disk: float
 
 
+@contextmanager
+def _scratch(plan: Plan) -> Iterator[Path]:
+    """Where the database lies: a full one under a name that a later call finds again."""
+    if not plan.full:
+        with tempfile.TemporaryDirectory(prefix="evolve-islands-") as name:
+            yield Path(name)
+        return
+    folder = Path(tempfile.gettempdir()) / f"evolve-islands-{commit()}-{plan.seed}"
+    folder.mkdir(exist_ok=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @lru_cache(maxsize=1)
 def _figures(plan: Plan) -> Figures:
     programs = FULL if plan.full else SAMPLE
-    with tempfile.TemporaryDirectory(prefix="evolve-islands-") as scratch:
-        path = Path(scratch) / "run.db"
-        store = Store.create(path, settings=SETTINGS, meta={})
+    with _scratch(plan) as scratch:
+        path = scratch / "run.db"
+        there = path.exists()
+        store = Store.open(path) if there else Store.create(path, settings=SETTINGS, meta={})
         with _checkpoints(store):
             insert = _fill(store, programs, plan.seed)
         sample = _timed_samples(store, plan.seed, text=False)
@@ -80,7 +98,7 @@ def _figures(plan: Plan) -> Figures:
             sample=sample,
             sample_text=sample_text,
             insert=insert,
-            fsync=_fsyncs(Path(scratch)),
+            fsync=_fsyncs(scratch),
             open=[seconds for seconds, _ in opened],
             memory=statistics.median(grown for _, grown in opened) / programs,
             disk=path.stat().st_size / programs,
@@ -88,13 +106,17 @@ def _figures(plan: Plan) -> Figures:
 
 
 def _fill(store: Store, programs: int, seed: int) -> list[float]:
-    """Stores so many programs; the seconds of each transaction, commit included."""
+    """Stores programs up to so many; the seconds of each transaction made now, with its commit."""
     rng = random.Random(seed)
     text = "".join(_line(rng) for _ in range(LINES))
-    store.begin(Sample(attempt=0, island=0, parent=None, proposer="seed"))
     spent = []
-    sample = None
-    for attempt in range(programs):
+    sample: Sample | None = None
+    if first := store.counts().attempts:
+        (sample,) = store.pending()
+    else:
+        store.begin(Sample(attempt=0, island=0, parent=None, proposer="seed"))
+    for attempt in range(first, programs):
+        rng = random.Random(f"{seed} program {attempt}")
         outcome = _outcome(store, sample, rng, text)
         began = time.perf_counter()
         with store.atomic():
@@ -237,7 +259,7 @@ def sample_text_seconds(plan: Plan) -> Measured:
 
 def insert_seconds(plan: Plan) -> Measured:
     found = _figures(plan)
-    tenth = found.insert[-len(found.insert) // 10 :]
+    tenth = found.insert[-found.programs // 10 :]
     return Measured(
         value=statistics.median(tenth) * 1e3,
         detail=f"the last tenth of {found.programs:,}; p99 {_percentile(tenth, 99) * 1e3:.2f} ms, "
@@ -247,8 +269,10 @@ def insert_seconds(plan: Plan) -> Measured:
     )
 
 
-def growth(plan: Plan) -> Measured:
+def growth(plan: Plan) -> Measured | NotMeasured:
     found = _figures(plan)
+    if len(found.insert) < found.programs:
+        return NotMeasured(why="the first tenth was stored before a break")
     tenth = len(found.insert) // 10
     first, last = found.insert[:tenth], found.insert[-tenth:]
     return Measured(value=statistics.median(last) / statistics.median(first))
@@ -270,6 +294,16 @@ def disk_bytes(plan: Plan) -> Measured:
     return Measured(value=found.disk, detail="whole file: program, verdict, attempt, indexes")
 
 
+def differing_ends(plan: Plan) -> Measured:
+    found = kills.points(plan.seed, count=1000 if plan.full else 6)
+    return Measured(
+        value=found.differing,
+        detail=f"{found.kills} kills in {found.runs} deterministic runs of {found.evals} "
+        f"evaluations, 1 and 2 workers; {found.lost} verdicts or programs lost or twice, "
+        f"{found.orphans} processes left",
+    )
+
+
 ROWS = [
     Row(name="sampling a parent with 4 inspirations, median", unit="us", at_most=200,
         measure=sample_seconds),
@@ -280,5 +314,7 @@ ROWS = [
     Row(name="opening", unit="s", at_most=5, measure=open_seconds),
     Row(name="memory per program", unit="bytes", at_most=400, measure=memory_bytes),
     Row(name="disk per program", unit="bytes", at_most=1000, measure=disk_bytes),
+    Row(name="runs killed at random points that end otherwise", unit="runs", at_most=0,
+        measure=differing_ends),
     *quality.ROWS,
 ]  # fmt: skip

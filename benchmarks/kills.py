@@ -18,6 +18,8 @@ from islands_db import fingerprint
 
 EVOLVE = [sys.executable, "-P", "-m", "evolve"]
 EVALS = 800
+_POINT_EVALS = 60
+"""A second or two of work, so that a kill at a random moment mostly falls into it."""
 _ORPHANS_MUST_GO_S = 3.0
 _LONGEST_LIFE_S = 5.0
 
@@ -33,13 +35,15 @@ class Report:
     end: str
 
 
-def killed_run(scratch: Path, *, seed: int, workers: int, kills: int, evals: int) -> Report:
+def killed_run(
+    scratch: Path, *, seed: int, workers: int, kills: int, evals: int, moments: str = ""
+) -> Report:
     """Runs to `evals` evaluations in deterministic mode through `kills` kills at random moments.
 
     Every other kill takes the engine alone, and the kernel must take the rest; else the whole tree
     is killed at once.
     """
-    rng = random.Random(f"{seed}/{workers}/{kills}")
+    rng = random.Random(moments or f"{seed}/{workers}/{kills}")
     database = scratch / "killed" / "run.db"
     done = lost = doubled = orphans = 0
     before: set[tuple[object, ...]] = set()
@@ -131,6 +135,43 @@ def _campaign(plan: Plan) -> list[tuple[Report, str]]:
             )
             found.append((report, straight))
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """What became of runs that were killed a few times each, until there were `kills` in all."""
+
+    kills: int
+    runs: int
+    evals: int
+    differing: int
+    lost: int
+    orphans: int
+
+
+def points(seed: int, *, count: int) -> Points:
+    """Kills short runs, up to three times each, at `count` points; beside one left alone."""
+    with tempfile.TemporaryDirectory(prefix="evolve-kill-") as name:
+        scratch = Path(name)
+        subprocess.run(start(scratch, seed, 2, _POINT_EVALS), check=True, capture_output=True)
+        straight = fingerprint(scratch / "killed" / "run.db")
+        reports: list[Report] = []
+        while (done := sum(report.kills for report in reports)) < count:
+            turn = len(reports)
+            reports.append(
+                killed_run(
+                    scratch / f"again{turn}", seed=seed, workers=1 + turn % 2,
+                    kills=min(3, count - done), evals=_POINT_EVALS, moments=f"{seed} {turn}",
+                )
+            )  # fmt: skip
+    return Points(
+        kills=done,
+        runs=len(reports),
+        evals=_POINT_EVALS,
+        differing=sum(report.end != straight for report in reports),
+        lost=sum(report.lost + report.doubled for report in reports),
+        orphans=sum(report.orphans for report in reports),
+    )
 
 
 def lost(plan: Plan) -> Measured:

@@ -37,6 +37,7 @@ from islands_db.records import (
     Verdict,
 )
 from islands_db.rescoring import Due, Rescoring
+from islands_db.salvage import Salvaged, salvage
 from islands_db.store import Store
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "Programs",
     "Reader",
     "Rescoring",
+    "Salvaged",
     "Sample",
     "Settings",
     "Spending",
@@ -79,4 +81,5 @@ __all__ = [
     "fingerprint",
     "import_run",
     "merge_runs",
+    "salvage",
 ]

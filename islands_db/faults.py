@@ -12,7 +12,7 @@ import msgspec
 
 from islands_db.records import StoreError
 
-RESTORE = "restore the file from a copy"
+RESTORE = "restore the file from a copy, or save what can be read with `evolve salvage`"
 
 
 @contextmanager

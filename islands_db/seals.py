@@ -9,20 +9,19 @@ statement can forget to. CRC-32 finds chance, not intent: whoever can write the 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
+from itertools import islice
 from zlib import crc32
 
 import msgspec
 
 from islands_db import migrations
 
-SINCE = 4
-"""The schema's version that brought seals."""
-
 _encode = msgspec.msgpack.Encoder().encode
 
 _SMALL = {
-    "settings": "id",
     "meta": "key",
     "twins": "hash",
     "members": "island, slot",
@@ -36,6 +35,7 @@ _SMALL = {
     "rescoring": "program",
     "scorings": "id",
     "past_verdicts": "scoring, program, stage, split, seed",
+    "settings": "id",
 }
 """Tables whose rows are sealed one by one, with their keys."""
 
@@ -49,10 +49,16 @@ def install(connection: sqlite3.Connection) -> None:
 
 
 def fill(connection: sqlite3.Connection) -> None:
-    """Seals what has no seal yet; reads everything."""
+    """Seals what has no seal yet, the settings last; inside the open transaction."""
     install(connection)
     for table in ("attempts", *_SMALL):
         connection.execute(f"UPDATE {table} SET seal = {_value(table)} WHERE seal IS NULL")  # noqa: S608
+
+
+def filled(connection: sqlite3.Connection) -> bool:
+    """Whether every row has been given a seal, as it has but where the schema is from before."""
+    row = connection.execute("SELECT seal NOT NULL FROM settings").fetchone()
+    return row is not None and bool(row[0])
 
 
 def keep(connection: sqlite3.Connection) -> None:
@@ -64,18 +70,32 @@ def keep(connection: sqlite3.Connection) -> None:
 
 def broken(connection: sqlite3.Connection, *, most: int = 20) -> list[str]:
     """What does not have the seal it was given, one line each."""
+    return [
+        f"{table} {', '.join(str(value)[:40] for value in key)} has changed"
+        for table, key in islice(broken_rows(connection), most)
+    ]
+
+
+def broken_rows(connection: sqlite3.Connection) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """Table and key of every row that does not have its seal."""
+    if not filled(connection):
+        return
     install(connection)
-    found: list[str] = []
     for table, key in {"attempts": "attempt", **_SMALL}.items():
-        query = f"SELECT {key} FROM {table} WHERE seal <> {_value(table)} LIMIT ?"  # noqa: S608
-        for row in connection.execute(query, (most - len(found),)):
-            found.append(f"{table} {', '.join(str(value)[:40] for value in row)} has changed")
-    return found
+        query = f"SELECT {key} FROM {table} WHERE seal IS NOT {_value(table)}"  # noqa: S608
+        for row in connection.execute(query).fetchall():
+            yield table, row
+
+
+def delete(connection: sqlite3.Connection, table: str, key: tuple[object, ...]) -> None:
+    """Deletes a row that `broken_rows` gave."""
+    same = " AND ".join(f"{name} = ?" for name in _SMALL[table].split(", "))
+    connection.execute(f"DELETE FROM {table} WHERE {same}", key)  # noqa: S608
 
 
 def schema_broken(connection: sqlite3.Connection) -> bool:
     """Whether tables, indexes or views are not those that the migrations make."""
-    return _schema(connection) != _schema_made()
+    return _schema(connection) != _made()[0]
 
 
 def _seal(*values: object) -> int:
@@ -91,31 +111,23 @@ def _schema(connection: sqlite3.Connection) -> tuple[tuple[str, ...], ...]:
 
 
 @cache
-def _schema_made() -> tuple[tuple[str, ...], ...]:
-    connection = _made()
-    try:
-        return _schema(connection)
-    finally:
-        connection.close()
-
-
-def _made() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    migrations.migrate(connection, name="a new database")
-    return connection
-
-
-@cache
-def _columns(table: str) -> tuple[str, ...]:
-    connection = _made()
-    try:
-        rows = connection.execute(
-            "SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,)
-        ).fetchall()
-    finally:
-        connection.close()
+def _made() -> tuple[tuple[tuple[str, ...], ...], dict[str, tuple[str, ...]]]:
+    """Schema of a new database, and the sealed columns of its tables."""
     left_out = {("programs", "cell")}
-    return tuple(name for (name,) in rows if name != "seal" and (table, name) not in left_out)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        migrations.migrate(connection, name="a new database")
+        columns: dict[str, tuple[str, ...]] = {}
+        for table, name in connection.execute(
+            "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c"
+            " WHERE t.type = 'table' AND c.name <> 'seal' ORDER BY t.name, c.cid"
+        ):
+            if (table, name) not in left_out:
+                columns[table] = (*columns.get(table, ()), name)
+        return _schema(connection), columns
+
+
+def _columns(table: str) -> tuple[str, ...]:
+    return _made()[1][table]
 
 
 @cache

@@ -31,7 +31,7 @@ _MODULES = {
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "prompt": "prompting",
     "doctor": "doctoring", "replay": "asking",
-    "export": "moving", "import": "moving", "merge": "moving",
+    "export": "moving", "import": "moving", "merge": "moving", "salvage": "moving",
     "gc": "keeping", "rescore": "keeping",
 }  # fmt: skip
 _SUMMARIES = {
@@ -60,6 +60,7 @@ _SUMMARIES = {
     "export": "Write everything a run holds as JSON Lines or Parquet.",
     "import": "Make a run of an export.",
     "merge": "Put runs of one problem together as a new run.",
+    "salvage": "Make a new run of what can be read of a damaged one.",
     "gc": "Drop texts of programs that nothing needs, and make the file smaller.",
     "rescore": "Judge every program of a run again after a verifier has changed.",
 }

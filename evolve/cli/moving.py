@@ -1,4 +1,4 @@
-"""Commands that take runs elsewhere or put them together: export, import, merge."""
+"""Commands that take runs elsewhere or put them together: export, import, merge, salvage."""
 
 from __future__ import annotations
 
@@ -130,6 +130,26 @@ def merge(names: tuple[str, ...], new_name: str, root: Path, as_json: bool) -> N
             "  the runs had different seeds, so their scores are from different draws: "
             f"`evolve rescore {run.name}` before it goes on"
         )
+
+
+@click.command()
+@click.argument("name", metavar="RUN")
+@click.option("-o", "--output", "new_name", required=True, help="Name of the new run.")
+@runs_option
+@json_option
+def salvage(name: str, new_name: str, root: Path, as_json: bool) -> None:
+    """Make a new run of all that can be read of a damaged one, which stays as it is."""
+    from dataclasses import asdict
+
+    from islands_db import salvage as save
+
+    damaged = runs.find(root, name)
+    with _new(root, new_name) as run:
+        found = save(damaged.database, run.database)
+    if as_json:
+        print_json({"run": run.name, "path": str(run.path), **asdict(found)})
+        return
+    click.echo(f"{run.name}: {found}")
 
 
 @contextmanager

@@ -1,0 +1,209 @@
+"""What can be saved of a damaged run: every row that can be read and has its seal, in a new file.
+
+Rows are read around the pages that cannot be; attempts whose seal does not fit are left out with
+what belongs to them. The rest is merged into a new run by itself, which
+renumbers it, fills the islands anew and leaves attempts under way behind. A program whose parent
+was lost has none there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from islands_db import connections, merging, migrations, rows, seals
+from islands_db.faults import decoding
+from islands_db.records import JSON, StoreError
+from islands_db.texts import Texts
+
+_HIGHEST = (1 << 24) - 1
+"""Keys beyond this are not looked for."""
+
+_ALIVE = (
+    "DELETE FROM attempts WHERE attempt IN (SELECT attempt FROM broken)",
+    "DELETE FROM programs WHERE NOT EXISTS (SELECT 1 FROM attempts a"
+    " WHERE a.attempt = programs.attempt AND a.program = programs.id)",
+    "DELETE FROM attempts WHERE program NOT NULL AND program NOT IN (SELECT id FROM programs)",
+    "DELETE FROM verdicts WHERE program NOT IN (SELECT id FROM programs)",
+    "DELETE FROM past_verdicts WHERE program NOT IN (SELECT id FROM programs)"
+    " OR scoring NOT IN (SELECT id FROM scorings)",
+    "DELETE FROM contents WHERE program NOT IN (SELECT id FROM programs)"
+    " OR source NOT IN (SELECT id FROM sources)",
+    "DELETE FROM twins WHERE program NOT IN (SELECT id FROM programs)"
+    " OR attempt NOT IN (SELECT attempt FROM attempts)",
+    "DELETE FROM calls WHERE attempt NOT IN (SELECT attempt FROM attempts)",
+    "UPDATE attempts SET parent = NULL WHERE parent NOT IN (SELECT id FROM programs)",
+    "UPDATE attempts SET duplicate_of = NULL WHERE duplicate_of NOT IN (SELECT id FROM programs)",
+    "UPDATE attempts SET inspirations = (SELECT json_group_array(i.value)"
+    " FROM json_each(inspirations) i WHERE i.value IN (SELECT id FROM programs))"
+    " WHERE json_valid(inspirations)",
+)
+"""What refers to something lost is lost too, or refers to it no more; in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvaged:
+    """What could be read of a damaged run."""
+
+    attempts: int
+    programs: int
+    known: int
+    """The highest attempt that anything tells of, plus one."""
+
+    def __str__(self) -> str:
+        return f"{self.attempts} of {self.known} attempts and {self.programs} programs"
+
+
+def salvage(path: Path, into: Path) -> Salvaged:
+    """Makes a new run of all that can be read of a damaged one, which stays as it is.
+
+    Raises:
+        StoreError: nothing can be saved, or `into` cannot be written.
+    """
+    connections.require(path)
+    with TemporaryDirectory(prefix="evolve-salvage-") as scratch:
+        file = Path(scratch) / "run.db"
+        with decoding(path):
+            found, meta = _readable(path, file)
+        if not found.attempts:
+            raise StoreError(f"{path}: nothing in it can be saved; restore the file from a copy")
+        merging.merge_runs([file], into, meta=meta)
+    return found
+
+
+def promise(path: Path) -> str:
+    """What `salvage` would save, for the line that names the damage; "" where it is nothing."""
+    try:
+        with TemporaryDirectory(prefix="evolve-salvage-") as scratch:
+            found, _ = _readable(path, Path(scratch) / "run.db")
+    except (sqlite3.Error, StoreError, OSError, ValueError):
+        return ""
+    return str(found) if found.attempts else ""
+
+
+def _readable(path: Path, file: Path) -> tuple[Salvaged, Mapping[str, JSON]]:
+    """Copies what can be read into a sound database; its figures, and the run's own values."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as copy:
+        copy.execute("PRAGMA journal_mode = OFF")
+        copy.execute("PRAGMA synchronous = OFF")
+        with _opened(path) as source:
+            version = migrations.user_version(source)
+            if not 1 <= version <= len(migrations.scripts()):
+                raise StoreError(f"{path}: schema version {version} is damaged or newer")
+            migrations.migrate(copy, name=str(path), up_to=version)
+            for table in _tables(copy):
+                _copy(source, copy, table)
+        migrations.migrate(copy, name=str(path))
+        known = _count(copy, "SELECT 1 + ifnull(max(attempt), -1) FROM attempts")
+        _leave_out_broken(copy)
+        for island in range(_count(copy, "SELECT 1 + max(0, max(island)) FROM attempts")):
+            copy.execute(
+                "INSERT OR IGNORE INTO islands (island, born, since, improved) VALUES (?, 0, 0, 0)",
+                (island,),
+            )
+        if not _count(copy, "SELECT count(*) FROM settings"):
+            raise StoreError(f"{path}: its settings cannot be read")
+        found = Salvaged(
+            attempts=_count(copy, "SELECT count(*) FROM attempts WHERE fate NOT NULL"),
+            programs=_count(copy, "SELECT count(*) FROM programs"),
+            known=known,
+        )
+        meta = {
+            key: rows.json_value(value)
+            for key, value in copy.execute("SELECT key, value FROM meta")
+        }
+    return found, meta
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    ) as source:
+        source.execute("PRAGMA query_only = ON")
+        # damaged text must not end the reading; its seal tells
+        source.text_factory = lambda raw: raw.decode(errors="replace")
+        yield source
+
+
+def _tables(copy: sqlite3.Connection) -> list[str]:
+    found = copy.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        " AND name NOT IN ('held', 'rescoring', 'members', 'elites', 'tallies', 'epochs', 'maps')"
+    )
+    return [name for (name,) in found]
+
+
+def _copy(source: sqlite3.Connection, copy: sqlite3.Connection, table: str) -> None:
+    columns = copy.execute(
+        "SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid", (table,)
+    ).fetchall()
+    names = ", ".join(name for name, _, _ in columns)
+    keys = [(name, kind) for _, name, kind in sorted((pk, n, k) for n, k, pk in columns if pk)]
+    marks = ", ".join("?" * len(columns))
+    insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
+    for values in _rows(source, table, names, keys):
+        with suppress(sqlite3.IntegrityError):
+            copy.execute(insert, values)
+
+
+def _rows(
+    source: sqlite3.Connection, table: str, names: str, keys: list[tuple[str, str]]
+) -> Iterator[tuple[object, ...]]:
+    """Every row that can be read, some of them twice where not all can."""
+    key, kind = keys[0]
+    query = f"SELECT {names} FROM {table}"  # noqa: S608
+    for order in ("", " DESC"):
+        try:
+            yield from source.execute(f"{query} ORDER BY {key}{order}")
+        except (sqlite3.Error, OverflowError):
+            continue
+        return
+    if kind == "INTEGER":
+        yield from _around(source, query, key)
+
+
+def _around(source: sqlite3.Connection, query: str, key: str) -> Iterator[tuple[object, ...]]:
+    """Rows by integer key, in stretches that shrink around what cannot be read."""
+    stretches = [(0, _HIGHEST)]
+    while stretches:
+        low, high = stretches.pop()
+        try:
+            found = source.execute(f"{query} WHERE {key} BETWEEN ? AND ?", (low, high))
+            yield from found.fetchall()
+        except (sqlite3.Error, OverflowError):
+            if high > low:
+                middle = (low + high) // 2
+                stretches += [(low, middle), (middle + 1, high)]
+
+
+def _leave_out_broken(copy: sqlite3.Connection) -> None:
+    seals.install(copy)
+    copy.execute("CREATE TEMP TABLE broken (attempt INTEGER PRIMARY KEY)")
+    for table, key in seals.broken_rows(copy):
+        if table == "attempts":
+            copy.execute("INSERT INTO broken VALUES (?)", key)
+        else:
+            seals.delete(copy, table, key)
+    _drop_torn_texts(copy)
+    for statement in _ALIVE:
+        copy.execute(statement)
+
+
+def _drop_torn_texts(copy: sqlite3.Connection) -> None:
+    texts = Texts(copy)
+    for (program,) in copy.execute("SELECT DISTINCT program FROM contents").fetchall():
+        try:
+            texts.files(program)
+        except (sqlite3.Error, zlib.error, TypeError, ValueError):
+            copy.execute("DELETE FROM contents WHERE program = ?", (program,))
+
+
+def _count(connection: sqlite3.Connection, query: str) -> int:
+    (found,) = connection.execute(query).fetchone()
+    return int(found or 0)

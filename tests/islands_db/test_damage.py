@@ -1,0 +1,173 @@
+"""Flipped bits, full disks, jumping clocks: what is read is right, or one line says what is not."""
+
+import itertools
+import os
+import random
+import resource
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from islands_db import Reader, Store, StoreError, audit, connections, fingerprint, salvage
+
+FLIPS = 200
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, scripted):
+    """A small run without room between its rows, so that a flip seldom hits nothing."""
+    path = tmp_path_factory.mktemp("whole") / "run.db"
+    scripted.play(path, 60, until=50, kind="changing").close()
+    connection = sqlite3.connect(path)
+    connection.execute("VACUUM")
+    connection.close()
+    return path
+
+
+def all_of(path):
+    """Everything that a reader says of a run."""
+    with Reader(path) as reader:
+        numbers = range(1, reader.counts().programs + 1)
+        return (
+            dict(reader.meta),
+            reader.settings,
+            reader.counts(),
+            reader.events(),
+            reader.calls(),
+            reader.proposals(),
+            reader.generations(),
+            [reader.program(number) for number in numbers],
+            [reader.files(number) for number in numbers],
+        )
+
+
+def sound(path):
+    with connections.alone(path) as connection:
+        assert list(audit.faults_of(connection)) == []
+
+
+def test_a_flipped_bit_is_harmless_or_named(whole, tmp_path):
+    expected, content = all_of(whole), whole.read_bytes()
+    rng, named, saved = random.Random(11), 0, 0
+    for number in range(FLIPS):
+        path = tmp_path / f"{number}.db"
+        place = rng.randrange(len(content))
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            assert all_of(path) == expected, f"bit flipped in byte {place}"
+            if number % 8 == 0:
+                Store.open(path).close()
+        except StoreError as error:
+            named += 1
+            assert str(path) in str(error)  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017
+            if named % 8 == 1 and " attempts and " in str(error):
+                found = salvage(path, tmp_path / f"saved{number}.db")
+                assert str(found) in str(error)  # noqa: PT017
+                assert found.attempts >= 40
+                sound(tmp_path / f"saved{number}.db")
+                saved += 1
+    assert named > FLIPS // 10
+    assert saved >= 2
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_what_can_be_read_of_a_file_cut_short_is_saved(share, whole, tmp_path):
+    path = tmp_path / "cut.db"
+    content = whole.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(StoreError) as caught:
+        Store.open(path)
+    assert "\n" not in str(caught.value)
+    try:
+        salvage(path, tmp_path / "saved.db")
+    except StoreError as error:
+        assert "can be saved" in str(error) or "malformed" in str(error)  # noqa: PT017
+        assert not (tmp_path / "saved.db").exists()
+    else:
+        sound(tmp_path / "saved.db")
+
+
+def test_pages_overwritten_are_read_around(whole, tmp_path, scripted):
+    content = whole.read_bytes()
+    saved = []
+    for page in range(1, len(content) // 4096, 5):
+        path = tmp_path / f"{page}.db"
+        noise = random.Random(page).randbytes(4096)
+        path.write_bytes(content[: page * 4096] + noise + content[(page + 1) * 4096 :])
+        try:
+            saved.append(salvage(path, tmp_path / f"saved{page}.db"))
+        except StoreError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            continue
+        sound(tmp_path / f"saved{page}.db")
+    assert max(found.attempts for found in saved) == 50
+    assert sum(found.attempts > 20 for found in saved) > len(saved) / 2
+    last = max(tmp_path.glob("saved*.db"))
+    store = Store.open(last)
+    while scripted.step(store, 120):
+        pass
+    store.close()
+
+
+def test_a_sound_run_is_salvaged_whole(whole, tmp_path):
+    found = salvage(whole, tmp_path / "saved.db")
+    with Reader(whole) as one, Reader(tmp_path / "saved.db") as other:
+        counts = one.counts()
+        assert (found.attempts, found.programs) == (counts.attempts, counts.programs)
+        for number in range(1, counts.programs + 1):
+            assert other.program(number).hash == one.program(number).hash
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_commit(tmp_path, scripted):
+    """However much room is left: what was committed before is there, and the run goes on."""
+    for room in range(40_000, 400_000, 45_000):
+        path = tmp_path / f"{room}.db"
+        scripted.play(path, 60, until=5).close()
+        told, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                store = Store.open(path)
+                log = path.with_name(path.name + "-wal")
+                size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+                limit = min(size, 4096 * 10) + room
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+                while scripted.step(store, 60):
+                    os.write(tell, b".")
+                os._exit(0)
+            except StoreError as error:
+                one_line = "\n" not in str(error) and str(path) in str(error)
+                os._exit(7 if one_line else 8)
+            finally:
+                os._exit(1)
+        os.close(tell)
+        _, status = os.waitpid(child, 0)
+        steps = len(os.read(told, 1000))
+        os.close(told)
+        assert os.waitstatus_to_exitcode(status) in (0, 7)
+        with Reader(path) as reader:
+            assert reader.counts().attempts == 5 + steps
+        scripted.play(path, 60).close()
+        sound(path)
+        with Reader(path) as reader:
+            assert reader.counts().attempts == 60
+
+
+def test_a_clock_that_jumps_back_changes_no_decision(tmp_path, scripted, monkeypatch):
+    scripted.play(tmp_path / "steady.db", 80, kind="changing").close()
+    jumps = itertools.cycle([2e9, 1e9, 0.0, -5.0, 1.7e9])
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    scripted.play(tmp_path / "jumping.db", 40, until=40, kind="changing").close()
+    scripted.play(tmp_path / "jumping.db", 80, kind="changing").close()
+    assert fingerprint(tmp_path / "jumping.db") == fingerprint(tmp_path / "steady.db")
+    with Reader(tmp_path / "jumping.db") as reader:
+        history = reader.history()
+        assert len(history.attempt) == 80
+        assert reader.proposals()[-1].created
+        assert [event.id for event in reader.events()] == sorted(e.id for e in reader.events())
