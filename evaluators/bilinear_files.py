@@ -13,7 +13,7 @@ import numpy as np
 
 from evaluators import bilinear, bilinear_published
 from evaluators.bilinear import Factor, Scheme
-from evaluators.bilinear_symmetry import is_strassen
+from evaluators.bilinear_symmetry import compared, invariant, is_strassen
 from evaluators.results import Invalid, Valid, Verifier
 
 KEYS = ("n", "m", "p", "field", "u", "v", "w")
@@ -113,6 +113,10 @@ def check(data: object) -> Valid | Invalid:
     if isinstance(result, Invalid):
         return _explained(scheme, result)
     notes: tuple[str, ...] = (f"its coefficients: {', '.join(bilinear.coefficients(scheme)[:40])}",)
+    types = invariant(scheme)
+    if types is not None and len(types) <= 12:
+        shown = ", ".join(f"{count} of {a},{b},{c}" for (a, b, c), count in types)
+        notes += (f"ranks of the matrices of its terms (equal for equivalent schemes): {shown}",)
     if is_strassen(scheme):
         notes += ("equivalent to Strassen's scheme of 1969, as all of rank 7 are (de Groote 1978)",)
     return replace(result, notes=notes)
@@ -138,6 +142,15 @@ def _explained(scheme: Scheme, fault: Invalid) -> Invalid:
     return fault
 
 
+def compare(one: object, other: object) -> str:
+    """What is settled about the equivalence of two artifacts that `check` accepts, in words."""
+    schemes = [x if isinstance(x, Scheme) else scheme_of(x) for x in (one, other)]
+    first, second = schemes
+    if isinstance(first, Invalid) or isinstance(second, Invalid):
+        return "not settled"
+    return compared(first, second)
+
+
 matmul_scheme = Verifier(
     name="matmul_scheme",
     version="2",
@@ -145,4 +158,5 @@ matmul_scheme = Verifier(
     direction="min",
     check=check,
     published=bilinear_published.published,
+    compare=compare,
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import permutations
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,11 @@ def invariant(scheme: Scheme) -> tuple[Type, ...] | None:
 
     Returns:
         ((ranks of u_r, v_r, w_r), count) in order, the least over those orders of the factors that
-        the sizes allow; None over extensions, where ranks are not computed.
+        the sizes allow; None over extensions and for large schemes, where no ranks are computed.
 
     The scheme must have passed `bilinear.verify`.
     """
-    if scheme.u.ndim == 3:
+    if scheme.u.ndim == 3 or not scheme.light:
         return None
     prime = 2 if scheme.ring == "GF2" else 0
     sides = ((scheme.n, scheme.m), (scheme.m, scheme.p), (scheme.p, scheme.n))
@@ -81,7 +82,38 @@ def equivalent(one: Scheme, other: Scheme) -> bool | None:
         return False
     if is_strassen(one):
         return True
-    return False if invariant(one) != invariant(other) else None
+    ours, theirs = invariant(one), invariant(other)
+    return None if None in (ours, theirs) or ours == theirs else False
+
+
+def compared(one: Scheme, other: Scheme) -> str:
+    """What is settled about two verified schemes, in words."""
+    if (one.n, one.m, one.p) != (other.n, other.m, other.p):
+        return "of another format"
+    if one.ring != other.ring:
+        return f"over another ring, {other.ring}"
+    if one.rank != other.rank:
+        return f"not equivalent: that one has {other.rank} terms"
+    if _terms(one) is not None and _terms(one) == _terms(other):
+        return "the same scheme, up to the order and the scaling of its terms"
+    same = equivalent(one, other)
+    if same is None:
+        return "not settled: as many terms have the same three ranks in both"
+    return "equivalent" if same else "not equivalent: the ranks of the terms' matrices differ"
+
+
+def _terms(scheme: Scheme) -> Counter[bytes] | None:
+    """The terms with their scale taken out; over extensions None."""
+    if scheme.u.ndim == 3:
+        return None
+    found: Counter[bytes] = Counter()
+    for term in zip(*(factor.tolist() for factor in scheme.factors), strict=True):
+        parts = []
+        for vector in term:
+            by = gcd(*vector) * (-1 if next(x for x in vector if x) < 0 else 1)
+            parts.append([x // by for x in vector])
+        found[repr(parts).encode()] += 1
+    return found
 
 
 def is_strassen(scheme: Scheme) -> bool:

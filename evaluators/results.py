@@ -59,3 +59,5 @@ class Verifier:
     """
     repair: Callable[[object], object] | None = None
     """Turns an artifact that misses by rounding into one that holds, exactly; or `Invalid`."""
+    compare: Callable[[object, object], str] | None = None
+    """What is settled about whether two valid artifacts are the same up to symmetry, in words."""

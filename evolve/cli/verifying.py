@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -20,14 +21,23 @@ if TYPE_CHECKING:
     from evolve.standing import Standing
 
 _DIGITS = 16
+_MOST_S = 5.0
+_NO_TIME = "not checked: the objects before it in this file took all the time there is"
+"""CPU for all objects of one file together; each is bounded besides."""
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--as", "kind", default="", metavar="VERIFIER", help="Read the file as this kind.")
 @click.option("--repair", is_flag=True, help="Apply the exact repair first, where there is one.")
+@click.option(
+    "--against",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Say what is settled about the equivalence with a known object.",
+)
 @json_option
-def verify(file: Path, kind: str, repair: bool, as_json: bool) -> int:
+def verify(file: Path, kind: str, repair: bool, against: Path | None, as_json: bool) -> int:
     """Re-check a certificate or a published object, without any run.
 
     FILE is a certificate, or one of the published forms in docs/formats.md. It says where the value
@@ -38,11 +48,14 @@ def verify(file: Path, kind: str, repair: bool, as_json: bool) -> int:
     certificate.bound_this_process()
     if not kind and not repair and certificate.is_one(file):
         checked = certificate.check(certificate.read(file))
-        return _show_certificate(checked, as_json)
-    return _show_published(file, kind, repair, as_json)
+        return _show_certificate(checked, against, as_json)
+    return _show_published(file, kind, repair, against, as_json)
 
 
-def _show_certificate(checked: Checked, as_json: bool) -> int:
+def _show_certificate(checked: Checked, against: Path | None, as_json: bool) -> int:
+    import msgspec
+
+    from evolve.certificate import registered
     from evolve.loading import available, load
 
     held = checked.certificate
@@ -50,6 +63,10 @@ def _show_certificate(checked: Checked, as_json: bool) -> int:
     if checked.holds and not checked.caveats and held.problem in available():
         problem = load(held.problem).problem
     standings = _standings(problem, checked.result, held.parameters)
+    compared = ""
+    if checked.holds and against is not None:
+        artifact = msgspec.json.decode(held.artifact)
+        compared = _compared(registered()[held.verifier], artifact, against)
     if as_json:
         print_json(
             {
@@ -64,6 +81,7 @@ def _show_certificate(checked: Checked, as_json: bool) -> int:
                 "caveats": list(checked.caveats),
                 "tier": held.tier,
                 "standings": _plain(standings),
+                "compared": compared,
             }
         )
         return 0 if checked.holds else 1
@@ -79,10 +97,13 @@ def _show_certificate(checked: Checked, as_json: bool) -> int:
     assert checked.result is not None
     _show_facts(checked.result)
     _show_records(problem, standings, checked.result, held.parameters)
+    _show_compared(compared, against)
     return 0
 
 
-def _show_published(file: Path, kind: str, repair: bool, as_json: bool) -> int:
+def _show_published(
+    file: Path, kind: str, repair: bool, against: Path | None, as_json: bool
+) -> int:
     from evaluators import Invalid
     from evolve.certificate import registered
     from evolve.errors import nearest
@@ -102,19 +123,23 @@ def _show_published(file: Path, kind: str, repair: bool, as_json: bool) -> int:
         )
     problem = _problem_of(found[0][0])
     answers: list[dict[str, object]] = []
+    began = time.process_time()
     for verifier, label, artifact in found:
         if repair and verifier.repair is None:
             raise UsageError(f"{verifier.name} has no repair: its objects are exact as they are")
         if repair and verifier.repair is not None and not isinstance(artifact, Invalid):
             artifact = verifier.repair(artifact)
-        result = _checked(verifier, artifact)
+        result: Valid | Invalid = Invalid(_NO_TIME)
+        if time.process_time() - began < _MOST_S:
+            result = _checked(verifier, artifact)
         if isinstance(result, Invalid):
-            hint = "" if repair else _after_repair(verifier, artifact)
+            hint = "" if repair or result.reason == _NO_TIME else _after_repair(verifier, artifact)
             answers.append({"object": label, "holds": False, "reason": result.reason + hint})
             if not as_json:
                 click.echo(f"DOES NOT HOLD: {_named(found, label)}{inert(result.reason)}{hint}")
             continue
         standings = _standings(problem, result, {})
+        compared = "" if against is None else _compared(verifier, artifact, against)
         answers.append(
             {
                 "object": label,
@@ -128,6 +153,7 @@ def _show_published(file: Path, kind: str, repair: bool, as_json: bool) -> int:
                 "facts": {name: str(value) for name, value in result.facts.items()},
                 "caveats": list(result.caveats),
                 "standings": _plain(standings),
+                "compared": compared,
             }
         )
         if not as_json:
@@ -137,6 +163,7 @@ def _show_published(file: Path, kind: str, repair: bool, as_json: bool) -> int:
             click.echo(f"  checked by {verifier.name} version {verifier.version}{again}")
             _show_facts(result)
             _show_records(problem, standings, result, {})
+            _show_compared(compared, against)
     holds = all(answer["holds"] for answer in answers)
     if as_json:
         print_json({"holds": holds, "objects": answers})
@@ -165,6 +192,32 @@ def _after_repair(verifier: Verifier, artifact: object) -> str:
     if not isinstance(result, Valid):
         return ""
     return f"; as printed. --repair makes it hold, at {number(float(result.value), _DIGITS)}"
+
+
+def _compared(verifier: Verifier, artifact: object, against: Path) -> str:
+    """What is settled about an object beside the valid ones of another file."""
+    from evaluators import Invalid
+    from evolve import certificate
+    from evolve.published import content_of, objects
+
+    if verifier.compare is None:
+        raise UsageError(f"--against: {verifier.name} knows no symmetry to compare by")
+    content = content_of(against)
+    if certificate.is_one(against) and isinstance(content, dict):
+        content = content.get("artifact")
+    known = objects(content, {verifier.name: verifier})
+    found = []
+    for _, label, other in known:
+        if not isinstance(other, Invalid) and not isinstance(_checked(verifier, other), Invalid):
+            said = verifier.compare(artifact, other)
+            if not said.startswith("of another"):
+                found.append((f"{label[:60]}: " if len(known) > 1 else "") + said)
+    return "; ".join(found) or "it holds nothing of this kind and format"
+
+
+def _show_compared(compared: str, against: Path | None) -> None:
+    if against is not None:
+        click.echo(wrapped(f"  against {inert(str(against))}: {inert(compared)}", indent=4))
 
 
 def _named(found: list[tuple[Verifier, str, object]], label: str) -> str:

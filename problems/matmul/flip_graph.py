@@ -19,34 +19,14 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import int64, types, uint64
-from numba.extending import intrinsic
+from numba import int64, uint64
 
 RINGS = ("Z", "GF2")
 TERMS = 576
 """Room for terms: naive <8,8,8> and 64 more."""
 COORDINATES = 64
-
-
-@intrinsic
-def _lowest(typing_context, word):
-    """Index of the lowest bit that is set; the word is not 0."""
-
-    def build(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.uint64(types.uint64), build
-
-
-@intrinsic
-def _ones(typing_context, word):
-    """Number of bits that are set."""
-
-    def build(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), build
+BUCKET_BITS = 10
+BUCKETS = 1 << BUCKET_BITS
 
 
 @numba.njit(inline="always")
@@ -62,25 +42,6 @@ def _draw(state):
 @numba.njit(inline="always")
 def _below(state, bound):
     return int64(((_draw(state) >> uint64(32)) * uint64(bound)) >> uint64(32))
-
-
-@numba.njit(inline="always")
-def _equal(vectors, mode, plus, minus, block, ternary):
-    """Which of the 64 terms of a block have this vector in this mode, as bits.
-
-    Inlined at each call, or LLVM does not vectorise it: half the speed of a walk.
-    """
-    found = uint64(0)
-    first = block * 64
-    if ternary:
-        for k in range(64):
-            same = vectors[0, mode, first + k] == plus
-            same &= vectors[1, mode, first + k] == minus
-            found |= uint64(same) << uint64(k)
-    else:
-        for k in range(64):
-            found |= uint64(vectors[0, mode, first + k] == plus) << uint64(k)
-    return found
 
 
 @numba.njit
@@ -113,11 +74,6 @@ def _remove(vectors, signs, rank, term):
 
 
 @numba.njit
-def _is_zero(vectors, mode, term):
-    return (vectors[0, mode, term] | vectors[1, mode, term]) == 0
-
-
-@numba.njit
 def _enter(cells, places, count, cell):
     if places[cell] >= 0:
         return count
@@ -136,74 +92,86 @@ def _leave(cells, places, count, cell):
     return count - 1
 
 
-@numba.njit
-def _list_cells(vectors, rank, cells, places, ternary):
-    """Lists the cells (mode, term) whose vector another term has too: where flips can begin."""
-    count = 0
-    places[:] = -1
-    for mode in range(3):
-        for term in range(rank):
-            seen = 0
-            plus, minus = vectors[0, mode, term], vectors[1, mode, term]
-            for block in range((rank + 63) >> 6):
-                seen += _ones(_equal(vectors, mode, plus, minus, block, ternary))
-            if seen > 1:
-                count = _enter(cells, places, count, mode * TERMS + term)
-    return count
+@numba.njit(inline="always")
+def _bucket(mode, plus, minus):
+    """Where terms with this vector in this mode are listed, with few others."""
+    mixed = plus * uint64(0x9E3779B97F4A7C15) ^ minus * uint64(0xC2B2AE3D27D4EB4F)
+    return mode * BUCKETS + int64(mixed >> uint64(64 - BUCKET_BITS))
 
 
-@numba.njit
-def _replace(vectors, blocks, cells, places, count, mode, term, plus, minus, ternary):
-    """Gives a cell a new vector and keeps the list of cells; the new length of the list."""
+@numba.njit(inline="always")
+def _link(firsts, after, before, bucket, cell):
+    first = firsts[bucket]
+    after[cell], before[cell] = first, -1
+    if first >= 0:
+        before[first] = cell
+    firsts[bucket] = cell
+
+
+@numba.njit(inline="always")
+def _unlink(firsts, after, before, bucket, cell):
+    one, other = before[cell], after[cell]
+    if one >= 0:
+        after[one] = other
+    else:
+        firsts[bucket] = other
+    if other >= 0:
+        before[other] = one
+
+
+@numba.njit(inline="always")
+def _others(vectors, firsts, after, bucket, cell, mode, plus, minus):
+    """How many cells but this one have the vector, and one of them."""
+    found, met = 0, -1
+    at = int64(firsts[bucket])
+    while at >= 0:
+        term = at - mode * TERMS
+        if vectors[0, mode, term] == plus and vectors[1, mode, term] == minus and at != cell:
+            found += 1
+            met = at
+        at = int64(after[at])
+    return found, met
+
+
+@numba.njit(inline="always")
+def _replace(vectors, firsts, after, before, cells, places, count, mode, term, plus, minus):
+    """Gives a cell a new vector and keeps the lists; the new number of cells with company."""
+    cell = mode * TERMS + term
     was_plus, was_minus = vectors[0, mode, term], vectors[1, mode, term]
-    vectors[0, mode, term] = 0
-    vectors[1, mode, term] = 0
-    before, after = uint64(0), uint64(0)
-    left, met = 0, 0
-    for block in range(blocks):
-        same = _equal(vectors, mode, was_plus, was_minus, block, ternary)
-        if same:
-            before += _ones(same)
-            left = block * 64 + int64(_lowest(same))
-        same = _equal(vectors, mode, plus, minus, block, ternary)
-        if same:
-            after += _ones(same)
-            met = block * 64 + int64(_lowest(same))
-    vectors[0, mode, term] = plus
-    vectors[1, mode, term] = minus
-    if before == 1:
-        count = _leave(cells, places, count, mode * TERMS + left)
-    if after == 0:
-        return _leave(cells, places, count, mode * TERMS + term)
-    if after == 1:
-        count = _enter(cells, places, count, mode * TERMS + met)
-    return _enter(cells, places, count, mode * TERMS + term)
+    bucket = _bucket(mode, was_plus, was_minus)
+    left, alone = _others(vectors, firsts, after, bucket, cell, mode, was_plus, was_minus)
+    if left == 1:
+        count = _leave(cells, places, count, alone)
+    _unlink(firsts, after, before, bucket, cell)
+    vectors[0, mode, term], vectors[1, mode, term] = plus, minus
+    bucket = _bucket(mode, plus, minus)
+    company, met = _others(vectors, firsts, after, bucket, cell, mode, plus, minus)
+    _link(firsts, after, before, bucket, cell)
+    if company == 0:
+        return _leave(cells, places, count, cell)
+    if company == 1:
+        count = _enter(cells, places, count, met)
+    return _enter(cells, places, count, cell)
 
 
-@numba.njit
-def _partner(vectors, blocks, mode, term, state, ternary):
+@numba.njit(inline="always")
+def _partner(vectors, firsts, after, mode, term, state):
     """A random other term with the same vector in this mode; there is one."""
     plus, minus = vectors[0, mode, term], vectors[1, mode, term]
-    others = uint64(0)
-    own = term >> 6
-    for block in range(blocks):
-        same = _equal(vectors, mode, plus, minus, block, ternary)
-        if block == own:
-            same &= ~(uint64(1) << uint64(term & 63))
-        others += _ones(same)
-    skip = uint64(_below(state, others)) if others > 1 else uint64(0)
-    for block in range(blocks):
-        same = _equal(vectors, mode, plus, minus, block, ternary)
-        if block == own:
-            same &= ~(uint64(1) << uint64(term & 63))
-        here = _ones(same)
-        if skip < here:
-            while skip:
-                same &= same - uint64(1)
-                skip -= uint64(1)
-            return block * 64 + int64(_lowest(same))
-        skip -= here
-    return -1
+    cell = mode * TERMS + term
+    bucket = _bucket(mode, plus, minus)
+    others, met = _others(vectors, firsts, after, bucket, cell, mode, plus, minus)
+    if others == 1:
+        return met - mode * TERMS
+    skip = _below(state, others)
+    at = int64(firsts[bucket])
+    while True:
+        other = at - mode * TERMS
+        if vectors[0, mode, other] == plus and vectors[1, mode, other] == minus and at != cell:
+            if skip == 0:
+                return other
+            skip -= 1
+        at = int64(after[at])
 
 
 @numba.njit("Tuple((int64, int64))(uint64[:,:,::1], int64[::1], int64, int64, uint64[::1], b1)")
@@ -213,17 +181,30 @@ def _walk(vectors, signs, rank, flips, state, ternary):
     a b c + s a b' c' = a (b + t b') c + a b' (s c' - t c), in any order of the three modes; s is
     the product of both signs and t is drawn.
     """
-    cells = np.empty(3 * TERMS, np.int64)
-    places = np.empty(3 * TERMS, np.int64)
-    count = _list_cells(vectors, rank, cells, places, ternary)
-    blocks = (rank + 63) >> 6
+    # cells (mode, term) whose vector another term has too: where flips can begin
+    cells = np.empty(3 * TERMS, np.int16)
+    places = np.full(3 * TERMS, -1, np.int16)
+    # all cells by their vector: lists, each of those that fall into one bucket
+    firsts = np.full(3 * BUCKETS, -1, np.int16)
+    after = np.empty(3 * TERMS, np.int16)
+    before = np.empty(3 * TERMS, np.int16)
+    count = 0
+    for mode in range(3):
+        for term in range(rank):
+            plus, minus = vectors[0, mode, term], vectors[1, mode, term]
+            cell, bucket = mode * TERMS + term, _bucket(mode, plus, minus)
+            company, met = _others(vectors, firsts, after, bucket, cell, mode, plus, minus)
+            _link(firsts, after, before, bucket, cell)
+            if company > 0:
+                count = _enter(cells, places, count, met)
+                count = _enter(cells, places, count, cell)
     for tried in range(flips):
         if count == 0:
             return rank, tried
-        cell = cells[_below(state, count)]
+        cell = int64(cells[_below(state, count)])
         mode = cell // TERMS
         i = cell - mode * TERMS
-        j = _partner(vectors, blocks, mode, i, state, ternary)
+        j = _partner(vectors, firsts, after, mode, i, state)
         chance = _draw(state)
         turn = 1 + int64(chance >> uint64(63))
         b, c = (mode + turn) % 3, (mode + 3 - turn) % 3
@@ -250,8 +231,10 @@ def _walk(vectors, signs, rank, flips, state, ternary):
                 if (gone_i and term == i) or (gone_j and term == j):
                     rank = _remove(vectors, signs, rank, term)
             return rank, tried + 1
-        count = _replace(vectors, blocks, cells, places, count, b, i, plus, minus, ternary)
-        count = _replace(vectors, blocks, cells, places, count, c, j, plus_too, minus_too, ternary)
+        count = _replace(vectors, firsts, after, before, cells, places, count, b, i, plus, minus)
+        count = _replace(
+            vectors, firsts, after, before, cells, places, count, c, j, plus_too, minus_too
+        )
     return rank, flips
 
 

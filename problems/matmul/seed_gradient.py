@@ -25,13 +25,18 @@ def sweep(factors, free, tensor, damping):
         gram = products.T @ products
         targets = np.moveaxis(tensor, (mode, (mode + 1) % 3, (mode + 2) % 3), (0, 1, 2))
         right = targets.reshape(tensor.shape[mode], -1) @ products
-        factor = factors[mode]
-        for row in range(len(factor)):
-            open_ = np.flatnonzero(free[mode][row])
-            shut = np.flatnonzero(~free[mode][row])
-            system = gram[np.ix_(open_, open_)] + damping * np.eye(len(open_))
-            known = right[row, open_] - gram[np.ix_(open_, shut)] @ factor[row, shut]
-            factor[row, open_] = np.linalg.solve(system, known + damping * factor[row, open_])
+        factor, open_ = factors[mode], free[mode]
+        if open_.all():
+            system = gram + damping * np.eye(len(gram))
+            factor[:] = np.linalg.solve(system, (right + damping * factor).T).T
+            continue
+        # a system for each row, in which entries that are fixed stay what they are
+        systems = gram * (open_[:, :, None] & open_[:, None, :])
+        diagonal = np.arange(len(gram))
+        systems[:, diagonal, diagonal] += np.where(open_, damping, 1.0)
+        wanted = right - (factor * ~open_) @ gram + damping * factor
+        known = np.where(open_, wanted, factor)
+        factor[:] = np.linalg.solve(systems, known[:, :, None])[:, :, 0]
 
 
 def balance(factors):

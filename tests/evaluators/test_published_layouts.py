@@ -220,3 +220,13 @@ def test_circles_without_radii_are_refused_for_that() -> None:
     assert found is not None
     assert isinstance(found["packing"], Invalid)
     assert "radii are missing" in found["packing"].reason
+
+
+def test_what_is_settled_about_two_schemes_is_said() -> None:
+    one, other = strassen(), definition(2, 2, 2)
+    turned = Scheme(2, 2, 2, "Z", -2 * one.u[::-1], one.v[::-1], one.w[::-1])
+    compare = bilinear_files.compare
+    assert "8 terms" in compare(one, other)
+    assert "same scheme" in compare(one, turned)
+    assert "another ring" in compare(one, definition(2, 2, 2, "Q"))
+    assert "another format" in compare(one, definition(2, 2, 3))
