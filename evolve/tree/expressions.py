@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from evolve.tree import build
+from evolve.tree import arrays, build
 from evolve.tree.kinds import KNOWN, Kind, dotted
 from evolve.tree.places import Site
 from evolve.tree.text import Splice
@@ -103,6 +103,10 @@ def _pointed(work: Work, site: Site) -> ast.expr | None:
         case ast.Name() | ast.Constant():
             if site.kind is Kind.BOOLEAN:
                 return build.opposite(site.node)
+            if site.kind is Kind.MASK:
+                return ast.UnaryOp(op=ast.Invert(), operand=site.node)
+            if site.kind is Kind.ARRAY:
+                return grow.name(site.scope, Kind.ARRAY)
             return grow.terminal(site.scope)
     return None
 
@@ -125,17 +129,23 @@ def extend(work: Work) -> list[Splice] | None:
     if site.kind is Kind.BOOLEAN:
         op = rng.choice((ast.And(), ast.Or()))
         new = build.junction(site.node, op, grow.boolean(site.scope, 1))
+    elif site.kind is Kind.MASK:
+        new = arrays.joined(grow, site.node, site.scope, 1)
+    elif site.kind is Kind.ARRAY:
+        new = arrays.arithmetic(grow, site.node, site.scope, rng.choice((1, 2, 2, 3)))
     else:
         new = grow.arithmetic(site.node, site.scope, rng.choice((1, 2, 2, 3)))
     return work.put(site, new)
 
 
 def condition(work: Work) -> list[Splice] | None:
-    """A number becomes a conditional expression with another one."""
+    """A number becomes a conditional expression with another one; an array, a `where`."""
     rng, grow = work.rng, work.grow
-    site = work.site_of(Kind.NUMBER)
+    over = work.site_of(Kind.ARRAY)
+    site = work.site_of(Kind.NUMBER) if over is None or rng.random() < 0.5 else None
     if site is None:
-        return None
+        new = arrays.chosen(grow, over.node, over.scope, 2) if over else None
+        return work.put(over, new) if over else None
     other = grow.number(site.scope, rng.choice((0, 1, 2)))
     if rng.random() < 0.4:
         varied = grow.arithmetic(site.node, site.scope, 1)
@@ -155,6 +165,10 @@ def wrap(work: Work) -> list[Splice] | None:
     new: ast.expr | None
     if site.kind is Kind.BOOLEAN:
         new = build.opposite(site.node)
+    elif site.kind is Kind.MASK:
+        new = ast.UnaryOp(op=ast.Invert(), operand=site.node)
+    elif site.kind is Kind.ARRAY:
+        new = arrays.called(grow, site.node, site.scope, 1)
     elif rng.random() < 0.25:
         new = build.negative(site.node)
     else:

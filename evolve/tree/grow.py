@@ -7,7 +7,7 @@ import builtins
 import random
 from collections.abc import Sequence
 
-from evolve.tree import build
+from evolve.tree import arrays, build
 from evolve.tree.kinds import Kind, Primitive, primitive
 from evolve.tree.places import Scope
 
@@ -35,6 +35,10 @@ class Grower:
     def of_kind(self, kind: Kind, scope: Scope, depth: int) -> ast.expr | None:
         if kind is Kind.NUMBER:
             return self.number(scope, depth)
+        if kind is Kind.ARRAY:
+            return arrays.array(self, scope, depth)
+        if kind is Kind.MASK:
+            return arrays.mask(self, scope, depth)
         return self.boolean(scope, depth) if kind is Kind.BOOLEAN else None
 
     def constant(self) -> ast.expr:

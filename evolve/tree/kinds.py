@@ -1,6 +1,7 @@
-"""What an expression gives: a number, a boolean, numbers in a sequence, or something unknown.
+"""What an expression gives: a number, a boolean, numbers in a sequence or in a numpy array, or
+something unknown.
 
-Mutation replaces numbers by numbers and booleans by booleans, and leaves what is unknown alone.
+Mutation replaces numbers by numbers, arrays by arrays and so on, and leaves what is unknown alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ class Kind(StrEnum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     NUMBERS = "numbers"
+    ARRAY = "array"
+    """A numpy array of numbers, of whatever shape."""
+    MASK = "mask"
+    """A numpy array of booleans."""
     OTHER = "other"
 
 
@@ -69,6 +74,27 @@ _NUMBER_TYPES = frozenset({"int", "float"})
 _SEQUENCES = frozenset({"list", "tuple", "set", "Sequence", "Iterable", "Collection", "frozenset"})
 
 
+ALIASES = ("np", "numpy")
+"""What numpy is imported as."""
+_ELEMENTWISE = frozenset((
+    "abs", "absolute", "add", "arctan", "ceil", "clip", "cos", "cumsum", "divide", "exp",
+    "expm1", "fabs", "floor", "log", "log10", "log1p", "log2", "maximum", "minimum", "mod",
+    "multiply", "negative", "power", "round", "roll", "sign", "sin", "sort", "sqrt", "square",
+    "subtract", "tanh",
+))  # fmt: skip
+_REDUCING = frozenset((
+    "sum", "max", "min", "mean", "median", "std", "var", "prod", "argmax", "argmin", "ptp",
+    "any", "all",
+))  # fmt: skip
+_MAKING = frozenset((
+    "arange", "array", "asarray", "empty", "empty_like", "full", "full_like", "linspace",
+    "ones", "ones_like", "zeros", "zeros_like",
+))  # fmt: skip
+_ARRAYS = frozenset({Kind.ARRAY, Kind.MASK})
+_SINGLE = frozenset({Kind.NUMBER, Kind.BOOLEAN})
+_LOGICAL = (ast.BitAnd, ast.BitOr, ast.BitXor)
+
+
 def primitive(name: str) -> Primitive:
     """The primitive of this name; an unknown one is taken to need one argument."""
     return KNOWN.get(name, Primitive(name, 1))
@@ -85,6 +111,8 @@ def annotated(annotation: ast.expr | None) -> Kind:
             kinds = {annotated(left), annotated(right)}
             return kinds.pop() if len(kinds) == 1 else Kind.OTHER
         case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=of):
+            if name in ("ndarray", "NDArray"):
+                return Kind.ARRAY
             items = of.elts if isinstance(of, ast.Tuple) else [of]
             numbers = [
                 annotated(item) is Kind.NUMBER
@@ -94,6 +122,8 @@ def annotated(annotation: ast.expr | None) -> Kind:
             return Kind.NUMBERS if name in _SEQUENCES and all(numbers) else Kind.OTHER
         case ast.Constant(value=str(text)) if text.isidentifier():
             return annotated(ast.Name(id=text))
+        case ast.Name(id="ndarray" | "NDArray") | ast.Attribute(attr="ndarray" | "NDArray"):
+            return Kind.ARRAY
     return Kind.OTHER
 
 
@@ -116,28 +146,42 @@ def kind_of(node: ast.expr, names: Mapping[str, Kind], functions: Mapping[str, K
             return Kind.NUMBER
         case ast.Name(id=name):
             return names.get(name, Kind.OTHER)
-        case ast.BinOp(left=left, right=right):
+        case ast.BinOp(left=left, op=op, right=right):
             sides = {kind_of(left, names, functions), kind_of(right, names, functions)}
-            return Kind.NUMBER if sides <= {Kind.NUMBER, Kind.BOOLEAN} else Kind.OTHER
+            if isinstance(op, _LOGICAL) and sides == {Kind.MASK}:
+                return Kind.MASK
+            return _elementwise(sides)
         case ast.UnaryOp(op=ast.Not()):
             return Kind.BOOLEAN
-        case ast.UnaryOp(operand=operand):
+        case ast.UnaryOp(op=op, operand=operand):
             kind = kind_of(operand, names, functions)
-            return Kind.NUMBER if kind in (Kind.NUMBER, Kind.BOOLEAN) else Kind.OTHER
+            if kind is Kind.MASK and isinstance(op, ast.Invert):
+                return Kind.MASK
+            return _elementwise({kind})
         case ast.Compare(left=left, ops=ops, comparators=others):
             if all(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in ops):
                 return Kind.BOOLEAN
-            known = all(kind_of(n, names, functions) is not Kind.OTHER for n in (left, *others))
-            return Kind.BOOLEAN if known else Kind.OTHER
+            compared = {kind_of(n, names, functions) for n in (left, *others)}
+            if Kind.OTHER in compared:
+                return Kind.OTHER
+            return Kind.MASK if compared & _ARRAYS else Kind.BOOLEAN
         case ast.BoolOp(values=values):
             return _common([kind_of(value, names, functions) for value in values])
         case ast.IfExp(body=body, orelse=orelse):
             return _common([kind_of(body, names, functions), kind_of(orelse, names, functions)])
+        case ast.Call(func=ast.Attribute(value=of, attr=method)) if (
+            method in _REDUCING and kind_of(of, names, functions) in _ARRAYS
+        ):
+            return Kind.NUMBER
         case ast.Call(func=func, args=args):
             return _returned(dotted(func), args, names, functions)
         case ast.Subscript(value=value, slice=index) if not isinstance(index, ast.Slice):
             kind = kind_of(value, names, functions)
+            if kind is Kind.ARRAY and kind_of(index, names, functions) is Kind.MASK:
+                return Kind.ARRAY
             return Kind.NUMBER if kind is Kind.NUMBERS else Kind.OTHER
+        case ast.Attribute(value=value, attr="size") if kind_of(value, names, functions) in _ARRAYS:
+            return Kind.NUMBER
         case ast.List(elts=elts) | ast.Tuple(elts=elts) if elts:
             kinds = {kind_of(item, names, functions) for item in elts}
             return Kind.NUMBERS if kinds == {Kind.NUMBER} else Kind.OTHER
@@ -146,6 +190,13 @@ def kind_of(node: ast.expr, names: Mapping[str, Kind], functions: Mapping[str, K
         case ast.NamedExpr(value=value):
             return kind_of(value, names, functions)
     return Kind.OTHER
+
+
+def _elementwise(kinds: set[Kind]) -> Kind:
+    """What arithmetic on things of these kinds gives."""
+    if kinds <= _SINGLE:
+        return Kind.NUMBER
+    return Kind.ARRAY if kinds <= _SINGLE | _ARRAYS else Kind.OTHER
 
 
 def _common(kinds: list[Kind]) -> Kind:
@@ -169,11 +220,26 @@ def _returned(
     kinds = [kind_of(argument, names, functions) for argument in arguments]
     if name in _NUMBER_OF_NUMBERS and kinds == [Kind.NUMBERS]:
         return Kind.NUMBER
+    root, _, function = name.rpartition(".")
+    if root in ALIASES:
+        return _returned_by_numpy(function, kinds)
+    if name == "abs" and kinds == [Kind.ARRAY]:
+        return Kind.ARRAY
     if name in KNOWN and all(kind in (Kind.NUMBER, Kind.BOOLEAN) for kind in kinds):
         return Kind.NUMBER
     if name in ("sorted", "list", "tuple") and kinds == [Kind.NUMBERS]:
         return Kind.NUMBERS
     return Kind.OTHER
+
+
+def _returned_by_numpy(function: str, kinds: list[Kind]) -> Kind:
+    if function in _MAKING:
+        return Kind.ARRAY
+    if function == "where" and len(kinds) == 3:
+        return Kind.ARRAY if _elementwise(set(kinds[1:])) is not Kind.OTHER else Kind.OTHER
+    if function in _REDUCING and len(kinds) == 1 and kinds[0] in _ARRAYS | {Kind.NUMBERS}:
+        return Kind.NUMBER
+    return _elementwise(set(kinds)) if function in _ELEMENTWISE and kinds else Kind.OTHER
 
 
 def returned_kind(function: ast.FunctionDef) -> Kind:

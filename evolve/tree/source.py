@@ -152,7 +152,9 @@ class _Reader:
                 if isinstance(target, ast.Name):
                     self.check_names(target, scope)
                     self.definitions.pop(target.id, None)
-                    if scope.kind_of(value) is not Kind.NUMBER:
+                    kinds = names.get(target.id), scope.kind_of(value)
+                    stays = kinds[0] is Kind.ARRAY and kinds[1] in (Kind.ARRAY, Kind.MASK)
+                    if kinds[1] is not Kind.NUMBER and not stays:
                         return {**names, target.id: Kind.OTHER}
                 return names
             case ast.If(test=test, body=body, orelse=orelse):

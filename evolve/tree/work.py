@@ -33,7 +33,7 @@ class Work:
         return [replacement(self.lines(site), site.file, site.node, new, site.parent, site.field)]
 
     def typed_site(self) -> Site | None:
-        """Any number or boolean that another one may replace."""
+        """Any number, boolean or array that another one may replace."""
         known = [site for site in self.source.sites if site.kind in _TYPED and not site.held]
         return self.rng.choice(known) if known else None
 
@@ -42,6 +42,6 @@ class Work:
         return self.rng.choice(known) if known else None
 
 
-_TYPED = (Kind.NUMBER, Kind.BOOLEAN)
+_TYPED = (Kind.NUMBER, Kind.BOOLEAN, Kind.ARRAY, Kind.MASK)
 Operator = Callable[[Work], "list[Splice] | None"]
 """Gives the splices of one mutation, or None where it found no place for it."""
