@@ -20,6 +20,8 @@ Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 RESERVED = ("seed", "human", "notes")
 """Names of proposers that are in every run."""
+DEFAULT_PROPOSERS = {"tree": 1.0}
+"""Who proposes where neither proposers nor models are named."""
 _LAG = 16
 _MOST_LAG = 4096
 
@@ -196,7 +198,7 @@ def resolved(
         parameters=kept,
         workers=workers,
         lag=lag,
-        proposers=config.proposers or ({} if config.llm else {"tree": 1.0}),
+        proposers=config.proposers or ({} if config.llm else DEFAULT_PROPOSERS),
         seed=seed if config.seed is None else config.seed,
     )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from evolve.config import RunFile, check_search, parse, weights
+from evolve.config import DEFAULT_PROPOSERS, RunFile, check_search, parse, weights
 from evolve.errors import UsageError, nearest
 from evolve.llm.models import Model
 from evolve.proposers import REGISTRY
@@ -70,7 +70,7 @@ def configured(
         raise UsageError(f"{at} asks models, and the file names none; add a table [[llm]]")
     proposers = method.proposers
     if proposers is None:
-        proposers = {} if llm else {"tree": 1.0}
+        proposers = {} if llm else DEFAULT_PROPOSERS
     for proposer in proposers:
         if proposer not in REGISTRY:
             raise UsageError(f"{at}: no proposer {proposer!r}; {nearest(proposer, list(REGISTRY))}")

@@ -266,8 +266,9 @@ def _budget(spend: Spend, file: Path) -> tuple[str, float]:
 
 def _contest(entry: Entry, file: Path) -> Contest:
     reference = entry.problem
-    if reference.startswith((".", "/")):
-        reference = str(file.parent / reference)  # paths are seen from the plan's folder
+    if "/" in reference or reference.startswith("."):
+        # paths are seen from the plan's folder
+        reference = str(file.parent / Path(reference).expanduser())
     texts = {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in entry.parameters.items()

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from evolve.answers import spoken
+from evolve.cycling import cycling
 from evolve.problem import SplitKind
 from evolve.program import Program
 from evolve.prompts.records import Context, Facts, Operator, Prompt, Shown, Tried
@@ -26,7 +27,9 @@ HINT = "hint"
 """Where a run keeps the hint that a person handed in, among its own values."""
 MOST_TRIED = 4
 MOST_STEPS = 2
+MOST_REPEATED = 6
 _LOOKED_AT = 32
+_LINE = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,10 @@ class Source(Protocol):
 
     def made(self, program: int) -> Tried:
         """The attempt that made a program."""
+
+    def line(self, program: int) -> list[Mapping[str, str]]:
+        """The files of the programs on the line to this one, it included, the oldest first; of a
+        long line the latest."""
 
     def notes(self, attempt: int) -> tuple[str, int]:
         """The notes that an attempt gave, and how many programs there were then."""
@@ -138,6 +145,7 @@ def assemble(recipe: Recipe, source: Source) -> Context:
         inspirations=tuple(source.shown(id) for id in recipe.inspirations),
         history=tuple(source.made(id) for id in recipe.history),
         tried=tuple(source.tried(attempt) for attempt in recipe.tried),
+        repeated=cycling(source.line(recipe.parent)).repeated(MOST_REPEATED),
         hint=recipe.hint,
         notes=notes,
         notes_from=count,
@@ -189,6 +197,10 @@ class StoreSource:
 
     def made(self, program: int) -> Tried:
         return self.tried(self._reader.program(program).attempt)
+
+    def line(self, program: int) -> list[Mapping[str, str]]:
+        ids = [*self._reader.ancestors(program)[:_LINE][::-1], program]
+        return [self.shown(id).program.files for id in ids]
 
     def notes(self, attempt: int) -> tuple[str, int]:
         (proposal,) = self._reader.proposals(attempt=attempt)

@@ -98,6 +98,7 @@ class Context:
         inspirations: Programs from other cells and islands; those that failed are left out.
         history: The steps that led to the parent, the oldest first.
         tried: Attempts from the parent that did not do better.
+        repeated: Lines that were deleted and brought back on the way to the parent.
         hint: A drawn suggestion; "" for none.
         notes: A model's summary of what has worked so far; "" for none.
         notes_from: How many programs there were when the notes were written.
@@ -110,6 +111,7 @@ class Context:
     inspirations: tuple[Shown, ...] = ()
     history: tuple[Tried, ...] = ()
     tried: tuple[Tried, ...] = ()
+    repeated: tuple[str, ...] = ()
     hint: str = ""
     notes: str = ""
     notes_from: int = 0

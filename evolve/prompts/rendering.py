@@ -43,6 +43,7 @@ def render(templates: Templates, facts: Facts, context: Context) -> Prompt:
         parent=_parent(templates, facts, parent),
         history=_section(templates, "history", steps=_changes(facts, context.history, past=True)),
         tried=_section(templates, "tried", attempts=_changes(facts, context.tried, past=False)),
+        cycling=_section(templates, "cycling", lines=_quoted("\n".join(context.repeated))),
         inspirations=_inspirations(templates, facts, parent, others),
         notes=_notes(templates, context.notes, context.notes_from),
         stagnation=_section(

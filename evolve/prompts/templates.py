@@ -17,8 +17,11 @@ from evolve.errors import FaultError, nearest
 
 FOLDER = Path(__file__).parent / "templates"
 _PROMPT = frozenset(
-    {"parent", "history", "tried", "inspirations", "notes", "stagnation", "hint", "format", "score"}
-)
+    {
+        "parent", "history", "tried", "cycling", "inspirations", "notes", "stagnation", "hint",
+        "format", "score",
+    }
+)  # fmt: skip
 FIELDS: Mapping[str, frozenset[str]] = {
     "fixed": frozenset(
         {"name", "statement", "parameters", "contract", "limits", "score", "measurement"}
@@ -33,6 +36,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "inspirations": frozenset({"programs", "only_blocks"}),
     "history": frozenset({"steps"}),
     "tried": frozenset({"attempts"}),
+    "cycling": frozenset({"lines"}),
     "notes": frozenset({"notes", "count"}),
     "stagnation": frozenset({"attempts"}),
     "hint": frozenset({"hint"}),

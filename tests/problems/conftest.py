@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from evolve.evaluation import StageCandidate
 from evolve.loading import Task, load
+from evolve.staging import StageCandidate
 from evolve.worker import open_sandbox
 from sandbox import Sandbox
 

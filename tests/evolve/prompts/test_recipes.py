@@ -146,3 +146,27 @@ def test_the_contract_is_that_of_the_parameters():
     assert "numpy.ndarray" in bins.contract
     assert "numpy.ndarray" not in table.contract
     assert "120 sequences of 120 items" in table.measurement
+
+
+def test_a_prompt_names_lines_that_its_line_deleted_and_brought_back(tmp_path):
+    path = tmp_path / "run.db"
+    store = Store.create(path, settings=Settings(islands=1), meta={})
+    for attempt, value in enumerate(["item", "remaining", "item\n    # as before"]):
+        store.begin(Sample(attempt=attempt, island=0, parent=attempt or None, proposer="m"))
+        fate = Fate.EVALUATED if attempt else Fate.SEED
+        store.settle(attempt, judged(value, 3.0, fate))
+    store.close()
+    templates = load_templates()
+    facts = facts_of(load(str(ROOT / "problems" / "bin_packing")))
+    with Reader(path) as reader:
+        texts = [
+            render(
+                templates,
+                facts,
+                assemble(Recipe(operator=Operator.DIFF, parent=parent), StoreSource(reader)),
+            ).text
+            for parent in (2, 3)
+        ]
+    heading = "## Lines that were deleted and brought back"
+    assert heading not in texts[0]
+    assert texts[1].partition(heading)[2].count("return item\n") == 1
