@@ -8,5 +8,5 @@ void kernel(int *v) { clock(); }
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     return SOURCE

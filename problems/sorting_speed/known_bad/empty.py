@@ -7,5 +7,5 @@ void kernel(int *v) { }
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     return SOURCE

@@ -8,5 +8,5 @@ void kernel(int *v) { if (done[0] == 0) { done[0] = 1; } }
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     return SOURCE
