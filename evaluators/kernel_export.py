@@ -1,4 +1,4 @@
-"""Sorting kernels as files that a stranger can build, test and time: no part of this project needed.
+"""Sorting kernels as files that a stranger can build, test and time without this project.
 
     python -m evaluators.kernel_export certificate.json FOLDER
 
@@ -233,12 +233,14 @@ bench: bench.c kernel.c
 _README = """\
 # A sorting kernel
 
-`kernel.c` defines `void kernel(%(arguments)s)`, which sorts %(values)s 32-bit integers in place: %(what)s.
+`kernel.c` defines `void kernel(%(arguments)s)`, which sorts %(values)s 32-bit integers in place:
+%(what)s.
 
     make test     # every weak order, and a million random inputs
     make bench    # nanoseconds on this machine
 
-It needs gcc on x86-64%(also)s. `certificate.json` holds the object and the claim; `evolve verify` proves it again.
+It needs gcc on x86-64%(also)s. `certificate.json` holds the object and the claim; where it has
+one, `evolve verify` proves it again.
 """
 
 

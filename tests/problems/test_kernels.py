@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from evaluators.kernel_c import parse
 from evaluators.kernel_c_run import sorting
 from evolve import SplitKind, timing
 from evolve.evaluation import judge
-from evolve.loading import load
+from evolve.loading import BUILT_IN, load
 from evolve.worker import open_sandbox
 from islands_db.records import Status
 from sandbox import CandidateFailure, SandboxError, compile_c
@@ -30,50 +29,23 @@ def sandbox():
         yield opened
 
 
-def c_program(source):
-    return f"def kernel():\n    return {source!r}\n"
-
-
 SORT = """
     int a = v[0] < v[1] ? v[0] : v[1], b = v[0] < v[1] ? v[1] : v[0], c = v[2];
     int m = b < c ? b : c, top = b < c ? c : b;
     v[0] = a < m ? a : m; v[1] = a < m ? m : a; v[2] = top;
 """
-CHEATS = {
-    # the clock
-    "reads the clock": "#include <time.h>\nvoid kernel(int *v) { clock(); }",
-    "reads the counter": "void kernel(int *v) { __builtin_ia32_rdtsc(); }",
-    "writes assembly": 'void kernel(int *v) { __asm__("rdtsc"); }',
-    "brings another clock": "long perf_counter_ns(void) { return 0; } void kernel(int *v) {}",
-    "includes a file": '#include "/etc/passwd"\nvoid kernel(int *v) {}',
-    # the inputs
-    "nothing for an answer": "void kernel(int *v) { }",
-    "assumes permutations": f"void kernel(int *v) {{ if (v[0] == v[1]) v[2] = v[0]; {SORT} }}",
-    "assumes small values": f"void kernel(int *v) {{ if (v[0] < 1000) {{ {SORT} }} }}",
-    "sorts what it saw": "void kernel(int *v) { v[0] = 1; v[1] = 2; v[2] = 3; }",
-    "makes all equal": "void kernel(int *v) { v[1] = v[0]; v[2] = v[0]; }",
-    "looks at the next item": "void kernel(int *v) { v[0] = v[3]; }",
-    # the outputs
-    "remembers the first call": "static int done[1] = {0};\nvoid kernel(int *v) { done[0] = 1; }",
-    "remembers in a table": "const int t[1] = {0};\nvoid kernel(int *v) { t[0] = 1; }",
-    "keeps the address": "int *p;\nvoid kernel(int *v) { p = v; }",
-    "writes before the array": "void kernel(int *v) { v[-1] = v[0]; }",
-    "writes by arithmetic": "void kernel(int *v) { *(v + 9) = v[0]; }",
-    # the baseline
-    "defines the loop": f"void loop(void) {{ }} void kernel(int *v) {{ {SORT} v[0] = v[1]; }}",
-    "jumps elsewhere": "void kernel(int *v) { ((void (*)(void))0x1000)(); }",
-    "calls the baseline": "void baseline(int *v);\nvoid kernel(int *v) { baseline(v); }",
-    "slows what comes after": "void kernel(int *v) { for (int i = 0; i < 99999999; i++) ; }",
-    "hides in an attribute": "__attribute__((constructor)) void kernel(int *v) { }",
-    "hides in a continued line": "void kernel(int *v) { // \\\n }\nint x; }",
-}
+CHEATS = sorted(path.stem for path in (BUILT_IN / "sorting_speed" / "known_bad").glob("*.py"))
+
+
+def test_there_are_at_least_twenty():
+    assert len(CHEATS) >= 20
 
 
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_kernel_that_cheats_is_caught(sandbox, name):
     task = load("sorting_speed:3")
-    found = judge(task, sandbox, {"program.py": c_program(CHEATS[name])},
-                  split=SplitKind.TRAINING, seed=1)  # fmt: skip
+    program = task.problem.read(f"known_bad/{name}.py")
+    found = judge(task, sandbox, {"program.py": program}, split=SplitKind.TRAINING, seed=1)
     assert found.verdicts[-1].status is Status.INVALID, found.verdicts
     assert found.fitness is None
 
@@ -81,7 +53,7 @@ def test_a_kernel_that_cheats_is_caught(sandbox, name):
 PROGRAMS = {
     "answers differently when asked again": (
         "asked = []\ndef kernel():\n    asked.append(1)\n"
-        f"    return {CHEATS['nothing for an answer']!r} if asked[1:] else None\n"
+        "    return 'void kernel(int *v) { }' if asked[1:] else None\n"
     ),
     "sends an object": "def kernel():\n    class S(str):\n        pass\n    return S('x')\n",
     "stops the clock here": (
@@ -147,7 +119,7 @@ def test_a_process_that_was_taken_over_wins_nothing(sandbox, name, tmp_path, mon
 
 
 def raced(source, baseline=f"void kernel(int *v) {{ {SORT} }}", **more):
-    folder = Path(load("sorting_speed").problem.folder)
+    folder = BUILT_IN / "sorting_speed"
     calling: dict[str, object] = {}
     text = (folder / "calling.py").read_text(encoding="utf-8")
     exec(compile(text, "calling.py", "exec"), calling)
@@ -203,7 +175,7 @@ def test_no_core_to_pin_is_said_in_one_line(monkeypatch):
 
 def test_inputs_hold_ties_and_outputs_are_compared_as_a_whole():
     rng = np.random.default_rng(1)
-    folder = Path(load("sorting_speed").problem.folder)
+    folder = BUILT_IN / "sorting_speed"
     calling: dict[str, object] = {}
     exec((folder / "calling.py").read_text(encoding="utf-8"), calling)
     inputs = calling["draw"](rng, 3)

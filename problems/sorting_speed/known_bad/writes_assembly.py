@@ -1,9 +1,8 @@
-"""Reads the clock."""
+"""Must be rejected: it writes assembly."""
 
 # EVOLVE-BLOCK-START
 SOURCE = """
-#include <time.h>
-void kernel(int *v) { clock(); }
+void kernel(int *v) { __asm__("rdtsc"); }
 """
 # EVOLVE-BLOCK-END
 

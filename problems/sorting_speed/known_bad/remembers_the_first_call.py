@@ -1,9 +1,9 @@
-"""Works on the first call only."""
+"""Must be rejected: it remembers the first call."""
 
 # EVOLVE-BLOCK-START
 SOURCE = """
 static int done[1] = {0};
-void kernel(int *v) { if (done[0] == 0) { done[0] = 1; } }
+void kernel(int *v) { done[0] = 1; }
 """
 # EVOLVE-BLOCK-END
 
