@@ -12,6 +12,7 @@ from importlib import import_module
 from benchmarks.rows import Plan, Result, Row, keep, kept, machine, measure
 
 SUITES = {
+    "kernels": "timing of code, proofs and searches of sorting kernels",
     "path": "the whole path from a fresh clone to a checked result",
     "sandbox": "what isolation costs, how limits hold, what is left behind",
     "verifiers": "what the exact verifiers take, refuse and believe",

@@ -8,12 +8,12 @@ comma. What is accepted reads and writes its own variables and the arguments' el
 - every index lies within its array, shown by intervals: a loop's variable within its bounds, other
   variables by what was assigned to them;
 - every variable is set before it is read; shifts are shorter than their operand; no integer is
-  divided by what could be below 1; no float becomes an integer. Integers wrap (compile with -fwrapv);
+  divided by what could be below 1; no float becomes an integer. Integers wrap (-fwrapv);
 - loops end: their bounds are constants, their variables are changed by nothing else, and all of
   them together make at most `MOST_STEPS` steps.
 
-With `moved=True` what comes from the arguments may only be moved and compared with its like, so that
-a kernel does the same on inputs of one weak order.
+With `moved=True` what comes from the arguments may only be moved and compared with its like, so
+that a kernel does the same on inputs of one weak order.
 
 A refusal names line, column and reason.
 """
@@ -177,7 +177,8 @@ def _place(text: str) -> str:
 def limits(type_name: str) -> tuple[int, int]:
     """Least and greatest value of an integer type."""
     bits = 64 if "64" in type_name else 32
-    return (0, 2**bits - 1) if type_name.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    least = 0 if type_name.startswith("u") else -(1 << bits - 1)
+    return least, least + (1 << bits) - 1
 
 
 def common(one: str, other: str) -> str:
@@ -216,11 +217,12 @@ def constant(node: c_ast.Constant) -> tuple[str, int | float]:
     digits = text.rstrip("ul")
     value = int(digits, 8 if re.fullmatch(r"0[0-7]+", digits) else 0)
     suffix = text[len(digits) :]
-    names = [n for n in ("int32_t", "uint32_t", "int64_t", "uint64_t")
-             if not (("u" in suffix and not n.startswith("u"))
-                     or ("l" in suffix and "64" not in n)
-                     or ("u" not in suffix and n.startswith("u") and digits.isdigit()))]  # fmt: skip
-    for name in names:
+    for name in _NAMED:
+        unsigned = name.startswith("u")
+        if ("u" in suffix and not unsigned) or ("l" in suffix and "64" not in name):
+            continue
+        if unsigned and "u" not in suffix and digits.isdigit():
+            continue  # only octal and hexadecimal numbers become unsigned by themselves
         if limits(name)[0] <= value <= limits(name)[1]:
             return name, value
     raise ValueError("a number too large")
@@ -236,9 +238,9 @@ def loop_parts(node: c_ast.For) -> tuple[str, c_ast.Node, str, c_ast.Node, int] 
         case _:
             return None
     match node.cond:
-        case c_ast.BinaryOp(op=("<" | "<=" | ">" | ">=") as op, left=c_ast.ID(name=n), right=bound) if (
-            n == name
-        ):
+        case c_ast.BinaryOp(
+            op=("<" | "<=" | ">" | ">=") as op, left=c_ast.ID(name=n), right=bound
+        ) if n == name:
             pass
         case _:
             return None
@@ -352,13 +354,17 @@ class _Checker:
                 self.refuse(node, "functions of one's own take numbers, not arrays")
             found = type_of(inner.type)
             if found != expected.type or not expected.elements:
-                self.refuse(node, f"{node.name}: expected {self.signature.prototype.split(') ', 1)[1]}")
+                self.refuse(
+                    node, f"{node.name}: expected {self.signature.prototype.split(') ', 1)[1]}"
+                )
             array = _Array(found, expected.elements, expected.output, self.moved)
             scope.arrays[node.name] = array
             return array
         found = type_of(inner)
-        if not found or found == "void" or (
-            expected is not None and (expected.elements or found != expected.type)
+        if (
+            not found
+            or found == "void"
+            or (expected is not None and (expected.elements or found != expected.type))
         ):
             self.refuse(node, f"{node.name}: its type is not the one expected")
         value = self.any(found)
@@ -368,7 +374,12 @@ class _Checker:
 
     def array(self, item: c_ast.Decl, scope: _Scope, *, writable: bool) -> _Array:
         found = type_of(item.type.type)
-        if not found or found == "void" or item.type.dim is None or item.storage not in ([], ["static"]):
+        if (
+            not found
+            or found == "void"
+            or item.type.dim is None
+            or item.storage not in ([], ["static"])
+        ):
             self.refuse(item, f"{item.name}: expected TYPE {item.name}[NUMBER] = {{...}}")
         if writable and item.storage:
             self.refuse(item, f"{item.name}: nothing may last from one call to the next")
@@ -407,10 +418,10 @@ class _Checker:
             case c_ast.Assignment():
                 self.assign(node, scope)
             case c_ast.UnaryOp(op=("++" | "--" | "p++" | "p--"), expr=c_ast.ID()):
-                value = self.expression(node.expr, scope)
-                self.no_data(node, value)
-                self.store(node, node.expr, self.arithmetic("+" if "++" in node.op else "-", value,
-                                                  _Value("int32_t", 1, 1), node), scope)  # fmt: skip
+                one = _Value("int32_t", 1, 1)
+                sign = "+" if "++" in node.op else "-"
+                value = self.arithmetic(sign, self.expression(node.expr, scope), one, node)
+                self.store(node, node.expr, value, scope)
             case c_ast.If():
                 self.branch(node, scope)
             case c_ast.For():
@@ -502,11 +513,15 @@ class _Checker:
         values = loop_range(self.fixed(start, scope), op, self.fixed(bound, scope), step)
         if values is None or not len(values):
             self.refuse(node, "a loop that makes no step, or does not end")
-        if not all(limits("int32_t")[0] < v < limits("int32_t")[1] for v in (values[0], values[-1])):
+        if not all(
+            limits("int32_t")[0] < v < limits("int32_t")[1] for v in (values[0], values[-1])
+        ):
             self.refuse(node, "a loop beyond the integers")
         inner = _Scope(outer=scope)
         inner.types[name] = "int32_t"
-        inner.values[name] = _Value("int32_t", min(values[0], values[-1]), max(values[0], values[-1]))
+        inner.values[name] = _Value(
+            "int32_t", min(values[0], values[-1]), max(values[0], values[-1])
+        )
         inner.loops.add(name)
         for changed in _assigned(node.stmt):
             owner = self.owner(changed, scope)
@@ -535,10 +550,10 @@ class _Checker:
         match node:
             case c_ast.Constant():
                 try:
-                    name, value = constant(node)
+                    name, number = constant(node)
                 except ValueError:
                     self.refuse(node, f"{node.value[:30]} is no number of the subset")
-                return _Value(name, value, value) if isinstance(value, int) else _Value(name)
+                return _Value(name, number, number) if isinstance(number, int) else _Value(name)
             case c_ast.ID():
                 owner = self.owner(node.name, scope)
                 if owner is None or node.name not in owner.types:
@@ -552,7 +567,10 @@ class _Checker:
                 return self.any(array.type, array.data)
             case c_ast.TernaryOp():
                 self.truth(node.cond, scope)
-                one, other = self.expression(node.iftrue, scope), self.expression(node.iffalse, scope)
+                one, other = (
+                    self.expression(node.iftrue, scope),
+                    self.expression(node.iffalse, scope),
+                )
                 if one.data != other.data or (one.data and one.type != other.type):
                     self.refuse(node, "a choice between values that are moved and others")
                 kind = common(one.type, other.type)
@@ -647,9 +665,9 @@ class _Checker:
         name = getattr(node.name, "name", "")
         if name not in self.functions:
             self.refuse(node, f"{name} is no function defined above")
-        item, shapes, result = self.functions[name]
+        _, shapes, result = self.functions[name]
         given = node.args.exprs if node.args else []
-        if len(given) != len(shapes) or any(isinstance(shape, _Array) for shape in shapes):
+        if len(given) != len(shapes):
             self.refuse(node, f"{name} takes {len(shapes)} arguments")
         if self.moved:
             self.refuse(node, "functions cannot take values that are moved; write it out")
@@ -692,7 +710,9 @@ class _Checker:
 
     def within(self, type_name: str, low: int, high: int) -> _Value:
         least, most = limits(type_name)
-        return _Value(type_name, low, high) if least <= low and high <= most else self.any(type_name)
+        return (
+            _Value(type_name, low, high) if least <= low and high <= most else self.any(type_name)
+        )
 
     def converted(self, value: _Value, type_name: str) -> _Value:
         if value.data or is_real(type_name):

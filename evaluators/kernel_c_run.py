@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,8 @@ from evaluators.kernel_c import (
 from evaluators.results import Invalid, Valid
 from evaluators.weak_orders import sorted_orders, weak_orders
 
-Lanes = NDArray[np.generic]
-_DTYPES = {
+Lanes = NDArray[Any]
+_DTYPES: dict[str, np.dtype[Any]] = {
     "int32_t": np.dtype(np.int32), "uint32_t": np.dtype(np.uint32),
     "int64_t": np.dtype(np.int64), "uint64_t": np.dtype(np.uint64),
     "float": np.dtype(np.float32), "double": np.dtype(np.float64),
@@ -78,7 +79,9 @@ def verify_sorting(source: object, n: int) -> Valid | Invalid:
     return Valid(n, {"operations": machine.steps}, facts={"values": str(n)})
 
 
-def run(kernel: Kernel, arguments: Sequence[Lanes | Sequence[Lanes]]) -> tuple[Lanes, list[list[Lanes]]]:
+def run(
+    kernel: Kernel, arguments: Sequence[Lanes | Sequence[Lanes]]
+) -> tuple[Lanes, list[list[Lanes]]]:
     """Calls a checked kernel on many inputs: its result, and its array arguments afterwards.
 
     Args:

@@ -35,6 +35,10 @@ JUMPS = ("jmp", *(f"j{condition}" for condition in CONDITIONS))
 OPERATIONS = ("mov", "cmp", *MOVES, "min", "max")
 _OPERAND = re.compile(r"r(\d{1,2})|\[(\d)\]|(n)|(\d)")
 _LABEL = re.compile(r"([A-Za-z_]\w{0,30}):")
+_FLAGS = {
+    "l": np.less, "g": np.greater, "le": np.less_equal, "ge": np.greater_equal,
+    "e": np.equal, "ne": np.not_equal,
+}  # fmt: skip
 _UNSET = np.int8(0)
 _NO_FLAGS = np.int8(2)
 
@@ -236,6 +240,8 @@ class _Machine:
         if line.operation == "label":
             self._arrive(line.label)
             return ""
+        if self.active is not None and not self.active.any():
+            return ""  # no input comes here
         if line.label:
             return self._jump(line)
         target, source = line.target, line.source
@@ -311,19 +317,8 @@ class _Machine:
     def _condition(self, name: str) -> NDArray[np.bool_] | str:
         if self.flags_unset and self._among(self.flags == _NO_FLAGS).any():
             return "the flags are read before a cmp set them"
-        flags = self.flags
-        match name:
-            case "l":
-                return flags < 0
-            case "g":
-                return flags > 0
-            case "le":
-                return flags <= 0
-            case "ge":
-                return flags >= 0
-            case "e":
-                return flags == 0
-        return flags != 0
+        holds: NDArray[np.bool_] = _FLAGS[name](self.flags, np.int8(0))
+        return holds
 
     def _jump(self, line: Instruction) -> str:
         if line.operation == "jmp":

@@ -1,4 +1,4 @@
-"""Statistics of timing one piece of code against another on a noisy machine: pure, data in, data out.
+"""Statistics of timing one piece of code against another on a noisy machine; pure.
 
 A *round* times candidate, baseline and a second copy of the baseline in blocks, in all six orders
 and at addresses drawn anew. What is compared within a round lies within a millisecond, so that load
@@ -20,11 +20,12 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import permutations
 from math import comb, exp, log
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-ORDERS: tuple[tuple[int, int, int], ...] = tuple(permutations((0, 1, 2)))  # type: ignore[assignment]
+ORDERS = tuple(permutations((0, 1, 2)))
 """The orders of candidate (0), baseline (1) and its copy (2) within one round."""
 FIRST_LOOK = 16
 """Rounds before anything is decided; from there on decisions are looked for at each doubling."""
@@ -165,14 +166,11 @@ def _rank(count: int, error: float) -> int | None:
 
     Source: David and Nagaraja, Order Statistics (3rd ed., 2003), section 7.1.
     """
-    below, limit = 0, error / 2 * 2**count if count < 1000 else None
-    if limit is None:
-        # the normal approximation, a rank wide on the safe side
-        from statistics import NormalDist
-
+    if count >= 1000:
+        # the normal approximation, two ranks wider on the safe side
         rank = count / 2 + NormalDist().inv_cdf(error / 2) * (count / 4) ** 0.5 - 2
         return int(rank)
-    rank = -1
+    below, limit, rank = 0, error / 2 * 2**count, -1
     for successes in range(count):
         below += comb(count, successes)
         if below > limit:

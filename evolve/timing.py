@@ -26,6 +26,8 @@ from sandbox.timing import Loop, TimedRound, Timer, fingerprint
 
 __all__ = ["CannotJudge", "Comparison", "Decision", "Loop", "Race", "race"]
 
+Verify = Callable[[bytes, bytes], str]
+
 NARROW = 0.004
 """Half an interval, relative, that is narrow enough to stop."""
 _PAUSE_S = 1.0
@@ -69,7 +71,8 @@ def race(
     loop: Loop,
     *,
     draw: Callable[[np.random.Generator], bytes],
-    verify: Callable[[bytes, bytes], str],
+    verify: Verify,
+    verify_baseline: Verify | None = None,
     seconds: float = 2.0,
     tries: int = _TRIES,
 ) -> Race | Invalid:
@@ -79,6 +82,7 @@ def race(
         candidate, baseline: C that defines `kernel`; the candidate's is `Kernel.source`.
         draw: Inputs of one round, some thousand items of the loop's size.
         verify: What is wrong with outputs, given inputs and outputs; "" if nothing is.
+        verify_baseline: The same of the baseline, where it may answer otherwise.
         seconds: Of measuring, for each try.
 
     Returns:
@@ -95,7 +99,7 @@ def race(
         if number:
             time.sleep(_PAUSE_S)
         with Timer(candidate, baseline, loop, wall_s=30 + 4 * seconds) as timer:
-            found = _rounds(timer, loop, draw, verify, seconds)
+            found = _rounds(timer, loop, draw, (verify, verify_baseline or verify), seconds)
             if isinstance(found, Invalid):
                 return found
             comparison, last, candidate_ns, baseline_ns = found
@@ -116,7 +120,7 @@ def _rounds(
     timer: Timer,
     loop: Loop,
     draw: Callable[[np.random.Generator], bytes],
-    verify: Callable[[bytes, bytes], str],
+    verify: tuple[Verify, Verify],
     seconds: float,
 ) -> tuple[Comparison, TimedRound, float, float] | Invalid:
     # a seed that nothing the candidate saw has any part in
@@ -127,10 +131,12 @@ def _rounds(
     while True:
         inputs = draw(rng)
         found = timer.round(inputs, int(rng.integers(1 << 62)))
-        for output, who in zip(found.outputs, ("candidate", "baseline", "baseline"), strict=True):
-            fault = verify(inputs, output)
-            if fault and who == "candidate":
-                return Invalid(f"in a timed run {fault}")
+        theirs, *ours = found.outputs
+        fault = verify[0](inputs, theirs)
+        if fault:
+            return Invalid(f"in a timed run {fault}")
+        for output in ours:
+            fault = verify[1](inputs, output)
             if fault:
                 raise ValueError(f"the baseline is wrong: {fault}")
         rounds.append(
@@ -143,5 +149,5 @@ def _rounds(
             if over or (
                 comparison.width <= NARROW and comparison.decision is not Decision.CANNOT_JUDGE
             ):
-                ours, theirs = np.median(np.array(each), axis=0) / (len(inputs) // loop.item_in)
-                return comparison, found, float(ours), float(theirs)
+                middle = np.median(np.array(each), axis=0) / (len(inputs) // loop.item_in)
+                return comparison, found, float(middle[0]), float(middle[1])

@@ -225,21 +225,20 @@ class Timer:
 
 
 def _decoded(answer: object, size: int) -> TimedRound:
-    try:
-        times, orders, outputs = answer  # type: ignore[misc]
-        blocks = 6 * BLOCKS
-        if len(times) != 3 * blocks or len(orders) != blocks or len(outputs) != 3:
-            raise ValueError
-        if sorted(orders) != [order for order in range(6) for _ in range(BLOCKS)]:
-            raise ValueError
-        if any(type(value) is not int or value <= 0 for value in times):
-            raise ValueError
-        if any(type(content) is not bytes or len(content) != size for content in outputs):
-            raise ValueError
-    except (TypeError, ValueError):
-        raise CandidateFailure(FailureKind.VIOLATION, "no round of times and outputs") from None
-    triples = [(times[at], times[at + 1], times[at + 2]) for at in range(0, len(times), 3)]
-    return TimedRound(times_ns=triples, orders=list(orders), outputs=tuple(outputs))
+    blocks = 6 * BLOCKS
+    match answer:
+        case (list(times), list(orders), list(outputs)) if (
+            len(times) == 3 * blocks
+            and all(type(value) is int and value > 0 for value in times)
+            and all(type(value) is int for value in orders)
+            and sorted(orders) == [order for order in range(6) for _ in range(BLOCKS)]
+            and all(type(content) is bytes and len(content) == size for content in outputs)
+            and len(outputs) == 3
+        ):
+            triples = list(zip(times[::3], times[1::3], times[2::3], strict=True))
+            one, other, copy = outputs
+            return TimedRound(times_ns=triples, orders=orders, outputs=(one, other, copy))
+    raise CandidateFailure(FailureKind.VIOLATION, "no round of times and outputs")
 
 
 def fingerprint() -> str:

@@ -5,8 +5,8 @@ decides nothing: what a candidate hands over is proved elsewhere.
 
 A program is an array (length, 3) of int64: operation, target register, source register. Its cost is
 the number of values that are in the wrong place at the end, over all inputs given. What nothing set
-holds a lane's filler, below all values in one lane and above them in the next. Inputs lie side by side in bytes, so that one instruction
-on all of them is a few vector operations.
+holds a lane's filler, below all values in one lane and above them in the next. Inputs lie side by
+side in bytes, so that one instruction on all of them is a few vector operations.
 """
 
 from __future__ import annotations

@@ -30,6 +30,6 @@ cmovl r1 r4
 # EVOLVE-BLOCK-END
 
 
-def kernel(lengths, interface, seed, seconds):
+def kernel(lengths: list[int], interface: str, seed: int, seconds: float) -> list[str]:
     """A listing that sorts r0 to r3, as text, one instruction a line."""
     return KERNEL.split("\n")

@@ -46,6 +46,6 @@ cmovl r1 r5
 # EVOLVE-BLOCK-END
 
 
-def kernel(lengths, interface, seed, seconds):
+def kernel(lengths: list[int], interface: str, seed: int, seconds: float) -> list[str]:
     """A listing that sorts r0 to r4, as text, one instruction a line."""
     return KERNEL.split("\n")

@@ -83,9 +83,9 @@ def kernel(lengths, interface, seed, seconds):
     found = [listing(search(n, seed, seconds / len(lengths))) for n in lengths]
     if interface == "registers":
         return found[0]
-    whole = [in_memory(lines, n) for lines, n in zip(found, lengths)]
+    whole = [in_memory(lines, n) for lines, n in zip(found, lengths, strict=True)]
     text = []
-    for number, (lines, n) in enumerate(zip(whole, lengths)):
+    for number, (lines, n) in enumerate(zip(whole, lengths, strict=True)):
         if number < len(whole) - 1:
             text += [f"cmp n {n}", f"jne over{n}", *lines, "jmp end", f"over{n}:"]
         else:

@@ -1,4 +1,4 @@
-"""How sorting kernels are timed: the loop that calls them, inputs, the check of outputs, baselines."""
+"""How sorting kernels are timed: the loop that calls them, inputs, outputs, the baseline."""
 
 from __future__ import annotations
 

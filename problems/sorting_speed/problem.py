@@ -76,7 +76,7 @@ def _timed(candidate: CandidateHandle, values: int, *, seconds: float) -> Score 
             "rounds": comparison.rounds,
         },
         feedback=str(found),
-        artifact={"values": values, "source": kernel.source, "machine": found.machine},
+        artifact={"values": values, "text": kernel.text, "machine": found.machine},
     )
 
 

@@ -23,6 +23,6 @@ void kernel(int *v) {
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     """C that sorts v[0] to v[3]."""
     return SOURCE

@@ -29,6 +29,6 @@ void kernel(int *v) {
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     """C that sorts v[0] to v[4]."""
     return SOURCE

@@ -36,6 +36,6 @@ void kernel(int *v) {
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     """C that sorts v[0] to v[5]."""
     return SOURCE

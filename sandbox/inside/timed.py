@@ -76,9 +76,7 @@ class Arena:
     """Memory that can be run, and images placed in it."""
 
     def __init__(self) -> None:
-        self.memory = mmap.mmap(
-            -1, _ARENA, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
-        )
+        self.memory = mmap.mmap(-1, _ARENA, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
 
     def place(self, images: list[Image], rng: random.Random) -> list[int]:

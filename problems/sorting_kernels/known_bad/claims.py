@@ -4,5 +4,5 @@
 # EVOLVE-BLOCK-END
 
 
-def kernel(lengths, interface, seed, seconds):
+def kernel(lengths: list[int], interface: str, seed: int, seconds: float) -> object:
     return {"instructions": 0, "listing": []}

@@ -18,5 +18,5 @@ cmovg r1 r3
 # EVOLVE-BLOCK-END
 
 
-def kernel(lengths, interface, seed, seconds):
+def kernel(lengths: list[int], interface: str, seed: int, seconds: float) -> list[str]:
     return LINES.split("\n")

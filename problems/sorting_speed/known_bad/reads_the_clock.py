@@ -1,4 +1,4 @@
-"""Reads the clock."""
+"""Must be rejected: it reads the clock."""
 
 # EVOLVE-BLOCK-START
 SOURCE = """
@@ -8,5 +8,5 @@ void kernel(int *v) { clock(); }
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     return SOURCE

@@ -1,4 +1,4 @@
-"""Does nothing, fast."""
+"""Must be rejected: it nothing for an answer."""
 
 # EVOLVE-BLOCK-START
 SOURCE = """
@@ -7,5 +7,5 @@ void kernel(int *v) { }
 # EVOLVE-BLOCK-END
 
 
-def kernel():
+def kernel() -> str:
     return SOURCE

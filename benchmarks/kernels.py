@@ -1,0 +1,320 @@
+"""Kernels: what timing calls different, which cheats pass, how long proofs and searches take."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.rows import Measured, NotMeasured, Plan, Row
+from evaluators import Invalid, kernel_listings
+from evaluators.kernel_c import parse
+from evaluators.kernel_c_run import sorting
+from evaluators.kernel_export import assembly
+from evaluators.weak_orders import sorted_orders, weak_orders
+from evolve import SplitKind
+from evolve.evaluation import judge
+from evolve.loading import BUILT_IN, load
+from evolve.timing import CannotJudge, Decision, Loop, Race, race
+from evolve.worker import open_sandbox
+from islands_db.records import Status
+from sandbox import SandboxError
+
+_TRIAL_S = 2.0
+_ALIKE = {True: 500, False: 6}
+_PLANTED = {True: 100, False: 6}
+_LOADED = {True: 200, False: 6}
+_SEARCH_S = 10.0
+_CHAIN = 500
+
+
+def _chain(steps: int) -> str:
+    """A kernel that takes as long as its number of steps: each needs the one before."""
+    return (
+        "#include <stdint.h>\n"
+        "__attribute__((aligned(64), noinline)) void kernel(uint64_t *x);\n"
+        "void kernel(uint64_t *x) {\n    uint64_t s = *x;\n"
+        f"    for (int i = 0; i < {steps}; i++) s = (s ^ (s >> 29)) * 0x9E3779B97F4A7C15u;\n"
+        "    *x = s;\n}\n"
+    )
+
+
+_CHAIN_LOOP = Loop(
+    source="""
+        #include <stdint.h>
+        #include <string.h>
+        void loop(void *kernel, const void *in, void *out, long count, long repeats) {
+            void (*f)(uint64_t *) = (void (*)(uint64_t *))kernel;
+            for (long pass = 0; pass < repeats; pass++) {
+                memcpy(out, in, 8 * count);
+                for (long i = 0; i < count; i++) f((uint64_t *)out + i);
+            }
+        }
+    """,
+    item_in=8,
+    item_out=8,
+)
+
+
+def _chained(candidate: int) -> Decision:
+    """Chains against chains of 500 steps; whatever the outputs are."""
+    try:
+        found = race(
+            _chain(candidate), _chain(_CHAIN), _CHAIN_LOOP,
+            draw=lambda rng: rng.bytes(8 * 16), verify=lambda inputs, outputs: "",
+            seconds=_TRIAL_S, tries=1,
+        )  # fmt: skip
+    except CannotJudge:
+        return Decision.CANNOT_JUDGE
+    assert not isinstance(found, Invalid)
+    return found.comparison.decision
+
+
+@lru_cache(maxsize=1)
+def _calling() -> dict[str, Callable[..., object]]:
+    """The loop, inputs and baselines of sorting_speed, which problems keep to themselves."""
+    found: dict[str, Callable[..., object]] = {}
+    text = (BUILT_IN / "sorting_speed" / "calling.py").read_text(encoding="utf-8")
+    exec(compile(text, "calling.py", "exec"), found)  # noqa: S102
+    return found
+
+
+def _sorted_by(
+    candidate: str, n: int, *, seconds: float = _TRIAL_S, tries: int = 1
+) -> Race | Invalid:
+    calling = _calling()
+    return race(
+        candidate, str(calling["baseline"](n)), calling["loop"](n),  # type: ignore[arg-type]
+        draw=lambda rng: calling["draw"](rng, n),  # type: ignore[arg-type,return-value]
+        verify=lambda i, o: str(calling["fault"](i, o, n)), seconds=seconds, tries=tries,
+    )  # fmt: skip
+
+
+def _same() -> Decision:
+    """The plain kernel for three values against itself: the shortest, so the most sensitive."""
+    try:
+        found = _sorted_by(str(_calling()["baseline"](3)), 3)
+    except CannotJudge:
+        return Decision.CANNOT_JUDGE
+    assert not isinstance(found, Invalid)
+    return found.comparison.decision
+
+
+def _counted(trials: int, trial: Callable[[], Decision]) -> dict[Decision, int]:
+    found = dict.fromkeys(Decision, 0)
+    for _ in range(trials):
+        found[trial()] += 1
+    return found
+
+
+def _named(found: dict[Decision, int]) -> str:
+    return ", ".join(f"{count} {decision}" for decision, count in found.items() if count)
+
+
+def alike(plan: Plan) -> Measured | NotMeasured:
+    try:
+        found = _counted(_ALIKE[plan.full], _same)
+    except SandboxError as error:
+        return NotMeasured(why=str(error))
+    wrong = found[Decision.FASTER] + found[Decision.SLOWER]
+    return Measured(value=100 * wrong / sum(found.values()), detail=_named(found))
+
+
+def planted(plan: Plan) -> Measured | NotMeasured:
+    """Chains of 490 steps against 500, and the other way round in every second trial."""
+    try:
+        faster = _counted(_PLANTED[plan.full] // 2, lambda: _chained(_CHAIN * 49 // 50))
+        slower = _counted(_PLANTED[plan.full] // 2, lambda: _chained(_CHAIN * 51 // 50))
+    except SandboxError as error:
+        return NotMeasured(why=str(error))
+    right = faster[Decision.FASTER] + slower[Decision.SLOWER]
+    trials = sum(faster.values()) + sum(slower.values())
+    detail = f"2 % less: {_named(faster)}; 2 % more: {_named(slower)}"
+    return Measured(value=100 * right / trials, detail=detail)
+
+
+@contextmanager
+def _others_busy() -> Iterator[None]:
+    """Keeps every core but the one for timing busy with arithmetic and memory."""
+    text = "import array\na = array.array('q', range(1 << 20))\nwhile True:\n    a.reverse()\n"
+    cores = sorted(os.sched_getaffinity(0))[:-1]
+    busy = []
+    try:
+        for core in cores:
+            process = subprocess.Popen([sys.executable, "-c", text])
+            busy.append(process)
+            os.sched_setaffinity(process.pid, {core})
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def loaded(plan: Plan) -> Measured | NotMeasured:
+    if len(os.sched_getaffinity(0)) < 2:
+        return NotMeasured(why="needs two cores")
+    try:
+        with _others_busy():
+            found = _counted(_LOADED[plan.full], _same)
+    except SandboxError as error:
+        return NotMeasured(why=str(error))
+    return Measured(value=found[Decision.FASTER], detail=_named(found))
+
+
+def cheats(plan: Plan) -> Measured | NotMeasured:
+    """Kernels in known_bad that got a score."""
+    task = load("sorting_speed:3")
+    passed = []
+    try:
+        with open_sandbox(task) as sandbox:
+            files = task.problem.known_bad_files()
+            for file in files:
+                program = {"program.py": file.read_text(encoding="utf-8")}
+                found = judge(task, sandbox, program, split=SplitKind.TRAINING, seed=plan.seed)
+                if found.verdicts[-1].status is not Status.INVALID:
+                    passed.append(file.stem)
+    except SandboxError as error:
+        return NotMeasured(why=str(error))
+    detail = f"{len(files)} kernels; {', '.join(passed) or 'all caught, before any was timed'}"
+    return Measured(value=len(passed), detail=detail)
+
+
+def _proof(n: int) -> Measured:
+    network: list[tuple[int, int]] = _calling()["NETWORKS"][n]  # type: ignore[index]
+    listing = kernel_listings.of_network(network, n)
+    weak_orders.cache_clear()
+    sorted_orders.cache_clear()
+    began = time.perf_counter()
+    found = kernel_listings.verify(listing, lengths=[n])
+    cold = time.perf_counter() - began
+    assert not isinstance(found, Invalid)
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        kernel_listings.verify(listing, lengths=[n])
+        times.append(time.perf_counter() - began)
+    orders = weak_orders(n).shape[1]
+    detail = f"{orders} orders, {len(listing)} instructions; the first time {cold * 1000:.1f} ms"
+    return Measured(value=float(np.median(times)) * 1000, detail=detail)
+
+
+@lru_cache(maxsize=8)
+def _searched(n: int, seed: int) -> tuple[list[str], int] | str:
+    """What the seed program finds in ten seconds, and in how many instructions."""
+    task = load(f"sorting_kernels:{n}", {"seconds": str(_SEARCH_S)})
+    with open_sandbox(task) as sandbox:
+        program = {"program.py": task.problem.read("seed_search.py")}
+        found = judge(task, sandbox, program, split=SplitKind.TRAINING, seed=seed, artifact=True)
+    verdict = found.verdicts[-1]
+    if verdict.status is not Status.OK:
+        return verdict.reason
+    return json.loads(found.artifact)["listing"], int(verdict.values["instructions"])
+
+
+def _search(n: int, plan: Plan) -> Measured | NotMeasured:
+    found = _searched(n, plan.seed)
+    if isinstance(found, str):
+        return NotMeasured(why=found)
+    return Measured(value=found[1], detail=f"{_SEARCH_S:g} s of wall time, one core, no loads")
+
+
+def _conditional_swaps(n: int) -> str:
+    """libc++'s approach: each comparison kept in a variable, both values chosen by it."""
+    network: list[tuple[int, int]] = _calling()["NETWORKS"][n]  # type: ignore[index]
+    lines = "".join(
+        f"    {{ int a = v[{i}], b = v[{j}], less = b < a;\n"
+        f"      v[{i}] = less ? b : a; v[{j}] = less ? a : b; }}\n"
+        for i, j in network
+    )
+    made = parse(f"void kernel(int *v)\n{{\n{lines}}}\n", sorting(n), moved=True)
+    assert not isinstance(made, Invalid)
+    return made.source
+
+
+def _alphadev(n: int) -> str | NotMeasured:
+    folder = os.environ.get("EVOLVE_PUBLISHED")
+    if folder is None:
+        return NotMeasured(why="EVOLVE_PUBLISHED names no folder of published objects")
+    path = Path(folder) / f"Sort{n}AlphaDev.json"
+    if not path.exists():
+        return NotMeasured(why=f"no {path.name} there")
+    read = kernel_listings.published(json.loads(path.read_text(encoding="utf-8"))) or {}
+    for artifact in read.values():
+        if isinstance(artifact, dict):
+            listing = kernel_listings.parse(artifact["listing"])
+            assert not isinstance(listing, Invalid)
+            made = assembly(listing, [n], "memory")
+            return NotMeasured(why=made.reason) if isinstance(made, Invalid) else made
+    return NotMeasured(why=f"{path.name} holds no listing")
+
+
+def _ours(n: int, seed: int) -> str | NotMeasured:
+    found = _searched(n, seed)
+    if isinstance(found, str):
+        return NotMeasured(why=found)
+    listing = kernel_listings.parse(found[0])
+    assert not isinstance(listing, Invalid)
+    made = assembly(listing, [n], "registers")
+    return NotMeasured(why=made.reason) if isinstance(made, Invalid) else made
+
+
+def _nanoseconds(n: int, source: str | NotMeasured, plan: Plan) -> Measured | NotMeasured:
+    """The ratio of times to plain minimum and maximum, as gcc makes it."""
+    if isinstance(source, NotMeasured):
+        return source
+    try:
+        found = _sorted_by(source, n, seconds=8.0 if plan.full else 2.0, tries=3)
+    except (CannotJudge, SandboxError) as error:
+        return NotMeasured(why=str(error))
+    if isinstance(found, Invalid):
+        return NotMeasured(why=found.reason)
+    return Measured(value=found.comparison.ratio, detail=str(found))
+
+
+def _speed_rows() -> list[Row]:
+    rows = []
+    for n in (3, 4, 5, 8):
+        kinds: dict[str, Callable[[Plan, int], str | NotMeasured]] = {
+            "AlphaDev": lambda plan, n: _alphadev(n),
+            "conditional swaps as in libc++": lambda plan, n: _conditional_swaps(n),
+            "found here, conditional moves": lambda plan, n: _ours(n, plan.seed),
+        }
+        for name, make in kinds.items():
+            rows.append(
+                Row(
+                    name=f"{name} / plain min-max, n={n}",
+                    unit="time",
+                    measure=lambda plan, n=n, make=make: _nanoseconds(n, make(plan, n), plan),  # type: ignore[misc]
+                )
+            )
+    return rows
+
+
+ROWS = [
+    Row(name="the same code called different", unit="%", measure=alike, at_most=1),
+    Row(name="a difference of 2 % found in 2 s", unit="%", measure=planted, at_least=95),
+    Row(name="false wins, other cores busy", unit="wins", measure=loaded, at_most=0),
+    Row(name="cheating kernels that got a score", unit="kernels", measure=cheats, at_most=0),
+    Row(name="proof over all weak orders, n=5", unit="ms", measure=lambda plan: _proof(5),
+        at_most=5),
+    Row(name="proof over all weak orders, n=8", unit="ms", measure=lambda plan: _proof(8),
+        at_most=5000),
+    Row(name="instructions found in 10 s, n=3", unit="", measure=lambda plan: _search(3, plan),
+        at_most=11),
+    Row(name="instructions found in 10 s, n=4", unit="", measure=lambda plan: _search(4, plan),
+        at_most=20),
+    Row(name="instructions found in 10 s, n=5", unit="", measure=lambda plan: _search(5, plan),
+        at_most=33),
+    Row(name="instructions found in 10 s, n=6 (AlphaDev: 45)", unit="",
+        measure=lambda plan: _search(6, plan)),
+    *_speed_rows(),
+]  # fmt: skip

@@ -1,0 +1,19 @@
+"""Must be rejected: lengths make no difference."""
+
+# EVOLVE-BLOCK-START
+SOURCE = """
+uint64_t kernel(uint64_t first, uint64_t last, uint64_t length) {
+    uint64_t x = first;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+    x = (x ^ (x >> 31)) + last;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+    return x ^ (x >> 31);
+}
+"""
+# EVOLVE-BLOCK-END
+
+
+def kernel() -> str:
+    return SOURCE
