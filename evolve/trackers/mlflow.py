@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 from evolve.errors import UsageError
 from evolve.trackers import Described
 
-DEFAULT = "sqlite:///mlflow.db"
+_LOCAL = "sqlite:///"
+DEFAULT = f"{_LOCAL}mlflow.db"
 _TAG = "evolve.run"
 _AT_ONCE = 100
 """Parameters that one request takes."""
@@ -29,6 +30,9 @@ class MLflow:
             self._client = MlflowClient(tracking_uri=to or DEFAULT)
         except MlflowException as error:
             raise UsageError(f"mlflow cannot log to {to}: {_line(error)}") from None
+        # left to itself MLflow puts files of a local store into the folder it is called from
+        local = (to or DEFAULT).removeprefix(_LOCAL) if (to or DEFAULT).startswith(_LOCAL) else ""
+        self._files = (Path(local).absolute().parent / "mlartifacts").as_uri() if local else None
         self._run = ""
 
     def begin(self, run: Described) -> int:
@@ -41,7 +45,7 @@ class MLflow:
         problem = "evolve " + run.settings.get("problem", "")
         experiment = self._client.get_experiment_by_name(problem)
         where = (
-            self._client.create_experiment(problem)
+            self._client.create_experiment(problem, artifact_location=self._files)
             if experiment is None
             else experiment.experiment_id
         )

@@ -108,6 +108,10 @@ def _answered(work: Callable[[], object]) -> Response:
         status, found = 404, {"error": str(error)}
     except (EvolveError, StoreError) as error:
         status, found = 409, {"error": str(error)}
+    except OSError as error:
+        status, found = 409, {"error": f"{error.strerror}: {error.filename or 'the run'}"}
+    except RecursionError:
+        status, found = 409, {"error": "what the run stores is nested too deep to be read"}
     return Response(
         msgspec.json.encode(inert_json(found)), status_code=status, media_type="application/json"
     )

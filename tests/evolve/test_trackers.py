@@ -94,6 +94,7 @@ def test_mlflow_has_it_once_however_often_it_is_logged(folder: RunFolder, tmp_pa
     assert run.data.params["seed"] == "3"
     assert run.data.metrics["final_champion_test"] == run.data.metrics["final_champion_training"]
     assert run.info.status == "FINISHED"
+    assert (tmp_path / "mlartifacts").is_dir(), "beside the store, wherever it is called from"
     assert "run.toml" in [file.path for file in client.list_artifacts(run.info.run_id)]
 
 

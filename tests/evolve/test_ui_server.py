@@ -131,7 +131,13 @@ def test_a_tunnel_may_end_at_another_port(page: Page) -> None:
 
 
 def test_another_site_may_not_act_even_with_the_secret(page: Page) -> None:
-    for origin in ("http://evil.example", "null", f"http://127.0.0.1:{page.port + 1}"):
+    for origin in (
+        "http://evil.example",
+        "null",
+        "http://[",
+        "",
+        f"http://127.0.0.1:{page.port + 1}",
+    ):
         assert page.ask("/api/runs/a/actions/stop", method="POST", Origin=origin)[0] == 403
     assert page.ask("/api/runs", Origin=f"http://127.0.0.1:{page.port}")[0] == 200
     assert page.ask("/api/runs", method="OPTIONS")[2].get("access-control-allow-origin") is None
