@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evolve import syntax
-from evolve.answers.placing import Place
+from evolve.answers.source import Place
 from evolve.diff import changed_places
 from evolve.program import Program, blocks, length
 from evolve.tree.text import Lines, Splice, replacement, spliced

@@ -39,8 +39,8 @@ problem = Problem(
     name="sorting_network",
     statement="statement.md",
     measurement=(
-        "One instance. Nothing is drawn and nothing is timed: a program always gets the same score, "
-        "and a difference of 1 is real."
+        "One instance. Nothing is drawn and nothing is timed: a program always gets the same "
+        "score, and a difference of 1 is real."
     ),
     seeds=["seed.py"],
     objective=["min size", "min depth"],
