@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.answers import right_and_wrong
 from benchmarks.loopback import EVOLVE, Compared, Loopback, compare, loopback, models
+from benchmarks.prompting import attempt_ms
 from benchmarks.rows import Measured, Plan, Row
 from evolve.budget import Budget
 from evolve.config import Budget as Limits
@@ -260,6 +261,14 @@ def engine_growth(plan: Plan) -> Measured:
     )
 
 
+def engine_growth_with_size(plan: Plan) -> Measured:
+    sizes = (100, 100_000) if plan.full else (100, 5_000)
+    attempts = 1000 if plan.full else 200
+    small, large = (attempt_ms(size, attempts=attempts, seed=plan.seed) for size in sizes)
+    detail = f"{small:.2f} ms at {sizes[0]:,} programs, {large:.2f} ms at {sizes[1]:,}"
+    return Measured(value=large / small, detail=detail)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     """A slow model and tree mutation in one run, and tree mutation alone."""
@@ -442,6 +451,8 @@ ROWS = [
     Row(name="CPU of the engine beside SDK and sandbox", unit="ms/prog", measure=engine_cpu,
         at_most=3.0),
     Row(name="its growth over a run", unit="ratio", measure=engine_growth, at_most=1.2),
+    Row(name="prompt, call's rows and answer: growth to 100,000 programs", unit="ratio",
+        measure=engine_growth_with_size, at_most=1.2),
     Row(name="slow model beside tree mutation: calls in flight", unit="share",
         measure=calls_beside, at_least=0.9),
     Row(name="slow model beside tree mutation: evaluations", unit="ratio",

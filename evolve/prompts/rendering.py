@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from evolve import diff
 from evolve.answers import Expect, Refused
@@ -346,14 +347,19 @@ def _change(facts: Facts, tried: Tried, *, past: bool) -> str:
         start = f"- It gave program {tried.child.id} again: "
     else:
         start = f"- It gave program {tried.child.id}: "
-    text = diff.unified(tried.parent.program, tried.child.program)
-    lines = text.split("\n")[:-1]
-    if len(tried.parent.program.files) == 1:
+    difference = _difference(tried.parent.program, tried.child.program)
+    return f"{start}{_compared(facts, tried.parent, tried.child)}\n\n{difference}"
+
+
+@lru_cache(maxsize=1024)  # the same steps are shown by many prompts
+def _difference(before: Program, after: Program) -> str:
+    lines = diff.unified(before, after).split("\n")[:-1]
+    if len(before.files) == 1:
         lines = lines[2:]
     more = len(lines) - _DIFF_LINES
     shown = fenced("\n".join(lines[:_DIFF_LINES]), "diff")
     rest = f"\n\n({more} more lines of this change are not shown.)" if more > 0 else ""
-    return f"{start}{_compared(facts, tried.parent, tried.child)}\n\n{shown}{rest}"
+    return f"{shown}{rest}"
 
 
 def _compared(facts: Facts, before: Shown, after: Shown) -> str:
