@@ -31,7 +31,7 @@ def evolve(
     base = vendor.environment if vendor is not None else {"PATH": "/usr/bin:/bin"}
     return subprocess.run(
         [*EVOLVE, *arguments], cwd=folder, env={**base, **environment}, capture_output=True,
-        text=True, timeout=120,
+        text=True, timeout=200,
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_a_killed_run_asks_nothing_twice_and_loses_no_answer(
             command, cwd=tmp_path, env=vendor.environment, stdout=subprocess.DEVNULL
         )
         enough = len(vendor.entries()) + 40 + 13 * kill
-        end = time.monotonic() + 60
+        end = time.monotonic() + 100
         while len(vendor.entries()) < enough:
             assert time.monotonic() < end
             time.sleep(0.005)
