@@ -22,10 +22,26 @@ import json, sys
 from sandbox import CandidateFailure, Limits, Sandbox, SandboxError
 try:
     with Sandbox() as sandbox:
-        with sandbox.open({"p.py": "def f(): return 5"}, entry="p.py") as candidate:
-            print(json.dumps([sandbox.tier, candidate.call("f"), sandbox.lacking]))
+        with sandbox.open({"p.py": "def f(x): return x"}, entry="p.py") as candidate:
+            large = len(candidate.call("f", bytes(5 << 18))) >> 18
+            print(json.dumps([sandbox.tier, large, sandbox.lacking]))
 except (SandboxError, CandidateFailure) as error:
     print(json.dumps(["refused", str(error), ""]))
+"""
+
+
+_FILTER = """
+import ctypes, os, struct, sys
+code = struct.pack("HBBI", 0x20, 0, 0, 0)
+for number in sys.argv[1].split(","):
+    code += struct.pack("HBBI", 0x15, 0, 1, int(number)) + struct.pack("HBBI", 6, 0, 0, 0x00050001)
+code += struct.pack("HBBI", 6, 0, 0, 0x7FFF0000)
+at = ctypes.create_string_buffer(code, len(code))
+head = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(at))
+libc = ctypes.CDLL(None)
+assert not libc.prctl(38, 1, 0, 0, 0)
+assert not libc.prctl(22, 2, ctypes.create_string_buffer(head, 16), 0, 0)
+os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -79,6 +95,23 @@ def test_where_user_namespaces_are_used_up_it_is_tier_b() -> None:
     script = "echo 0 > /proc/sys/user/max_user_namespaces"
     tier, answer, _ = on_a_machine(behind(script))
     assert (tier, answer) == ("B", 5)
+
+
+@pytest.mark.parametrize(
+    ("calls", "tier", "reason"),
+    [
+        ("272,165,155,308", "B", ""),  # unshare, mount, pivot_root, setns: a container's profile
+        ("272", "B", ""),
+        ("165", "B", ""),
+        ("319", "A", ""),  # memfd_create: what is large goes through the pipe
+        ("317", "refused", "seccomp: Operation not permitted"),
+        ("272,444", "refused", "Landlock 3 (Linux 6.2) or newer (tier A: "),
+    ],
+)
+def test_behind_a_filter_that_refuses_system_calls(calls: str, tier: str, reason: str) -> None:
+    found, answer, _ = on_a_machine([sys.executable, "-c", _FILTER, calls])
+    assert found == tier
+    assert answer == 5 if not reason else reason in str(answer)
 
 
 @pytest.mark.parametrize(
