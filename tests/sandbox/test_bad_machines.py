@@ -104,6 +104,7 @@ def test_where_user_namespaces_are_used_up_it_is_tier_b() -> None:
         ("272", "B", ""),
         ("165", "B", ""),
         ("319", "A", ""),  # memfd_create: what is large goes through the pipe
+        ("434", "refused", "pidfd_open: Operation not permitted"),
         ("317", "refused", "seccomp: Operation not permitted"),
         ("272,444", "refused", "Landlock 3 (Linux 6.2) or newer (tier A: "),
     ],
