@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -27,21 +28,6 @@ try:
             print(json.dumps([sandbox.tier, large, sandbox.lacking]))
 except (SandboxError, CandidateFailure) as error:
     print(json.dumps(["refused", str(error), ""]))
-"""
-
-
-_FILTER = """
-import ctypes, os, struct, sys
-code = struct.pack("HBBI", 0x20, 0, 0, 0)
-for number in sys.argv[1].split(","):
-    code += struct.pack("HBBI", 0x15, 0, 1, int(number)) + struct.pack("HBBI", 6, 0, 0, 0x00050001)
-code += struct.pack("HBBI", 6, 0, 0, 0x7FFF0000)
-at = ctypes.create_string_buffer(code, len(code))
-head = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(at))
-libc = ctypes.CDLL(None)
-assert not libc.prctl(38, 1, 0, 0, 0)
-assert not libc.prctl(22, 2, ctypes.create_string_buffer(head, 16), 0, 0)
-os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -98,24 +84,6 @@ def test_where_user_namespaces_are_used_up_it_is_tier_b() -> None:
 
 
 @pytest.mark.parametrize(
-    ("calls", "tier", "reason"),
-    [
-        ("272,165,155,308", "B", ""),  # unshare, mount, pivot_root, setns: a container's profile
-        ("272", "B", ""),
-        ("165", "B", ""),
-        ("319", "A", ""),  # memfd_create: what is large goes through the pipe
-        ("434", "refused", "pidfd_open: Operation not permitted"),
-        ("317", "refused", "seccomp: Operation not permitted"),
-        ("272,444", "refused", "Landlock 3 (Linux 6.2) or newer (tier A: "),
-    ],
-)
-def test_behind_a_filter_that_refuses_system_calls(calls: str, tier: str, reason: str) -> None:
-    found, answer, _ = on_a_machine([sys.executable, "-c", _FILTER, calls])
-    assert found == tier
-    assert answer == 5 if not reason else reason in str(answer)
-
-
-@pytest.mark.parametrize(
     ("rights", "tier"),
     [
         ("-all", "B"),  # uid 0 cannot even be mapped
@@ -150,11 +118,11 @@ def test_without_a_writable_control_group_one_line_says_so() -> None:
 def test_where_processes_are_used_up_it_is_refused_in_one_line() -> None:
     as_root()
     # the limit counts what the user has running, and does not hold for root
-    running = sum(
-        len(list((path / "task").iterdir())) if (path / "task").exists() else 0
-        for path in Path("/proc").iterdir()
-        if path.name.isdigit() and path.stat().st_uid == NOBODY
-    )
+    running = 0
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if path.name.isdigit() and path.stat().st_uid == NOBODY:
+                running += len(os.listdir(path / "task"))
     for left in range(4):
         limits = [(resource.RLIMIT_NPROC, running + 1 + left)]
         word, reason, _ = on_a_machine(uid=NOBODY, limits=limits)
