@@ -286,6 +286,7 @@ def attack(world):
     return made
 """,
         "memory",
+        "timeout",
         most=40000,
     ),
     _starve(

@@ -22,7 +22,8 @@ _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _SYS_CHDIR, _SYS_CAPSET, _SYS_PIVOT_ROOT, _SYS_PRCTL, _SYS_MOUNT = 80, 126, 155, 157, 165
-_SYS_UNSHARE, _SYS_PRLIMIT, _SYS_CLOSE_RANGE, _SYS_MOUNT_SETATTR = 272, 302, 436, 442
+_SYS_UNSHARE, _SYS_PRLIMIT, _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE = 272, 302, 434, 436
+_SYS_MOUNT_SETATTR = 442
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = 64
 
@@ -59,6 +60,11 @@ def fork() -> int:
     what a whole fork with numpy loaded costs. The caller keeps the interpreter's lock meanwhile.
     """
     return _checked(_libc_with_lock.fork(), "fork")
+
+
+def pidfd_open(pid: int) -> int:
+    """A descriptor for a process; unlike Python's, the error names the call."""
+    return syscall(_SYS_PIDFD_OPEN, pid, 0, what="pidfd_open")
 
 
 def unshare(flags: int) -> None:

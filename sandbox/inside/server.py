@@ -47,7 +47,7 @@ class _Server:
         self.control = control
         self.tier = tier
         self.config = config
-        self.myself = os.pidfd_open(os.getpid())
+        self.myself = kernel.pidfd_open(os.getpid())
         self.filter = seccomp.Filter(1 if tier == "A" else None)
         self.base_memory_bytes = 0
         self.rules = -1
@@ -155,7 +155,7 @@ class _Server:
                 kernel.setns(self.myself, kernel.CLONE_NEWPID)
             for end in ends:
                 os.close(end)
-        pidfd = os.pidfd_open(pid)
+        pidfd = kernel.pidfd_open(pid)
         self.control.sendmsg(
             [wire.CHILD.pack(wire.STARTED, pid)],
             [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(pidfd))],
@@ -287,7 +287,7 @@ def _serve(
 
 def _watch(control: socket.socket, server: int) -> NoReturn:
     """Ends the server with the worker, and itself with the server."""
-    pidfd = os.pidfd_open(server)
+    pidfd = kernel.pidfd_open(server)
     waiter = select.poll()
     waiter.register(control, 0)  # only that the other end is gone
     waiter.register(pidfd, select.POLLIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import subprocess
 import sys
@@ -259,6 +260,32 @@ def test_damaged_bytes_decode_or_are_refused_but_nothing_else(
     except CodecError:
         return
     assert same(decode(encode(again)), again)
+
+
+@given(st.lists(st.sampled_from([0, 3, 65535, 65536, 70001]), max_size=3), st.data())
+@settings(max_examples=60)
+def test_damaged_arrays_decode_in_place_as_elsewhere(sizes: list[int], data: st.DataObject) -> None:
+    raw = bytearray(
+        encode([np.ones(size, data.draw(st.sampled_from(["?", "u1", "i1"]))) for size in sizes])
+    )
+    for _ in range(data.draw(st.integers(0, 3))):
+        # its head, the padding before an array, or its last bytes
+        raw[
+            data.draw(st.integers(0, min(len(raw), 100) - 1)) * data.draw(st.sampled_from([1, -1]))
+        ] = data.draw(st.integers(0, 255))
+    try:
+        expected = decode(raw)
+    except CodecError as error:
+        with pytest.raises(CodecError, match=f"^{re.escape(str(error))}$"):
+            decode(raw, in_place=True)
+        return
+    there = bytearray(raw)
+    found = decode(there, in_place=True)
+    assert encode(found) == encode(expected)
+    large = [part for part in found if part.nbytes >= 1 << 16] if isinstance(found, list) else []
+    for part in large:
+        assert part.flags.aligned
+        assert np.shares_memory(part, np.frombuffer(there, "u1"))
 
 
 @given(st.binary(max_size=200))

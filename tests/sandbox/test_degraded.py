@@ -35,8 +35,8 @@ refuse(json.loads(sys.argv[1]))
 from sandbox import Sandbox, SandboxError, probe
 try:
     with Sandbox() as sandbox:
-        candidate = sandbox.open({"p.py": "def f(): return 5"}, entry="p.py")
-        result = [sandbox.tier, candidate.call("f")]
+        candidate = sandbox.open({"p.py": "def f(x): return x"}, entry="p.py")
+        result = [sandbox.tier, len(candidate.call("f", bytes(5 << 20))) >> 20]
         candidate.close()
 except SandboxError as error:
     result = ["refused", str(error)]
@@ -46,6 +46,7 @@ print(json.dumps([result, found.tier, found.refusal, missing]))
 """
 
 UNSHARE, MOUNT, LANDLOCK, SECCOMP, PIDFD_OPEN, MOUNT_SETATTR = 272, 165, 444, 317, 434, 442
+MEMFD_CREATE = 319
 
 
 def on_less(*refused: int) -> tuple[list[str], str, str, dict[str, str]]:
@@ -90,6 +91,16 @@ def test_with_neither_it_refuses_in_one_line() -> None:
     assert tier == "none"
     assert refusal == reason
     assert {"user namespace", "landlock"} <= missing.keys()
+
+
+def test_without_memory_to_lend_large_messages_go_through_the_pipe() -> None:
+    assert on_less(MEMFD_CREATE)[0] == ["A", 5]
+
+
+def test_without_descriptors_for_processes_it_refuses() -> None:
+    (word, reason), _, _, _ = on_less(PIDFD_OPEN)
+    assert word == "refused"
+    assert "pidfd_open: Operation not permitted" in reason
 
 
 def test_without_seccomp_it_refuses() -> None:

@@ -1,4 +1,4 @@
-"""Memory lent for a large answer: kept, changed, resized, not taken, never filled."""
+"""The channels themselves, and the memory lent over one of them for a large answer."""
 
 from __future__ import annotations
 
@@ -205,5 +205,85 @@ def attack(world):
 """,
         held=lambda value: isinstance(value, int) and value <= 1 << 20,
         group=Group.STARVE,
+    ),
+    _attack(
+        "answers over the wrong channel",
+        "def attack(world):\n    os.dup2(LENDING, ANSWERS)\n    return 0\n",
+        "violation",
+    ),
+    _attack(
+        "what is printed, as an answer",
+        "def attack(world):\n    os.dup2(ANSWERS, 1)\n    print('x' * 50, flush=True)\n",
+        "violation",
+    ),
+    _attack(
+        "an answer that is printed",
+        "def attack(world):\n    os.dup2(1, ANSWERS)\n    return 0\n",
+        "violation",
+    ),
+    _attack(
+        "a pipe for answers that does not wait",
+        "def attack(world):\n    os.set_blocking(ANSWERS, False)\n    return ['x' * 21] * 9000\n",
+        "violation",
+        "crash",
+        held=lambda value: value == ["x" * 21] * 9000,
+    ),
+    _attack(
+        "answers in packets that are cut where they are read",
+        """
+def attack(world):
+    worked(lambda: __import__("fcntl").fcntl(ANSWERS, 4, 0x4001))
+    return list(range(5000))
+""",
+        "violation",
+        "timeout",
+        held=lambda value: value == list(range(5000)),
+    ),
+    _attack(
+        "an answer one byte at a time",
+        """
+def attack(world):
+    nonce = loop()[1]
+    content = struct.pack("<QI", nonce, 8006) + b"R" + struct.pack("<I", 8001) + b"5" + b" " * 8000
+    for byte in content: os.write(ANSWERS, bytes([byte]))
+    os.read(REQUESTS, 1)
+""",
+        "violation",
+        held=lambda value: value == 5,
+    ),
+    _attack(
+        "its own request put back",
+        "def attack(world): return worked(os.write, REQUESTS, b'x' * 50)\n",
+        held=nothing,
+    ),
+    _attack(
+        "its own answer taken back",
+        "def attack(world): return worked(os.read, ANSWERS, 1)\n",
+        held=nothing,
+    ),
+    _attack(
+        "a larger pipe",
+        "def attack(world): return syscall(72, ANSWERS, 1031, 1 << 20) >= 0\n",
+        held=nothing,
+        group=Group.STARVE,
+    ),
+    _attack(
+        "a signal to the owner of a pipe",
+        "def attack(world): return syscall(72, REQUESTS, 8, world['worker_pid']) >= 0\n",
+        held=nothing,
+        group=Group.ESCAPE,
+    ),
+    _attack(
+        "memory of its own that can be executed and handed on",
+        "def attack(world): return syscall(319, b'mine', 2) >= 0\n",
+        held=nothing,
+        group=Group.ESCAPE,
+    ),
+    _attack(
+        "a message received on another channel",
+        "def attack(world):\n    other = os.dup(LENDING)\n"
+        "    return syscall(47, other, bytes(56), 0x40) != -1\n",
+        held=nothing,
+        group=Group.ESCAPE,
     ),
 )
