@@ -182,11 +182,25 @@ def lanes(orders):
 
 
 def sorts(program, orders, scratch: int) -> bool:
-    """Whether a program sorts these inputs, whatever is in what it did not set."""
+    """Whether a program sorts these inputs, and reads nothing before it is set."""
     inputs, expected = lanes(orders)
     n, count = inputs.shape
+    if not _sets_before_it_reads(program, n):
+        return False
     registers = np.empty((n + scratch, count), dtype=np.int8)
     return cost(program, inputs, expected, registers, np.empty(count, dtype=np.int8)) == 0
+
+
+def _sets_before_it_reads(program, n: int) -> bool:
+    known, flags = set(range(n)), False
+    for operation, target, source in program.tolist():
+        if source not in known or (operation != MOV and target not in known):
+            return False
+        if operation in (LESS, GREATER) and not flags:
+            return False
+        known.add(target)
+        flags = flags or operation == CMP
+    return True
 
 
 def listing(program) -> list[str]:

@@ -15,6 +15,8 @@ HOT = 1.0
 COLD = 0.05
 INPUTS = 128  # that annealing looks at, of all weak orders
 NETWORKS = 30
+DRIFT = 0.5
+POOL = 20
 
 
 def network(n, rng):
@@ -62,11 +64,17 @@ def search(n, seed, seconds):
     expected = np.sort(inputs, axis=0)
     while time.monotonic() < deadline:
         parent = rng.choice(best)
-        child = np.delete(parent, rng.randrange(len(parent)), axis=0)
+        k = rng.randrange(len(parent))
+        if rng.random() < DRIFT:  # another program as long, from which others can be reached
+            child = parent.copy()
+            child[k] = child[rng.randrange(len(child))]
+        else:
+            child = np.delete(parent, k, axis=0)
         if anneal(child, inputs, expected, SCRATCH, STEPS, HOT, COLD, state):
             continue
         if sorts(child, orders, SCRATCH):
-            best = [shortened(child, orders)]
+            child = shortened(child, orders)
+            best = [child] if len(child) < len(best[0]) else [*best[-POOL:], child]
     return best[0]
 
 
