@@ -10,13 +10,14 @@ import ast
 import random
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from evaluators import Invalid
 from evaluators.kernel_listings import CONDITIONS, parse
 from evolve import syntax
-from evolve.program import blocks
+from evolve.program import Program, blocks
 from evolve.tree.places import Source
-from evolve.tree.text import Splice
+from evolve.tree.text import Lines, Splice
 from evolve.tree.work import Work
 
 _REGISTER = re.compile(r"\br\d{1,2}\b")
@@ -25,32 +26,19 @@ _C = re.compile(r"\bkernel\s*\(")
 _TOKEN = re.compile(r"<<|>>|<=|>=|==|!=|[-+*^|&<>](?![=\-+*&|<>])|\b\d+\b|\b[a-z]\w*\b")
 _GROUPS = (("<", ">", "<=", ">="), ("==", "!="), ("+", "-", "^"), ("&", "|"), ("<<", ">>"))
 _WORDS = frozenset(
-    [
-        "int",
-        "unsigned",
-        "long",
-        "float",
-        "double",
-        "const",
-        "static",
-        "void",
-        "for",
-        "if",
-        "else",
-        "return",
-        "kernel",
-    ]
+    {"int", "unsigned", "long", "float", "double", "const", "static", "void", "for", "if", "else"}
+    | {"return", "kernel"}
 )
 
 
 def applies(source: Source) -> bool:
     """Whether a block of the program holds a kernel."""
-    return bool(_texts(source))
+    return bool(_texts(source.program))
 
 
 def kernel(work: Work) -> list[Splice] | None:
     """Changes a line of a listing, or a token or statement of C, in one string of a block."""
-    found = _texts(work.source)
+    found = _texts(work.source.program)
     if not found:
         return None
     file, start, end, text = work.rng.choice(found)
@@ -60,24 +48,29 @@ def kernel(work: Work) -> list[Splice] | None:
     return [Splice(file, start, end, child)]
 
 
-def _texts(source: Source) -> list[tuple[str, int, int, str]]:
+@lru_cache(maxsize=1024)
+def _texts(program: Program) -> tuple[tuple[str, int, int, str], ...]:
     """Kernels as (file, start, end, text) of what stands between triple quotes."""
     found = []
-    for path, lines in source.lines.items():
-        if '"""' not in lines.text:
+    for path in dict.fromkeys(block.file for block in blocks(program)):
+        whole = program.files[path]
+        tree = syntax.parse(whole) if path.endswith(".py") and '"""' in whole else None
+        if tree is None:
             continue
-        tree = syntax.parse(lines.text)
-        own = [block for block in blocks(source.program) if block.file == path]
-        for node in ast.walk(tree) if tree is not None else ():
+        lines = Lines(whole)
+        own = [block for block in blocks(program) if block.file == path]
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
                 continue
+            last = node.end_lineno or node.lineno
+            if not any(block.first <= node.lineno and last <= block.last for block in own):
+                continue
             start = lines.offset(node.lineno, node.col_offset) + 3
-            end = lines.offset(node.end_lineno or 0, node.end_col_offset or 0) - 3
-            inside = any(b.first <= node.lineno and (node.end_lineno or 0) <= b.last for b in own)
+            end = lines.offset(last, node.end_col_offset or 0) - 3
             # what is escaped would not be where it stands in the text
-            if inside and lines.text[start:end] == node.value and _is_kernel(node.value):
+            if whole[start:end] == node.value and _is_kernel(node.value):
                 found.append((path, start, end, node.value))
-    return found
+    return tuple(found)
 
 
 def _is_kernel(text: str) -> bool:

@@ -144,9 +144,8 @@ def _step(
     work = Work(mine, others, rng, Grower(rng, primitives, constants))
     names = [name for name in OPERATORS if chances[name] > 0]
     if not kernel.applies(mine):
-        names = [
-            name for name in names if name != "kernel"
-        ]  # nothing changes for programs without one
+        # programs without one draw as if there were no such operator
+        names = [name for name in names if name != "kernel"]
     if not names:
         return None, ""
     operator = rng.choices(names, [chances[name] for name in names])[0]

@@ -10,13 +10,12 @@ from annealing import anneal, chance, listing, of_network, sorts, weak_orders
 # EVOLVE-BLOCK-START
 
 SCRATCH = 1
-STEPS = 20_000
+STEPS = 50_000
 HOT = 1.0
 COLD = 0.05
 INPUTS = 128  # that annealing looks at, of all weak orders
 NETWORKS = 30
-DRIFT = 0.5
-POOL = 20
+BEHIND = 1  # instructions that a network may be behind the best
 
 
 def network(n, rng):
@@ -63,19 +62,16 @@ def search(n, seed, seconds):
     inputs = np.ascontiguousarray(orders[:, pick])
     expected = np.sort(inputs, axis=0)
     while time.monotonic() < deadline:
-        parent = rng.choice(best)
-        k = rng.randrange(len(parent))
-        if rng.random() < DRIFT:  # another program as long, from which others can be reached
-            child = parent.copy()
-            child[k] = child[rng.randrange(len(child))]
-        else:
-            child = np.delete(parent, k, axis=0)
+        # each network goes its own way down, until it is left behind
+        line = rng.randrange(len(best))
+        child = np.delete(best[line], rng.randrange(len(best[line])), axis=0)
         if anneal(child, inputs, expected, SCRATCH, STEPS, HOT, COLD, state):
             continue
         if sorts(child, orders, SCRATCH):
-            child = shortened(child, orders)
-            best = [child] if len(child) < len(best[0]) else [*best[-POOL:], child]
-    return best[0]
+            best[line] = shortened(child, orders)
+            least = min(map(len, best))
+            best = [program for program in best if len(program) <= least + BEHIND]
+    return min(best, key=len)
 
 
 # EVOLVE-BLOCK-END
