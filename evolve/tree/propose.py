@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from evolve import program as programs
 from evolve.program import Program, syntax_hash
-from evolve.tree import expressions, statements, transplant
+from evolve.tree import expressions, kernel, statements, transplant
 from evolve.tree.grow import Grower
 from evolve.tree.places import Source, TreeError
 from evolve.tree.source import source
@@ -35,6 +35,7 @@ OPERATORS: Mapping[str, Operator] = {
     "crossover": transplant.crossover,
     "graft": transplant.graft,
     "recombine": transplant.recombine,
+    "kernel": kernel.kernel,
 }
 WEIGHTS: Mapping[str, float] = {
     "constant": 6,
@@ -54,6 +55,7 @@ WEIGHTS: Mapping[str, float] = {
     "crossover": 4,
     "graft": 2,
     "recombine": 2,
+    "kernel": 30,
 }
 """How often each operator is tried; `weights` of a call replace single values."""
 
@@ -141,6 +143,11 @@ def _step(
     constants = [value for found in (mine, *others) for value in found.constants]
     work = Work(mine, others, rng, Grower(rng, primitives, constants))
     names = [name for name in OPERATORS if chances[name] > 0]
+    if not kernel.applies(mine):
+        # programs without one draw as if there were no such operator
+        names = [name for name in names if name != "kernel"]
+    if not names:
+        return None, ""
     operator = rng.choices(names, [chances[name] for name in names])[0]
     try:
         splices = OPERATORS[operator](work)

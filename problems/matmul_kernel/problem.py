@@ -43,16 +43,15 @@ _LOOP = Loop(
 )
 _BASELINE = f"""
 void kernel(const float *a, const float *b, float *c) {{
-    for (int i = 0; i < {SIDE}; i++) {{
-        float row[{SIDE}] = {{0}};
-        for (int k = 0; k < {SIDE}; k++)
-            for (int j = 0; j < {SIDE}; j++)
-                row[j] += a[i * {SIDE} + k] * b[k * {SIDE} + j];
-        for (int j = 0; j < {SIDE}; j++) c[i * {SIDE} + j] = row[j];
-    }}
+    for (int i = 0; i < {SIDE}; i++)
+        for (int j = 0; j < {SIDE}; j++) {{
+            float sum = 0.0f;
+            for (int k = 0; k < {SIDE}; k++) sum += a[i * {SIDE} + k] * b[k * {SIDE} + j];
+            c[i * {SIDE} + j] = sum;
+        }}
 }}
 """
-"""The order of loops that gcc turns into vector operations best."""
+"""The definition: of the orders of loops tried, the one gcc 12 makes by far the best of."""
 
 problem = Problem(
     name="matmul_kernel",
@@ -60,7 +59,7 @@ problem = Problem(
     seeds=["seed.py"],
     objective="min ratio",
     measurement=(
-        "Beside three loops in the order that gcc -O3 -march=native vectorises best, interleaved "
+        "Beside the definition's three loops as gcc -O3 -march=native makes them, interleaved "
         "on one core in about 2 seconds; `ratio` is the upper end of the interval of times."
     ),
     known_bad=["known_bad/*.py"],
@@ -81,8 +80,8 @@ def fault(inputs: bytes, outputs: bytes) -> str:
 
     Any order of summation of k products, fused or not, errs by at most k u / (1 - k u) times the
     sum of sizes, u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section
-    3.1). All is computed exactly: in units of 2^-46 and the scales of row and column the products
-    are integers below 2^51.
+    3.1). All is computed exactly: in units of 2^-52 and the scales of row and column the sums of
+    products are integers below 2^56.
     """
     pairs = np.frombuffer(inputs, dtype=np.float32).reshape(-1, 2, SIDE, SIDE).astype(np.float64)
     made = np.frombuffer(outputs, dtype=np.float32).reshape(-1, SIDE, SIDE).astype(np.float64)

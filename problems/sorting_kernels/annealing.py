@@ -41,7 +41,7 @@ def _uniform(state):
     return float(_draw(state) >> uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@numba.njit(boundscheck=False)
+@numba.njit
 def cost(program, inputs, expected, registers, flags):
     """Values out of place, over all inputs.
 
@@ -53,40 +53,31 @@ def cost(program, inputs, expected, registers, flags):
     """
     n, lanes = inputs.shape
     for i in range(len(registers)):
-        row = registers[i]
-        if i < n:
-            given = inputs[i]
-            for x in range(lanes):
-                row[x] = given[x]
-        else:
-            for x in range(lanes):
-                row[x] = -100 if x & 1 else 100
+        for x in range(lanes):
+            registers[i, x] = inputs[i, x] if i < n else np.int8(-100 if x & 1 else 100)
     for x in range(lanes):
-        flags[x] = -1 if x & 1 else 1
+        flags[x] = np.int8(-1 if x & 1 else 1)
+    # rows are indexed in place: a view for each instruction cost as much as the instruction
     for k in range(len(program)):
-        operation = program[k, 0]
-        target, source = registers[program[k, 1]], registers[program[k, 2]]
+        operation, target, source = program[k, 0], program[k, 1], program[k, 2]
         if operation == MOV:
             for x in range(lanes):
-                target[x] = source[x]
+                registers[target, x] = registers[source, x]
         elif operation == CMP:
             for x in range(lanes):
-                flags[x] = target[x] - source[x]
+                flags[x] = registers[target, x] - registers[source, x]
         elif operation == LESS:
             for x in range(lanes):
-                target[x] = source[x] if flags[x] < 0 else target[x]
+                moved, kept = registers[source, x], registers[target, x]
+                registers[target, x] = moved if flags[x] < 0 else kept
         else:
             for x in range(lanes):
-                target[x] = source[x] if flags[x] > 0 else target[x]
+                moved, kept = registers[source, x], registers[target, x]
+                registers[target, x] = moved if flags[x] > 0 else kept
     wrong = 0
     for i in range(n):
-        row, wanted = registers[i], expected[i]
         for x in range(lanes):
-            flags[x] = row[x] != wanted[x]
-        part = np.int64(0)
-        for x in range(lanes):
-            part += flags[x]
-        wrong += part
+            wrong += registers[i, x] != expected[i, x]
     return wrong
 
 
@@ -191,11 +182,25 @@ def lanes(orders):
 
 
 def sorts(program, orders, scratch: int) -> bool:
-    """Whether a program sorts these inputs, whatever is in what it did not set."""
+    """Whether a program sorts these inputs, and reads nothing before it is set."""
     inputs, expected = lanes(orders)
     n, count = inputs.shape
+    if not _sets_before_it_reads(program, n):
+        return False
     registers = np.empty((n + scratch, count), dtype=np.int8)
     return cost(program, inputs, expected, registers, np.empty(count, dtype=np.int8)) == 0
+
+
+def _sets_before_it_reads(program, n: int) -> bool:
+    known, flags = set(range(n)), False
+    for operation, target, source in program.tolist():
+        if source not in known or (operation != MOV and target not in known):
+            return False
+        if operation in (LESS, GREATER) and not flags:
+            return False
+        known.add(target)
+        flags = flags or operation == CMP
+    return True
 
 
 def listing(program) -> list[str]:

@@ -5,16 +5,17 @@ import time
 from itertools import combinations
 
 import numpy as np
-from annealing import anneal, chance, lanes, listing, of_network, sorts, weak_orders
+from annealing import anneal, chance, listing, of_network, sorts, weak_orders
 
 # EVOLVE-BLOCK-START
 
 SCRATCH = 1
-STEPS = 20_000
+STEPS = 50_000
 HOT = 1.0
 COLD = 0.05
-INPUTS = 96  # that annealing looks at, of all weak orders
+INPUTS = 128  # that annealing looks at, of all weak orders
 NETWORKS = 30
+BEHIND = 1  # instructions that a network may be behind the best
 
 
 def network(n, rng):
@@ -58,15 +59,19 @@ def search(n, seed, seconds):
             best.append(made)
     orders = weak_orders(n)
     pick = np.random.default_rng(seed).permutation(orders.shape[1])[:INPUTS]
-    inputs, expected = lanes(np.ascontiguousarray(orders[:, pick]))
+    inputs = np.ascontiguousarray(orders[:, pick])
+    expected = np.sort(inputs, axis=0)
     while time.monotonic() < deadline:
-        parent = rng.choice(best)
-        child = np.delete(parent, rng.randrange(len(parent)), axis=0)
+        # each network goes its own way down, until it is left behind
+        line = rng.randrange(len(best))
+        child = np.delete(best[line], rng.randrange(len(best[line])), axis=0)
         if anneal(child, inputs, expected, SCRATCH, STEPS, HOT, COLD, state):
             continue
         if sorts(child, orders, SCRATCH):
-            best = [shortened(child, orders)]
-    return best[0]
+            best[line] = shortened(child, orders)
+            least = min(map(len, best))
+            best = [program for program in best if len(program) <= least + BEHIND]
+    return min(best, key=len)
 
 
 # EVOLVE-BLOCK-END
