@@ -65,9 +65,11 @@ def explain(
         stored = reader.lineage(program.id)
         line = [Program.of(reader.files(one.id)) for one in stored]
         meta = dict(reader.meta)
+    # before minutes are spent
     if add:
-        # before minutes are spent
         folder.lock().close()
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"cannot write {out}: {out.parent} is no folder")
     tell = (lambda _: None) if as_json else _tell
     found = asyncio.run(
         _measured(
@@ -153,7 +155,8 @@ def _print(
         rows.append([str(program.id), kind, *_figures(step.effect), inert(made_by(program))])
         for hunk in step.hunks:
             rows.append(["", "", *_figures(hunk.effect), inert(hunk.what)])
-    _print_table(["program", "kind", "verdict", "training", "fresh", "+-", "edit"], rows)
+    if rows:
+        _print_table(["program", "kind", "verdict", "training", "fresh", "+-", "edit"], rows)
     if found.parts:
         click.echo("")
         click.echo(paint("the program without each of its statements", bold=True))

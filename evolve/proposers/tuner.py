@@ -92,11 +92,10 @@ class TunerProposer:
         if note.refused:
             return
         self._on_island[sample.island] = note.session
-        if note.session == sample.attempt:
+        if note.session == sample.attempt and sample.parent is not None:
             # attempts under way may belong to sessions that no new attempt joins
             for old in [n for n in self._sessions if n < sample.attempt - 2 * MEMORY]:
                 del self._sessions[old]
-            assert sample.parent is not None
             self._sessions[note.session] = _opened(
                 sample.parent, note.session, note.operator, programs
             )
@@ -125,7 +124,9 @@ class TunerProposer:
         note = msgspec.json.decode(request.note, type=Note)
         if note.refused:
             raise NoAnswer(note.refused)
-        session = self._sessions[note.session]
+        session = self._sessions.get(note.session)
+        if session is None:
+            raise NoAnswer("its session was forgotten meanwhile", operator=note.operator)
         question = Tune(
             session=note.session,
             base=dict(session.program.files),
@@ -193,7 +194,8 @@ def _opened(base: int, number: int, operator: str, programs: Programs) -> _Sessi
 
 
 def _note(sample: Sample) -> Note:
-    return msgspec.json.decode(sample.note, type=Note)
+    # runs that were merged or imported may have no notes
+    return msgspec.json.decode(sample.note or "{}", type=Note)
 
 
 def _plain(note: Note) -> str:

@@ -31,10 +31,14 @@ class Splice:
 
 
 def spliced(text: str, splices: Iterable[Splice]) -> str:
-    """The text of one file with splices made that do not overlap."""
-    for splice in sorted(splices, key=lambda splice: (splice.start, splice.end), reverse=True):
-        text = text[: splice.start] + splice.text + text[splice.end :]
-    return text
+    """The text of one file with splices made that do not overlap; of two at one place the later
+    comes first."""
+    parts, position = [], 0
+    last_first = sorted(splices, key=lambda splice: (splice.start, splice.end), reverse=True)
+    for splice in reversed(last_first):
+        parts += [text[position : splice.start], splice.text]
+        position = splice.end
+    return "".join([*parts, text[position:]])
 
 
 class Lines:

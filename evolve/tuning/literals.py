@@ -90,10 +90,8 @@ def _numbers(
         case ast.Constant(value=bool() | int() | float() as value):
             yield node, value, around
             return
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if (
-            not isinstance(value, bool)
-        ):
-            yield node, -value, around
+        case ast.UnaryOp() if (signed := _signed(node)) is not None:
+            yield node, signed, around
             return
         case ast.JoinedStr() | ast.pattern():
             return
@@ -101,6 +99,19 @@ def _numbers(
             around = ()
     for child in ast.iter_child_nodes(node):
         yield from _numbers(child, (node, *around))
+
+
+def _signed(node: ast.expr) -> int | float | None:
+    """The value of a number behind any signs: however they are set, it is one literal."""
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            inner = _signed(operand)
+            return None if inner is None else -inner
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _signed(operand)
+    return None
 
 
 @lru_cache(maxsize=4096)

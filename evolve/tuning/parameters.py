@@ -34,6 +34,7 @@ _REACH = 8.0
 _MARK = re.compile(r"#\s*tune\b\s*(?::\s*(.*?))?\s*$")
 _RANGE = re.compile(r"(\S+?)\s*\.\.\s*(\S+?)(\s+log)?")
 _LARGEST = 1e15
+"""Integers up to here are exact as floats; beyond, a number is an identity rather than a size."""
 
 
 class Kind(StrEnum):
@@ -165,9 +166,10 @@ def _mark(text: str, where: str) -> _Mark:
         low, high = (float(match[1]), float(match[2])) if match else (math.nan, math.nan)
     except ValueError:
         low = math.nan
-    if match is None or not (math.isfinite(low) and math.isfinite(high)):
+    if match is None or not (abs(low) <= _LARGEST and abs(high) <= _LARGEST):
         raise TuneError(
-            f"{where}: '# tune: {text[:40]}': expected LOW..HIGH, LOW..HIGH log, or off"
+            f"{where}: '# tune: {text[:40]}': expected LOW..HIGH, LOW..HIGH log (at most "
+            f"{_LARGEST:g}), or off"
         )
     if low >= high:
         raise TuneError(f"{where}: the range {match[1]}..{match[2]} is empty")
@@ -185,6 +187,11 @@ def _marked(index: int, literal: Literal, mark: _Mark) -> Parameter:
         if isinstance(literal.value, int)
         else Kind.REAL
     )
+    if not abs(literal.value) <= _LARGEST:
+        raise TuneError(
+            f"{literal.file}:{literal.line}: a number beyond {_LARGEST:g} is not tuned; "
+            "take its mark away"
+        )
     if mark.low is None or mark.high is None or kind is Kind.CHOICE:
         return _ranged(index, literal, kind)
     low, high = mark.low, mark.high
@@ -228,7 +235,8 @@ def _is_power(literal: Literal) -> bool:
 def _found_kind(literal: Literal) -> Kind | None:
     """How a number that nobody marked may be tuned; None for one that is structure."""
     value, path = literal.value, literal.path
-    if isinstance(value, bool) or not math.isfinite(value) or abs(value) > _LARGEST:
+    # in this order: an int may be too large for a float
+    if isinstance(value, bool) or not abs(value) <= _LARGEST:
         return None
     for node, inner in zip(path, (None, *path), strict=False):
         match node:

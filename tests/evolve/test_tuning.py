@@ -38,6 +38,7 @@ def kinds(text: str) -> list[tuple[float, Kind]]:
     [
         ("a = 0.5", [(0.5, Kind.REAL)]),
         ("a = -2.5 * b", [(-2.5, Kind.REAL)]),
+        ("a = b - -+-2.5", [(2.5, Kind.REAL)]),
         ("a = b / 3", [(3, Kind.REAL)]),
         ("a = 2 * b + 0.1", [(2, Kind.REAL), (0.1, Kind.REAL)]),
         ("for i in range(12): f(i)", [(12, Kind.INTEGER)]),
@@ -76,6 +77,11 @@ def test_a_mark_gives_the_range() -> None:
         ("a = 1.0  # tune: 0..5 log", "must lie above 0"),
         ("a = 1.0  # tune: nan..5", "expected LOW..HIGH"),
         ("a = 1.0  # tune: some", "expected LOW..HIGH"),
+        ("a = 1.0  # tune: -1e308..1e308", "expected LOW..HIGH"),
+        (f"a = {hex(10**400)}  # tune", "beyond 1e"),
+        (f"a = {hex(10**400)}", "no number that could be tuned"),
+        ("a = 1e300  # tune", "beyond 1e"),
+        ("a = -1e999", "no number that could be tuned"),
         ("a = 1  # tune: 0.2..0.8", "no two integers"),
     ],
 )
