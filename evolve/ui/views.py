@@ -122,7 +122,8 @@ def population(run: Watched, query: Query) -> Plain:
         table = run.programs.table
         rows = np.flatnonzero(_kept(run, reader, query))
         ordered = rows[_order(run, rows, query)]
-        shown = ordered[query.offset : query.offset + max(0, min(query.count, 500))]
+        first = max(0, query.offset)
+        shown = ordered[first : first + max(0, min(query.count, 500))]
         return {
             "objective": asdict(run.objective),
             "total": len(table),
