@@ -92,6 +92,8 @@ def _steered(tab: Browser, address: str, line: Evolve, process: subprocess.Popen
     tab.run("document.querySelector('dialog form').noValidate = true")
     tab.click("Change it")
     tab.wait_for("budget:")
+    assert [line for line in tab.complaints if "404" not in line] == []
+    tab.complaints.clear()  # a browser's own note of the refusal
     tab.fill("dialog input[name=evals]", "1000000")
     tab.click("Change it")
     tab.wait_for("budget changed")
