@@ -46,7 +46,7 @@ INSERT INTO verdicts (program, stage, split, seed, position, status, reason, sco
 SELECT id, 'fresh', 'validation', '2', 1, 'ok', '', json_object('distance', -fitness), '{}', '{}',
     fitness, '', '', 'A', 0.01, 0.01, 20000000
 FROM programs WHERE id = 1 OR id % (1 + :count / 200) = 0;
-INSERT INTO tallies SELECT proposer, fate, count(*), count(*), total(cost_usd) FROM attempts
+INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd) SELECT proposer, fate, count(*), count(*), total(cost_usd) FROM attempts
 GROUP BY proposer, fate;
 INSERT INTO members SELECT i % 4, i / 4 % 50, i, i FROM n WHERE i > :count - 200;
 """

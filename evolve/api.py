@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +236,8 @@ def run(
     """Searches, and gives back the run with how it ended; also inside a notebook's event loop.
 
     Args:
-        problem: A name, "NAME:SHORTHAND", or the path of a problem's folder.
+        problem: A name, "NAME:SHORTHAND", or the path of a problem's folder, which has a slash in
+            it or is a `Path`.
         config: Further tables of a run file, such as {"islands": {"count": 8}}.
         name: Of the run; a nickname by default. `replace` deletes one of that name first.
         folder: Holds the runs.
@@ -253,7 +254,8 @@ def run(
     raw = dict(config or {}) | settings
     raw["budget"] = {**_table(raw, "budget"), **{k: v for k, v in budget.items() if v is not None}}
     raw["parameters"] = {**_table(raw, "parameters"), **(parameters or {})}
-    file: RunFile = configuration.parse({**raw, "problem": os.fspath(problem)}, where="evolve.run")
+    reference = problem if isinstance(problem, str) else str(Path(problem).absolute())
+    file: RunFile = configuration.parse({**raw, "problem": reference}, where="evolve.run")
     task, file = prepared(file, {})
     target_folder = runs.create(Path(folder), name, replace=replace)
     watch, tell = on_status or _nothing, on_message or _nothing
@@ -271,26 +273,34 @@ def run(
 def _beside_a_loop(work: Callable[[], Ended], folder: RunFolder) -> Ended:
     """Does the work here, or in a thread where this one has an event loop already (notebooks)."""
     try:
-        asyncio.get_running_loop()
+        task = asyncio.current_task()
     except RuntimeError:
         return work()
     done: list[Ended] = []
     failed: list[BaseException] = []
+    # not Thread.join: a KeyboardInterrupt in it makes a thread look ended (Python 3.11, 3.12)
+    finished = threading.Event()
 
     def kept() -> None:
         try:
             done.append(work())
         except BaseException as error:  # noqa: BLE001  raised again by the thread that waits
             failed.append(error)
+        finally:
+            finished.set()
 
-    thread = threading.Thread(target=kept, name="evolve")
-    thread.start()
+    threading.Thread(target=kept, name="evolve").start()
     try:
-        while thread.is_alive():
-            thread.join(0.2)
+        while not finished.wait(0.2):
+            if task is not None and task.cancelling():  # what asyncio.run makes of Ctrl-C
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
-        send(folder.socket, "interrupt")
-        thread.join()
+        told = False
+        while not finished.wait(0.2):
+            if not told:
+                with suppress(UsageError):  # while it starts nobody listens
+                    send(folder.socket, "interrupt")
+                    told = True
         raise
     if failed:
         raise failed[0]

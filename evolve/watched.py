@@ -52,9 +52,9 @@ class Watched:
             # another run took its place, or all scores were given anew
             identity = file.st_dev, file.st_ino, standing[0]
             if self._identity != identity:
+                self.objective, self.settings = objective_of(reader), reader.settings
                 self.programs, self._seen, self._bests = Programs(), (), []
                 self._identity = identity
-                self.objective, self.settings = objective_of(reader), reader.settings
             if standing != self._seen:
                 first = len(self.programs.table)
                 reader.follow(self.programs)

@@ -29,7 +29,8 @@ EDITS = "SELECT * FROM path_edits WHERE program = ? ORDER BY distance DESC"
 
 BANNED = """
 WITH RECURSIVE banned (id) AS (
-    SELECT json_extract(data, '$.program') FROM events WHERE kind = 'ban' UNION
+    SELECT json_extract(data, '$.program') FROM events WHERE kind = 'ban'
+    AND typeof(json_extract(data, '$.program')) = 'integer' UNION
     SELECT a.program FROM banned JOIN attempts a ON a.parent = banned.id
     WHERE a.program IS NOT NULL)
 SELECT id FROM banned

@@ -192,7 +192,8 @@ class Reader:
             "WITH RECURSIVE line (id, depth) AS ("  # noqa: S608
             " SELECT ?, 0 UNION ALL SELECT a.parent, line.depth + 1 FROM line"
             " JOIN programs p ON p.id = line.id JOIN attempts a ON a.attempt = p.attempt"
-            f" WHERE a.parent IS NOT NULL) {rows.PROGRAM}"
+            # a parent is older than its child; where a file says otherwise the walk ends
+            f" WHERE a.parent < line.id) {rows.PROGRAM}"
             " JOIN line ON line.id = p.id ORDER BY line.depth DESC",
             program,
         )

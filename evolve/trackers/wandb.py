@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class WandB:
             mode="offline",
             settings=wandb.Settings(
                 silent=True, console="off", disable_git=True, x_disable_meta=True,
-                x_disable_stats=True,
+                x_disable_stats=True, x_save_requirements=False,
             ),
         )  # fmt: skip
         return -1
@@ -44,5 +45,6 @@ class WandB:
         for name, value in figures.items():
             self._run.summary[f"final_{name}"] = value
         for file in files.values():
-            self._run.save(str(file), base_path=str(file.parent), policy="now")
+            shutil.copy(file, self._run.dir)
         self._run.finish(exit_code=0 if ended else 1)
+        wandb.teardown()  # waits for its service, which writes behind our back

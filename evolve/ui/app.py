@@ -112,6 +112,8 @@ def _answered(work: Callable[[], object]) -> Response:
         status, found = 409, {"error": f"{error.strerror}: {error.filename or 'the run'}"}
     except RecursionError:
         status, found = 409, {"error": "what the run stores is nested too deep to be read"}
+    except Exception as error:  # noqa: BLE001  the outermost edge: one line, and the server goes on
+        status, found = 500, {"error": f"a bug of ours: {type(error).__name__}: {error}"}
     return Response(
         msgspec.json.encode(inert_json(found)), status_code=status, media_type="application/json"
     )
@@ -122,7 +124,7 @@ def _cards(runs: Runs) -> list[views.Plain]:
     for name in runs.names():
         try:
             found.append(views.card(runs.get(name)))
-        except (StoreError, UsageError) as error:
+        except (StoreError, EvolveError, OSError, RecursionError) as error:
             found.append({"name": name, "fault": str(error)})
     return found
 

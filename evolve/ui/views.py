@@ -122,7 +122,8 @@ def population(run: Watched, query: Query) -> Plain:
         table = run.programs.table
         rows = np.flatnonzero(_kept(run, reader, query))
         ordered = rows[_order(run, rows, query)]
-        shown = ordered[query.offset : query.offset + max(0, min(query.count, 500))]
+        first = max(0, query.offset)
+        shown = ordered[first : first + max(0, min(query.count, 500))]
         return {
             "objective": asdict(run.objective),
             "total": len(table),
@@ -473,15 +474,14 @@ def _with_ancestors(run: Watched, most: int) -> NDArray[np.int64]:
     """Rows of the best programs and of all they come from, at most about so many."""
     table = run.programs.table
     fitness = np.nan_to_num(table["fitness"], nan=-np.inf)
-    parents = table["parent"].tolist()
+    above = np.where(table["parent"], np.searchsorted(table["id"], table["parent"]), -1).tolist()
     kept: set[int] = set()
     for row in np.lexsort((-fitness, -table["rung"])).tolist():
         if len(kept) >= most:
             break
-        one = row + 1
-        while one and one - 1 not in kept:
-            kept.add(one - 1)
-            one = parents[one - 1]
+        while 0 <= row < len(above) and row not in kept:
+            kept.add(row)
+            row = above[row]
     return np.array(sorted(kept), dtype=np.int64)
 
 
@@ -489,7 +489,8 @@ def _line_of(run: Watched, program: int | None) -> list[int]:
     line: list[int] = []
     while program:
         line.append(program)
-        program = int(run.programs.table["parent"][run.row(program)])
+        parent = int(run.programs.table["parent"][run.row(program)])
+        program = parent if parent < program else None  # in a sound run it always is
     return line[::-1]
 
 

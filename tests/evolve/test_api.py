@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import evolve
 from evolve.errors import EvolveError, UsageError
+from islands_db import Reader
 
 from .conftest import Evolve, write_toy
 
@@ -176,3 +178,34 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
         if "image/png" in output.get("data", {})
     ]
     assert pictures, "its plots are drawn"
+
+
+CELL = """
+import asyncio, evolve, sys
+
+async def cell():
+    return evolve.run("./toy", name="cut", workers=1, on_status=watch)
+
+def watch(status):
+    if status.evaluated > 10:
+        print("searching", flush=True)
+
+asyncio.run(cell()) if sys.argv[1] == "run" else asyncio.new_event_loop().run_until_complete(cell())
+"""
+
+
+@pytest.mark.parametrize("how", ["run", "as notebooks do"])
+def test_interrupting_a_cell_interrupts_its_run(tmp_path: Path, how: str) -> None:
+    write_toy(tmp_path / "toy", {})
+    cell = subprocess.Popen(
+        [sys.executable, "-c", CELL, how], cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert cell.stdout is not None
+    assert cell.stdout.readline() == "searching\n"
+    cell.send_signal(signal.SIGINT)
+    _, errors = cell.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors, "as Python tells whoever runs the cell"
+    assert Evolve(tmp_path)("resume", "cut", "--evals", 40).code == 0
+    with Reader(tmp_path / "runs/cut/run.db") as reader:
+        assert [event.kind for event in reader.events("interrupt")] == ["interrupt"]

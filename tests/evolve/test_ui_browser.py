@@ -20,6 +20,12 @@ from .conftest import Evolve, write_toy
 from .test_ui_server import serving
 
 pytestmark = pytest.mark.slow
+BY_HAND = """
+# EVOLVE-BLOCK-START
+def answer():
+    return 997 + len("by hand")
+# EVOLVE-BLOCK-END
+"""
 VIEWS = ("", "/programs", "/tree", "/islands", "/program/champion")
 
 
@@ -86,13 +92,14 @@ def _steered(tab: Browser, address: str, line: Evolve, process: subprocess.Popen
     tab.run("document.querySelector('dialog form').noValidate = true")
     tab.click("Change it")
     tab.wait_for("budget:")
+    assert [line for line in tab.complaints if "404" not in line] == []
+    tab.complaints.clear()  # a browser's own note of the refusal
     tab.fill("dialog input[name=evals]", "1000000")
     tab.click("Change it")
     tab.wait_for("budget changed")
     tab.click("Hand in a program...")
     tab.wait("document.querySelector('dialog textarea')?.value.includes('EVOLVE-BLOCK-START')")
-    tab.fill("dialog textarea", "# EVOLVE-BLOCK-START\ndef answer():\n    return 997\n"
-             "# EVOLVE-BLOCK-END\n")  # fmt: skip
+    tab.fill("dialog textarea", BY_HAND)
     tab.click("Hand it in")
     tab.wait_for("handed in as attempt")
     tab.click("Go on")
@@ -106,7 +113,7 @@ def _steered(tab: Browser, address: str, line: Evolve, process: subprocess.Popen
     tab.run("document.querySelector('tbody a').click()")
     tab.wait_for("Verdicts")
     mine = int(tab.run("location.hash").rpartition("/")[2])
-    tab.wait_for("distance 3")
+    tab.wait_for("distance 4")
 
     at(tab, "#/run/mine/program/champion")
     tab.wait_for("What it changed in its parent")
@@ -127,7 +134,7 @@ def _steered(tab: Browser, address: str, line: Evolve, process: subprocess.Popen
         assert told == ["pause", "budget", "inject", "go", "ban", "stop"]
         assert champion in reader.banned()
         assert reader.program(mine).proposer == "human"
-        assert "997" in reader.files(mine)["program.py"]
+        assert "by hand" in reader.files(mine)["program.py"]
 
 
 def test_what_a_model_was_asked_and_told(tab: Browser, tmp_path: Path) -> None:

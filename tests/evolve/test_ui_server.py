@@ -246,6 +246,17 @@ def test_runs_that_cannot_be_read_stand_beside_those_that_can(folder: Path, tmp_
         assert page.ask("/api/runs/a/overview")[0] == 404
 
 
+def test_a_family_in_a_circle_ends_like_any_other(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "runs/a", tmp_path / "runs/a")
+    with closing(sqlite3.connect(tmp_path / "runs/a/run.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE attempts SET parent = 5 WHERE program = 3")
+        connection.execute("UPDATE attempts SET parent = 3 WHERE program = 5")
+    with serving(tmp_path) as page:
+        page.data("runs/a/tree")
+        lines = [page.data(f"runs/a/programs/{program}")["lineage"] for program in (3, 5)]
+        assert [[step["id"] for step in line] for line in lines] == [[3], [3, 5]]  # type: ignore[attr-defined]
+
+
 def test_a_folder_without_runs_is_no_fault(tmp_path: Path) -> None:
     with serving(tmp_path, "--runs", "nowhere") as page:
         assert page.data("runs")["runs"] == []

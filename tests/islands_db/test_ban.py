@@ -125,3 +125,12 @@ def test_what_cannot_be_banned_changes_nothing(store: Store, program: int, why: 
         store.ban(program)
     assert store.counts() == before
     store.close()
+
+
+def test_an_event_that_bans_nothing_bans_nothing(store: Store) -> None:
+    store.event("ban", {"programme": 2})
+    store.ban(5)
+    store.close()
+    with Reader(store.path) as reader:
+        assert reader.banned() == [5]
+        assert [program.id for program in reader.top(9)] == [4, 3, 2, 1]

@@ -16,8 +16,9 @@ function family(data) {
   const best = id.map((_, i) => i);
   const size = id.map(() => 1);
   const roots = [];
+  const above = parent.map((one, i) => { const up = at.get(one); return up < i ? up : undefined; });
   for (let i = id.length - 1; i >= 0; i--) {
-    const up = at.get(parent[i]);
+    const up = above[i];
     if (up === undefined) { roots.unshift(i); continue; }
     children[up].push(i);
     size[up] += size[i];
@@ -26,7 +27,7 @@ function family(data) {
   const line = new Set(data.line.map((one) => at.get(one)));
   const order = (a, b) => line.has(b) - line.has(a) || less(best[b], best[a]) || a - b;
   for (const list of children) list.sort(order);
-  return { at, children, best, size, roots: roots.sort(order), line };
+  return { at, above, children, best, size, roots: roots.sort(order), line };
 }
 
 function map(canvas, data, kin, onpick) {
@@ -120,8 +121,8 @@ export function tree({ run, get }) {
 
   function reveal(i) {
     if (i === undefined) return;
-    const { id, parent } = data.columns;
-    for (let up = kin.at.get(parent[i]), below = i; up !== undefined; below = up, up = kin.at.get(parent[up])) {
+    const { id } = data.columns;
+    for (let up = kin.above[i], below = i; up !== undefined; below = up, up = kin.above[up]) {
       open.set(id[up], Math.max(open.get(id[up]) ?? CHILDREN, kin.children[up].indexOf(below) + 1));
     }
     focus = `node-${id[i]}`;
