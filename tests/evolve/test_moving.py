@@ -191,3 +191,20 @@ def test_a_program_without_its_text_is_told_of_in_one_line(ran: Evolve) -> None:
         assert (ended.code, "dropped by `evolve gc`" in ended.one_line) == (3, True)
     for command in ("report", "gc"):
         assert ran(command, "one").code == 0
+
+
+def test_a_damaged_run_is_named_with_what_can_be_saved_and_saved(ran: Evolve) -> None:
+    connection = sqlite3.connect(ran.folder / "runs" / "one" / "run.db")
+    connection.execute("UPDATE verdicts SET fitness = 0 WHERE program = 2")
+    connection.commit()
+    connection.close()
+    for command in ("resume", "show"):
+        ended = ran(command, "one")
+        assert (ended.code, "evolve salvage" in ended.one_line) == (3, True)
+    saved = ran("salvage", "one", "-o", "again", "--json").data
+    assert saved["attempts"] == saved["known"] - 1 - _pending(ran)  # type: ignore[operator]
+    assert ran("best", "again").code == 0
+
+
+def _pending(ran: Evolve) -> int:
+    return int(str(query(ran, "one", "SELECT count(*) FROM attempts WHERE fate IS NULL")[0][0]))
