@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from islands_db import Store, connections
+
 if TYPE_CHECKING:
     from conftest import Evolve
 
@@ -34,11 +36,9 @@ def ran(runs: Path, evolve: Evolve) -> Evolve:
     """Copies of those runs and of their problem."""
     shutil.copytree(runs, evolve.folder, dirs_exist_ok=True)
     for database in evolve.folder.glob("runs/*/run.db"):
-        connection = sqlite3.connect(database)
-        where = json.dumps(str(evolve.folder / "toy"))
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'folder'", (where,))
-        connection.commit()
-        connection.close()
+        store = Store.open(database)
+        store.set_meta("folder", str(evolve.folder / "toy"))
+        store.close()
     return evolve
 
 
@@ -182,10 +182,8 @@ def test_a_program_without_its_text_is_told_of_in_one_line(ran: Evolve) -> None:
     line = ran("lineage", "one", "--json").data["lineage"]
     shown = {(step["id"],) for step in line}  # type: ignore[attr-defined]
     id = max(set(query(ran, "one", "SELECT id FROM programs")) - shown)[0]
-    connection = sqlite3.connect(ran.folder / "runs" / "one" / "run.db")
-    connection.execute("DELETE FROM contents WHERE program = ?", (id,))
-    connection.commit()
-    connection.close()
+    with connections.alone(ran.folder / "runs" / "one" / "run.db") as connection:
+        connection.execute("DELETE FROM contents WHERE program = ?", (id,))
     for command in ("show", "diff"):
         ended = ran(command, f"one:{id}")
         assert (ended.code, "dropped by `evolve gc`" in ended.one_line) == (3, True)
