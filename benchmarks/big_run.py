@@ -46,9 +46,11 @@ INSERT INTO verdicts (program, stage, split, seed, position, status, reason, sco
 SELECT id, 'fresh', 'validation', '2', 1, 'ok', '', json_object('distance', -fitness), '{}', '{}',
     fitness, '', '', 'A', 0.01, 0.01, 20000000
 FROM programs WHERE id = 1 OR id % (1 + :count / 200) = 0;
-INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd) SELECT proposer, fate, count(*), count(*), total(cost_usd) FROM attempts
+INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd)
+SELECT proposer, fate, count(*), count(*), total(cost_usd) FROM attempts
 GROUP BY proposer, fate;
-INSERT INTO members SELECT i % 4, i / 4 % 50, i, i FROM n WHERE i > :count - 200;
+INSERT INTO members (island, slot, program, joined)
+SELECT i % 4, i / 4 % 50, i, i FROM n WHERE i > :count - 200;
 """
 _ONE_MORE = """
 INSERT INTO attempts (attempt, island, parent, inspirations, proposer, note, fate, reason,
@@ -96,6 +98,7 @@ def write(folder: Path, count: int, *, seed: int) -> None:
             values = {"count": count, "seed": seed % 2**31}
             named = {name: v for name, v in values.items() if f":{name}" in statement}
             connection.execute(statement, named)
+    connection.execute("UPDATE settings SET seal = NULL")  # says that no row has one
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()

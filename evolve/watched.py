@@ -46,7 +46,8 @@ class Watched:
         Raises:
             StoreError: it is missing, damaged, or from a newer version.
         """
-        with self._lock, Reader(self.folder.database) as reader, reader.snapshot():
+        database = self.folder.database
+        with self._lock, Reader(database, check=False) as reader, reader.snapshot():
             file = self.folder.database.stat()
             standing = reader.standing()
             # another run took its place, or all scores were given anew

@@ -40,15 +40,18 @@ T = TypeVar("T")
 class Reader:
     """A run's database, open for reading only; belongs to the thread that opened it.
 
+    Args:
+        check: Look a small file over for damage first; whoever reads it once a second need not.
+
     Raises:
         StoreError: it is missing, not ours, damaged, or from a newer version.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, check: bool = True) -> None:
         self.path = Path(path)
         connections.require(self.path)
         with decoding(self.path):
-            connection = connections.connect_reader(self.path)
+            connection = connections.connect_reader(self.path, check=check)
         self._database = Database(connection, recursive_triggers=False, execute_plugins=False)
         self._texts = Texts(connection)
 

@@ -23,6 +23,8 @@ from islands_db.texts import Texts
 
 _HIGHEST = (1 << 24) - 1
 """Keys beyond this are not looked for."""
+_PATIENCE = 5_000
+"""After so many failures nothing more is looked for in a table: its root is gone."""
 
 _ALIVE = (
     "DELETE FROM attempts WHERE attempt IN (SELECT attempt FROM broken)",
@@ -170,13 +172,14 @@ def _rows(
 
 def _around(source: sqlite3.Connection, query: str, key: str) -> Iterator[tuple[object, ...]]:
     """Rows by integer key, in stretches that shrink around what cannot be read."""
-    stretches = [(0, _HIGHEST)]
-    while stretches:
+    stretches, failures = [(0, _HIGHEST)], 0
+    while stretches and failures < _PATIENCE:
         low, high = stretches.pop()
         try:
             found = source.execute(f"{query} WHERE {key} BETWEEN ? AND ?", (low, high))
             yield from found.fetchall()
         except (sqlite3.Error, OverflowError):
+            failures += 1
             if high > low:
                 middle = (low + high) // 2
                 stretches += [(low, middle), (middle + 1, high)]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from islands_db import Store, connections
+
 if TYPE_CHECKING:
     from conftest import Evolve
 
@@ -34,11 +36,9 @@ def ran(runs: Path, evolve: Evolve) -> Evolve:
     """Copies of those runs and of their problem."""
     shutil.copytree(runs, evolve.folder, dirs_exist_ok=True)
     for database in evolve.folder.glob("runs/*/run.db"):
-        connection = sqlite3.connect(database)
-        where = json.dumps(str(evolve.folder / "toy"))
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'folder'", (where,))
-        connection.commit()
-        connection.close()
+        store = Store.open(database)
+        store.set_meta("folder", str(evolve.folder / "toy"))
+        store.close()
     return evolve
 
 
@@ -182,12 +182,27 @@ def test_a_program_without_its_text_is_told_of_in_one_line(ran: Evolve) -> None:
     line = ran("lineage", "one", "--json").data["lineage"]
     shown = {(step["id"],) for step in line}  # type: ignore[attr-defined]
     id = max(set(query(ran, "one", "SELECT id FROM programs")) - shown)[0]
-    connection = sqlite3.connect(ran.folder / "runs" / "one" / "run.db")
-    connection.execute("DELETE FROM contents WHERE program = ?", (id,))
-    connection.commit()
-    connection.close()
+    with connections.alone(ran.folder / "runs" / "one" / "run.db") as connection:
+        connection.execute("DELETE FROM contents WHERE program = ?", (id,))
     for command in ("show", "diff"):
         ended = ran(command, f"one:{id}")
         assert (ended.code, "dropped by `evolve gc`" in ended.one_line) == (3, True)
     for command in ("report", "gc"):
         assert ran(command, "one").code == 0
+
+
+def test_a_damaged_run_is_named_with_what_can_be_saved_and_saved(ran: Evolve) -> None:
+    connection = sqlite3.connect(ran.folder / "runs" / "one" / "run.db")
+    connection.execute("UPDATE verdicts SET fitness = 0 WHERE program = 2")
+    connection.commit()
+    connection.close()
+    for command in ("resume", "show"):
+        ended = ran(command, "one")
+        assert (ended.code, "evolve salvage" in ended.one_line) == (3, True)
+    saved = ran("salvage", "one", "-o", "again", "--json").data
+    assert saved["attempts"] == saved["known"] - 1 - _pending(ran)  # type: ignore[operator]
+    assert ran("best", "again").code == 0
+
+
+def _pending(ran: Evolve) -> int:
+    return int(str(query(ran, "one", "SELECT count(*) FROM attempts WHERE fate IS NULL")[0][0]))

@@ -5,6 +5,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,14 +25,19 @@ from islands_db import (
     Placement,
     ProgramText,
     Reader,
+    Rescoring,
     Sample,
     Settings,
     Status,
     Store,
     StoreError,
     Verdict,
+    collect,
+    export_run,
+    import_run,
     maps,
 )
+from islands_db.collecting import BEST
 from islands_db.pool import FAILED, NO_CELL
 from islands_db.selection import migration, pareto
 from islands_db.selection.reset import worse_half
@@ -93,6 +99,9 @@ class Model:
         self.seen = []  # features of programs with a score
         self.islands = [IslandModel(self.policy(n)) for n in range(settings.islands)]
         self.tries = Counter()  # (island, parent) since the last reset
+        self.dropped = set()  # programs without a text
+        self.scorings = 0
+        self.refilling = None  # how many programs have been let in again
         self.last_attempt = -1
 
     def policy(self, island):
@@ -126,6 +135,74 @@ class Model:
         self.end_epoch()
         best = self.best() is not None and self.best() != best_before
         return Placement(program=number, joined=joined, elite=elite, best=best)
+
+    @property
+    def now(self):
+        return len(self.ended) if self.refilling is None else self.refilling
+
+    def judged(self):
+        return [n for n, (o, _) in self.programs.items() if o.fate in (Fate.SEED, Fate.EVALUATED)]
+
+    def needed(self):
+        """The programs whose text must stay, by the definition of `collect`."""
+        found = {n for home in self.islands for n in home.archive.values()}
+        found |= {n for home in self.islands for n, _ in home.population}
+        found |= {n for n, (_, sample) in self.programs.items() if sample.parent is None}
+        found |= {
+            n for n, said in self.verdicts.items() if any(v.split != "training" for v in said)
+        }
+        scored = [n for n, (outcome, _) in self.programs.items() if outcome.fitness is not None]
+        found |= set(sorted(scored, key=self.rank, reverse=True)[:BEST])
+        for sample in self.pending.values():
+            found |= {sample.parent, *sample.inspirations} - {None}
+        for number in sorted(found, reverse=True):
+            while number is not None:
+                found.add(number)
+                number = self.programs[number][1].parent
+        return found
+
+    def rescore(self, outcomes):
+        self.scorings += 1
+        self.events.append(("rescored", {"scoring": self.scorings, "programs": len(outcomes)}))
+        for number in self.judged():
+            outcome, sample = self.programs[number]
+            if number in outcomes:
+                again = outcomes[number]
+                same = {"fate": outcome.fate, "program": outcome.program}
+                self.programs[number] = (replace(again, **same), sample)
+            else:
+                lost = Outcome(fate=Fate.EVALUATOR_ERROR, program=outcome.program)
+                self.programs[number] = (lost, sample)
+        self.verdicts = {
+            n: list(outcomes[n].verdicts) if n in outcomes else [] for n in self.programs
+        }
+        self.twins, self.held = [], {}
+        self.refill()
+
+    def refill(self):
+        for home in self.islands:
+            home.population, home.archive, home.peak = [], {}, None
+        if self.settings.cells is Cells.ADAPTIVE:
+            self.cells = maps.load(self.settings, maps.start(self.settings))
+            scored = [n for n in self.judged() if self.score(n)[1] > FAILED]
+            self.seen = [self.features(n) for n in scored if self.features(n)]
+            for count in range(1, len(self.seen) + 1):
+                if maps.remap_due(count):
+                    edges = maps.edges(self.seen[:count][-maps.SEEN :], self.settings.axes)
+                    self.cells = maps.load(self.settings, edges)
+        for now, number in enumerate(self.judged()):
+            self.refilling = now
+            outcome, sample = self.programs[number]
+            everywhere = outcome.fate is Fate.SEED
+            for island in range(len(self.islands)) if everywhere else [sample.island]:
+                self.take_cell(island, number)
+                if sample.attempt >= self.islands[island].since:
+                    self.join(island, number)
+        self.refilling = None
+        for island, home in enumerate(self.islands):
+            if not home.population and self.best() is not None:
+                self.join(island, self.best())
+            home.improved = len(self.ended)
 
     def see(self, number):
         if self.settings.cells is not Cells.ADAPTIVE or not self.features(number):
@@ -216,11 +293,11 @@ class Model:
         if not self.let_in(home, number):
             return False
         if self.score(number)[1] > FAILED and (home.peak is None or self.score(number) > home.peak):
-            home.peak, home.improved = self.score(number), len(self.ended)
+            home.peak, home.improved = self.score(number), self.now
         return True
 
     def let_in(self, home, number):
-        population, newcomer = home.population, [number, len(self.ended)]
+        population, newcomer = home.population, [number, self.now]
         if home.policy == "best_of_n" and self.programs[number][1].parent is not None:
             return False
         if home.policy in ("funsearch", "tree_search", "best_of_n"):
@@ -534,6 +611,62 @@ class StoreAgrees(RuleBasedStateMachine):
         self.store = Store.open(self.path)
         assert self.draws() == draws
 
+    @rule(format=st.sampled_from(["jsonl", "parquet"]))
+    def export_and_import(self, format):
+        draws, exported = self.draws(), self.folder / f"export{self.generation}"
+        export_run(self.path, exported, format=format)
+        self.store.close()
+        self.generation += 1
+        import_run(exported, self.path)
+        self.store = Store.open(self.path)
+        assert self.draws() == draws
+
+    @rule()
+    def drop_texts(self):
+        draws = self.draws()
+        self.store.close()
+        collect(self.path)
+        self.store = Store.open(self.path)
+        assert self.draws() == draws
+        with Reader(self.path) as reader:
+            for number in self.model.programs:
+                try:
+                    reader.files(number)
+                except StoreError:
+                    self.model.dropped.add(number)
+        assert not self.model.dropped & self.model.needed()
+
+    @rule(seed=st.integers(0, 10**6), cut=st.booleans())
+    def score_anew(self, seed, cut):
+        self.store.close()
+        outcomes = {}
+        if cut:  # what was judged by another evaluator does not count
+            with Rescoring(self.path, "another") as work:
+                for due in work.due():
+                    work.put(due.program, Outcome(fate=Fate.EVALUATED))
+        with Rescoring(self.path, {"seed": seed}) as work:
+            for due in work.due():
+                outcomes[due.program] = self.judged_anew(random.Random(f"{seed} {due.program}"))
+                work.put(due.program, outcomes[due.program])
+            work.finish({})
+        self.model.rescore(outcomes)
+        self.store = Store.open(self.path)
+
+    def judged_anew(self, rng):
+        fitness = rng.choice([None, rng.randrange(9) / 2, rng.random()])
+        verdict = Verdict(stage="exact", split="training", status=Status.OK, fitness=fitness)
+        several = self.settings.objectives > 1
+        return Outcome(
+            fate=Fate.EVALUATED,
+            fitness=fitness,
+            rung=rng.randrange(3),
+            features=rng.choice([{}, {"x": 3 * rng.random(), "length": rng.randrange(3)}]),
+            objectives=(fitness, rng.random()) if several and fitness is not None else (),
+            signature=rng.choice([None, 7, 8]),
+            behaviour=rng.choice([None, 0, 5]),
+            verdicts=(verdict,),
+        )
+
     @precondition(lambda self: self.model.pending)
     @rule(data=st.data())
     def fail_inside_a_transaction(self, data):
@@ -595,7 +728,8 @@ class StoreAgrees(RuleBasedStateMachine):
             assert store.known(program.hash, program.syntax_hash) == model.known(
                 program.hash, program.syntax_hash
             )
-            assert store.files(number) == program.files
+            if number not in model.dropped:
+                assert store.files(number) == program.files
 
     @invariant()
     def the_readers_agree(self):
@@ -612,7 +746,8 @@ class StoreAgrees(RuleBasedStateMachine):
                 stored = reader.program(number)
                 assert list(stored.verdicts) == model.verdicts[number]
                 assert (stored.parent, stored.fitness) == (sample.parent, outcome.fitness)
-                assert reader.files(number) == outcome.program.files
+                if number not in model.dropped:
+                    assert reader.files(number) == outcome.program.files
             ended = {p.attempt: p for p in reader.proposals() if p.fate is not None}
             assert {
                 sample.attempt: (outcome.fate, number) for sample, outcome, number in model.ended
