@@ -5,7 +5,7 @@
 
 def leap(year: int) -> bool:
     """Whether the year has one more day."""
-    return year % 2 == 0
+    return year % 4 == 0 and year > 0
 
 
 # EVOLVE-BLOCK-END
