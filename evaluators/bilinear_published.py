@@ -90,8 +90,9 @@ def _of_terms(content: Mapping[object, object]) -> Found:
         if isinstance(entries, Invalid):
             return entries
         factors.append(entries)
-    if "m" in content and content["m"] != len(factors[0]):
-        return Invalid(f"the rank claimed is {content['m']!s:.40}, but it has {len(factors[0])}")
+    claimed = content.get("m", len(factors[0]))
+    if type(claimed) is not int or claimed != len(factors[0]):
+        return Invalid(f"the rank claimed is {claimed!s:.40}, but it has {len(factors[0])}")
     u, v, w = factors
     binary = content.get("z2") is True
     return Scheme(n, m, p, "GF2" if binary else "Z", u, v, w)

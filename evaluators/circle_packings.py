@@ -294,7 +294,7 @@ def _shifted(circles: list[list[object]]) -> list[list[object]]:
 
 circle_packing = Verifier(
     name="circle_packing",
-    version="1",
+    version="2",
     objective="sum_radii",
     direction="max",
     check=check,

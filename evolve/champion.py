@@ -131,7 +131,8 @@ class Champions:
             raise FaultError(f"validation: {verdict.reason}")
         with self._store.atomic():
             self._store.add_verdicts(program, judged.verdicts)
-            objects.keep(self._store, self.objective, program, verdict, judged.artifact)
+            finder = self._reader.program(program).hash
+            objects.keep(self._store, self.objective, finder, verdict, judged.artifact)
         return verdict.values.get(self.objective.name)
 
     async def settle(self, *, every_leader: bool) -> Standing | None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from evaluators import Invalid
 from evolve import certificate, objects
 from evolve.champion import Standing
 from evolve.drafting import SEED
@@ -84,12 +85,21 @@ class Closing:
 
     def _certify_best(self) -> None:
         """Certifies the best object of the run, whichever program found it, on whichever draw."""
-        found = objects.best(self.store)
-        if found is None:
+        found = objects.best(self.store.meta)
+        program = None if found is None else self.store.known(found.program, found.program)
+        if found is None or program is None:
             self.tell("no certificate: no evaluation handed out an object")
             return
+        verifier = certificate.registered().get(self.task.problem.verifier or "")
+        if verifier is not None:
+            # the verifier may be another than that of the day it was found
+            result = verifier.check(msgspec.json.decode(found.artifact))
+            if isinstance(result, Invalid) or str(result.value) != found.value:
+                reason = result.reason if isinstance(result, Invalid) else f"it is {result.value}"
+                self.tell(f"no certificate: the best object is no longer {found.value}: {reason}")
+                return
         if self.task.problem.verifier is not None:
-            self._certify(found.program, found.value, found.artifact)
+            self._certify(program, found.value, found.artifact)
         picture, fault = drawn(self.task, found.artifact)
         self._write_picture(picture, fault)
 
@@ -117,7 +127,8 @@ class Closing:
             if self.task.problem.certify == "best":
                 for tested, found in ((program, judged), (origin, alone)):
                     last = found.verdicts[-1]
-                    objects.keep(self.store, self._objective, tested, last, found.artifact)
+                    finder = self.reader.program(tested).hash
+                    objects.keep(self.store, self._objective, finder, last, found.artifact)
             self.store.event(
                 "test",
                 {

@@ -247,8 +247,8 @@ class Loop:
                 self.store.set_meta(NOTES, sample.attempt)
             if placement.best:
                 self.store.event("best", {"program": placement.program, "attempt": sample.attempt})
-            if outcome.artifact and outcome.fitness is not None and placement.program is not None:
-                found = placement.program, outcome.verdicts[-1], outcome.artifact
+            if outcome.artifact and outcome.fitness is not None and outcome.program is not None:
+                found = outcome.program.hash, outcome.verdicts[-1], outcome.artifact
                 objects.keep(self.store, self.judge.objectives[0], *found)
         self._no_longer_under_way(sample.attempt)
         if self.halving is not None:

@@ -7,6 +7,7 @@ program that found it; `Problem.certify` says which problems want that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import msgspec
@@ -14,25 +15,34 @@ import msgspec
 from evolve.problem import Objective
 from islands_db import Store, Verdict
 
-_KEY = "object"
+KEY = "object"
+"""Under which a run keeps it among its own values."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """An object (JSON text), its exact value as text, and the program that found it."""
+    """An object (JSON text), its exact value as text, and the hash of the program that found it.
 
-    program: int
+    `direction` is "min" or "max".
+    """
+
+    program: str
     value: str
+    direction: str
     artifact: str
     split: str
 
 
-def best(store: Store) -> Found | None:
-    """The best object of the run so far."""
-    stored = store.meta.get(_KEY)
-    return None if stored is None else msgspec.convert(stored, Found)
+def best(*metas: Mapping[str, object]) -> Found | None:
+    """The best object of runs of one problem, from their own values; of equals the first."""
+    stored = [meta[KEY] for meta in metas if KEY in meta]
+    found = [msgspec.convert(one, Found) for one in stored]
+    if not found:
+        return None
+    choose = max if found[0].direction == "max" else min
+    return choose(found, key=lambda one: Fraction(one.value))
 
 
-def keep(store: Store, objective: Objective, program: int, verdict: Verdict, artifact: str) -> None:
+def keep(store: Store, objective: Objective, program: str, verdict: Verdict, artifact: str) -> None:
     """Keeps an object if it is better than what is kept; of equals the first stays.
 
     To be called in the transaction that stores the verdict.
@@ -40,7 +50,10 @@ def keep(store: Store, objective: Objective, program: int, verdict: Verdict, art
     value = verdict.exact.get(objective.name)
     if not artifact or value is None:
         return
-    before = best(store)
+    before = best(store.meta)
     if before is None or objective.better(Fraction(value), Fraction(before.value)):
-        found = Found(program=program, value=value, artifact=artifact, split=verdict.split)
-        store.set_meta(_KEY, msgspec.to_builtins(found))
+        found = Found(
+            program=program, value=value, direction=objective.direction, artifact=artifact,
+            split=verdict.split,
+        )  # fmt: skip
+        store.set_meta(KEY, msgspec.to_builtins(found))

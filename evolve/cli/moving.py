@@ -88,6 +88,9 @@ def merge(names: tuple[str, ...], new_name: str, root: Path, as_json: bool) -> N
 
     Islands stand beside each other, and each program is there once. Attempts under way stay behind.
     """
+    import msgspec
+
+    from evolve import objects
     from islands_db import Reader, merge_runs
 
     folders = [runs.find(root, name) for name in names]
@@ -110,6 +113,9 @@ def merge(names: tuple[str, ...], new_name: str, root: Path, as_json: bool) -> N
         "merged": [folder.name for folder in folders],
         MIXED: len(draws) > 1 or any(meta.get(MIXED) for meta in metas),
     }
+    found = objects.best(*metas)
+    if found is not None:
+        meta[objects.KEY] = msgspec.to_builtins(found)
     with _new(root, new_name) as run:
         merged = merge_runs([folder.database for folder in folders], run.database, meta=meta)
     if as_json:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evolve.certificate import registered
 from evolve.errors import UsageError
-from evolve.published import content_of
+from evolve.published import content_of, objects
 from tests.evolve.conftest import Evolve
 
 STRASSEN = {
@@ -83,6 +84,21 @@ def test_a_wrong_scheme_and_a_claim_above_the_truth(evolve: Evolve) -> None:
     wrong[0, 0, 0] = 2
     code, text = verify(evolve, "a.npz", npz(**{"2,2,2": wrong}))
     assert (code, "DOES NOT HOLD" in text) == (1, True)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_factors_of_unequal_sizes_come_as_objects_and_are_not_unpickled(
+    tmp_path: Path, protocol: int
+) -> None:
+    stacked = np.empty(3, dtype=object)  # <1,2,1>: A and B have two entries, C has one
+    for at, matrix in enumerate((np.eye(2), np.eye(2, dtype=np.int32), np.ones((1, 2)))):
+        stacked[at] = matrix
+    file = tmp_path / "objects.npz"
+    data = header(OBJECTS.replace("(1,)", "(3,)"), pickle.dumps(stacked, protocol=protocol))
+    file.write_bytes(zipped("1,2,1.npy", data))
+    ((verifier, label, artifact),) = objects(content_of(file), registered())
+    assert (verifier.name, label) == ("matmul_scheme", "1,2,1")
+    assert verifier.check(artifact).value == 2  # type: ignore[union-attr]
 
 
 def header(text: str, data: bytes = b"") -> bytes:
