@@ -110,6 +110,7 @@ def _readable(path: Path, file: Path) -> tuple[Salvaged, Mapping[str, JSON]]:
             )
         if not _count(copy, "SELECT count(*) FROM settings"):
             raise StoreError(f"{path}: its settings cannot be read")
+        copy.execute("UPDATE settings SET seal = NULL")  # what was cut loose has others now
         found = Salvaged(
             attempts=_count(copy, "SELECT count(*) FROM attempts WHERE fate NOT NULL"),
             programs=_count(copy, "SELECT count(*) FROM programs"),
