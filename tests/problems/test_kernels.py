@@ -156,11 +156,11 @@ def test_a_slower_kernel_is_called_slower_and_never_faster(sandbox):
     assert "gcc" in found.machine
 
 
-def test_a_listing_of_the_seed_is_counted():
+def test_a_listing_of_the_seed_is_counted(sandbox):
+    # written out, so it needs none of what other programs of its problem import
     task = load("sorting_kernels:4")
-    with open_sandbox(task) as opened:
-        program = task.problem.read("seed_listing_4.py")
-        found = judge(task, opened, {"program.py": program}, split=SplitKind.TRAINING, seed=1)
+    program = task.problem.read("seed_listing_4.py")
+    found = judge(task, sandbox, {"program.py": program}, split=SplitKind.TRAINING, seed=1)
     assert found.verdicts[-1].values["instructions"] == 24
 
 
