@@ -70,7 +70,10 @@ def add(folder: Path, count: int, *, seed: int) -> None:
         last = connection.execute("SELECT max(id) FROM programs").fetchone()[0]
         connection.execute("BEGIN")
         for number in range(last + 1, last + 1 + count):
-            values = {"id": number, "parent": number - 1 - (number * 7919 + seed) % 5000}
+            values = {
+                "id": number,
+                "parent": number - 1 - (number * 7919 + seed) % min(number - 1, 5000),
+            }
             for statement in _ONE_MORE.split(";\n"):
                 used = {name: v for name, v in values.items() if f":{name}" in statement}
                 connection.execute(statement, used)
