@@ -23,14 +23,14 @@ _OF_THE_MACHINE = (
 """What goes wrong with disks, rights and limits: one line, not a crash of ours."""
 
 _MODULES = {
-    "run": "running", "resume": "running", "control": "running",
+    "run": "running", "resume": "running", "replay": "running", "control": "controlling",
     "ls": "reading", "best": "reading", "show": "reading",
     "lineage": "tracing", "why": "tracing", "diff": "tracing", "explain": "explaining",
     "report": "reporting", "ui": "serving", "track": "tracking",
     "evaluate": "judging", "verify": "verifying", "compare": "comparing",
     "problems": "authoring", "new": "authoring", "check": "authoring",
     "prompt": "prompting",
-    "doctor": "doctoring", "replay": "asking",
+    "doctor": "doctoring",
     "export": "moving", "import": "moving", "merge": "moving", "salvage": "moving",
     "gc": "keeping", "rescore": "keeping",
 }  # fmt: skip

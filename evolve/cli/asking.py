@@ -1,37 +1,15 @@
-"""Estimates of what calls cost, the smallest call to each model, and replay."""
+"""Estimates of what calls cost, and the smallest call to each model."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 import click
 import msgspec
 
-from evolve.cli.options import json_option, runs_option
 from evolve.config import RunFile
 from evolve.errors import UsageError, first_leaf
-
-
-@click.command()
-@click.argument("name", required=False)
-@click.option("--name", "new_name", help="Name of the new run; by default NAME-replay.")
-@click.option("--live", is_flag=True, help="Where it leaves the recording, go on with the models.")
-@click.option("--replace", is_flag=True, help="Delete a run of the new name first.")
-@runs_option
-@json_option
-def replay(
-    name: str | None, new_name: str | None, live: bool, replace: bool, root: Path, as_json: bool
-) -> int:
-    """Run a recorded search again, with its stored answers in the place of the models.
-
-    Needs no network and no key. Only runs with --deterministic can be replayed: for others the
-    order of results is not recorded.
-    """
-    from evolve.cli.running import replay_run
-
-    return replay_run(root, name, new_name, live=live, replace=replace, as_json=as_json)
 
 
 def print_estimates(config: RunFile, size_bytes: int) -> None:

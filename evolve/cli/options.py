@@ -25,6 +25,8 @@ class Finite(click.FloatRange):
         return number
 
 
+MINUTES = Finite(min=0, min_open=True)
+
 F = TypeVar("F", bound=Callable[..., object])
 
 runs_option: Callable[[F], F] = click.option(

@@ -13,6 +13,7 @@ from evolve import config as configuration
 from evolve import origins, runs
 from evolve.cli.models import choice, llm_options, tokens_option, usd_option
 from evolve.cli.options import (
+    MINUTES,
     Finite,
     json_option,
     print_json,
@@ -23,7 +24,6 @@ from evolve.cli.options import (
 )
 from evolve.commands import INTERRUPTED
 from evolve.config import Budget, RunFile
-from evolve.control import send
 from evolve.errors import UsageError
 from evolve.live import choose
 from evolve.loading import Task, identity, load
@@ -33,8 +33,6 @@ from evolve.session import Ended, check_identity
 from evolve.starting import execute, prepared
 from evolve.summary import plain_summary, print_summary
 
-MINUTES = Finite(min=0, min_open=True)
-_TAKES = {"inject": "FILE", "hint": "TEXT", "ban": "ID"}
 _UNSAFE = (
     "NO SANDBOX: candidates run with your rights. They can read your files and keys, use the "
     "network, outlive the run and forge what they hand over. Every verdict is marked 'none'."
@@ -210,80 +208,20 @@ def resume(
 
 
 @click.command()
-@click.argument("name")
-@click.argument(
-    "command",
-    type=click.Choice(["status", "pause", "go", "stop", "budget", "inject", "hint", "ban"]),
-)
-@click.argument("argument", required=False, metavar="[FILE | TEXT | ID]")
-@click.option("--evals", type=click.IntRange(min=1), help="budget: new total of evaluations.")
-@click.option("--minutes", type=MINUTES, help="budget: new total of minutes.")
-@usd_option
-@tokens_option
-@click.option("--target", type=Finite(), help="budget: new target.")
+@click.argument("name", required=False)
+@click.option("--name", "new_name", help="Name of the new run; by default NAME-replay.")
+@click.option("--live", is_flag=True, help="Where it leaves the recording, go on with the models.")
+@click.option("--replace", is_flag=True, help="Delete a run of the new name first.")
 @runs_option
-def control(
-    name: str,
-    command: str,
-    argument: str | None,
-    evals: int | None,
-    minutes: float | None,
-    usd: float | None,
-    tokens: int | None,
-    target: float | None,
-    root: Path,
-) -> None:
-    """Command the live run NAME.
-
-    `inject FILE` hands in a program of your own, `hint TEXT` tells the models something (an empty
-    text takes it back), `ban ID` takes a program and all that comes from it out of the search.
-    """
-    folder = runs.find(root, name)
-    arguments: dict[str, object] = {}
-    if command == "budget":
-        given = {
-            "evals": evals, "minutes": minutes, "usd": usd, "tokens": tokens, "target": target
-        }  # fmt: skip
-        arguments = {k: v for k, v in given.items() if v is not None}
-    if command in _TAKES and argument is None:
-        raise UsageError(f"{command}: which? `evolve control RUN {command} {_TAKES[command]}`")
-    match command, argument:
-        case "inject", str(file):
-            arguments["files"] = {"program.py": _text_of(Path(file))}
-        case "hint", str(text):
-            arguments["text"] = text
-        case "ban", str(program):
-            arguments["program"] = _number_of(folder, program)
-    print_json(send(folder.socket, command, **arguments))
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}: {error}") from None
-
-
-def _number_of(folder: RunFolder, program: str) -> int:
-    from islands_db import Reader, StoreError
-
-    with Reader(folder.database) as reader:
-        try:
-            return reader.find(program)
-        except StoreError as error:
-            raise UsageError(str(error)) from None
-
-
-def replay_run(
-    root: Path,
-    name: str | None,
-    new_name: str | None,
-    *,
-    live: bool,
-    replace: bool,
-    as_json: bool,
+@json_option
+def replay(
+    name: str | None, new_name: str | None, live: bool, replace: bool, root: Path, as_json: bool
 ) -> int:
-    """Runs a recorded search again on its stored answers; see the command `replay`."""
+    """Run a recorded search again, with its stored answers in the place of the models.
+
+    Needs no network and no key. Only runs with --deterministic can be replayed: for others the
+    order of results is not recorded.
+    """
     from islands_db import Reader
 
     recorded = runs.find(root, name)
