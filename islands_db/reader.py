@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlite_utils import Database
-
 from islands_db import calls, connections, history, lineage, rows
 from islands_db.faults import decoding
 from islands_db.history import History, Programs
@@ -32,6 +30,7 @@ from islands_db.records import (
     StoreError,
     Verdict,
 )
+from islands_db.tables import Database
 from islands_db.texts import Texts
 
 T = TypeVar("T")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evolve import syntax
 from evolve.answers.blocks import path_named
@@ -296,7 +297,7 @@ def _without_markers(parent: Program, lines: Sequence[str], expect: Expect) -> P
     if open_ended:
         raise AnswerError(Kind.TRUNCATED, "the code block is not closed: the answer was cut off")
     texts = [text for text in candidates if text != block.text] or list(candidates)
-    known = _names(texts[0]) or set()
+    known = _names(texts[0]) or frozenset()
     if wanted is not None and any(_defines_more(lines[p.first : p.last], known) for p in parts):
         raise AnswerError(
             Kind.AMBIGUOUS, "the answer defines functions in several code blocks; write it as one"
@@ -335,8 +336,8 @@ def _body(
 class _Names:
     """What a program's only block defines, and what is defined around it."""
 
-    inside: set[str]
-    around: set[str]
+    inside: frozenset[str]
+    around: frozenset[str]
 
     @classmethod
     def of(cls, parent: Program) -> _Names | None:
@@ -354,13 +355,14 @@ class _Names:
         return given is not None and self.inside <= given and not given & self.around
 
 
-def _defines_more(lines: Sequence[str], known: set[str]) -> bool:
+def _defines_more(lines: Sequence[str], known: frozenset[str]) -> bool:
     """Whether code that may be part of a program defines names that the program lacks."""
     names = _names("".join(f"{line.rstrip(chr(13))}\n" for line in lines))
     return names is not None and not names <= known
 
 
-def _names(text: str) -> set[str] | None:
+@lru_cache(maxsize=4)
+def _names(text: str) -> frozenset[str] | None:
     """Functions, classes and variables set at the top of a module."""
     tree = syntax.parse(text)
     if tree is None:
@@ -374,4 +376,4 @@ def _names(text: str) -> set[str] | None:
                 found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
             case ast.AnnAssign(target=ast.Name(id=name)):
                 found.add(name)
-    return found
+    return frozenset(found)

@@ -232,6 +232,7 @@ def attack(world):
         nonce, length = struct.unpack("<QI", os.read(REQUESTS, 12))
         os.read(REQUESTS, length)
 """,
+        "violation",  # where what it reads is not yet whole, it loses count
         held=_is(7),
         calls=3,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from evolve.changes import counted, hunks
 from evolve.program import Program
 
-from .conftest import Ended, Evolve
+from .conftest import Ended, Evolve, write_toy
 
 LINES = st.lists(
     st.sampled_from(["a", "b", "c", "", "-- a/x", "++ b/x", "@@ -1 +1 @@"]), max_size=9
@@ -46,10 +47,20 @@ def test_a_comparison_shows_every_changed_line_and_no_other_as_changed(
     assert bool(rows) == (left != right)
 
 
-@pytest.fixture
-def run(evolve: Evolve, toy: Path) -> Evolve:
-    ended = evolve("run", toy, "--evals", 60, "--seed", 3, "--name", "a", "--deterministic")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a run has ended; not to be changed."""
+    folder = tmp_path_factory.mktemp("made")
+    write_toy(folder / "toy", {})
+    line = Evolve(folder)
+    ended = line("run", "./toy", "--evals", 60, "--seed", 3, "--name", "a", "--deterministic")
     assert ended.code == 0, ended.err
+    return folder
+
+
+@pytest.fixture
+def run(evolve: Evolve, made: Path) -> Evolve:
+    shutil.copytree(made, evolve.folder, dirs_exist_ok=True)
     return evolve
 
 

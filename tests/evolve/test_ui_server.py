@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from evolve.ui.guard import is_loopback
+from islands_db import Reader
 
 from . import hostile
 from .conftest import Evolve, write_toy
@@ -179,8 +180,8 @@ def test_views_agree_with_the_commands(page: Page, folder: Path) -> None:
     ]
     table = page.data("runs/a/programs?count=500")["programs"]
     assert isinstance(table, list)
-    top = line("best", "a", "--top", 5, "--json")
-    assert [one["id"] for one in table[:5]] == [one["id"] for one in json.loads(top.out)]
+    with Reader(folder / "runs" / "a" / "run.db") as reader:  # `best` ranks by validation
+        assert [one["id"] for one in table[:5]] == [one.id for one in reader.top(5)]
     family = page.data("runs/a/tree")
     told = line("lineage", "a", "--json").data["lineage"]
     assert isinstance(told, list)

@@ -1,6 +1,7 @@
 """The store against a plain model in memory, through every operation, crashes included."""
 
 import math
+import os
 import random
 import shutil
 import tempfile
@@ -768,7 +769,7 @@ class SeveralObjectivesAgree(StoreAgrees):
 
 def agreement(machine, steps):
     machine.TestCase.settings = settings(
-        max_examples=40,
+        max_examples=int(os.environ.get("EVOLVE_EXAMPLES", 12)),
         stateful_step_count=steps,
         deadline=None,
         derandomize=True,

@@ -31,8 +31,8 @@ OBJECTS: dict[str, dict[str, object]] = {
     ("name", "settings"),
     [
         *((name, {}) for name in sorted(OBJECTS)),
-        ("cap_set", {"interface": "search", "seconds": "1", "n": "5"}),
-        ("circle_packing", {"interface": "search", "seconds": "2", "circles": "7"}),
+        ("cap_set", {"interface": "search", "seconds": "0.3", "n": "4"}),
+        ("circle_packing", {"interface": "search", "seconds": "0.5", "circles": "6"}),
     ],
 )
 def test_each_is_sound(name: str, settings: dict[str, str]) -> None:

@@ -184,7 +184,7 @@ HOSTILE = {
 def test_megabytes_of_anything_end_soon(text, expect):
     began = time.process_time()
     sound(apply_answer(PARENT, text, expect=expect))
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 5.0
 
 
 def test_a_large_program_of_equal_lines_is_searched_in_no_time():
