@@ -7,7 +7,7 @@ import os
 from hypothesis import settings
 
 # The same examples at every run, so that what is green stays green; to look for more:
-#   EVOLVE_EXAMPLES=2000 python -m pytest tests/evolve
+#   EVOLVE_EXAMPLES=2000 python -m pytest tests/evolve tests/islands_db
 if "EVOLVE_EXAMPLES" in os.environ:
     settings.register_profile("more", max_examples=int(os.environ["EVOLVE_EXAMPLES"]))
     settings.load_profile("more")
