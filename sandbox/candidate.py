@@ -26,6 +26,7 @@ from sandbox.channel import Channel, ChannelClosed, NoAnswer, Parts, ProtocolBro
 from sandbox.codec import CodecError, CodecLimits, decode, encode_parts
 from sandbox.fork_server import Exit, ForkServer, Process, ServerLost
 from sandbox.inside import wire
+from sandbox.nearness import Nearness
 from sandbox.records import (
     CandidateFailure,
     FailureKind,
@@ -44,6 +45,8 @@ _ENDING_MS = 100
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 _STILLBORN = 3
+_DRIVEN = 32
+"""Answers after which a candidate counts as driven, and moves to its caller's core."""
 _SOURCE_CHARACTERS = 64 << 20
 
 
@@ -88,6 +91,7 @@ class Candidate:
         self._started = 0.0
         self._deadline = 0.0
         self._channel: Channel | None = None
+        self._nearness: Nearness | None = None
         self.usage = Usage()
         """What it used; complete once it is closed."""
 
@@ -106,10 +110,8 @@ class Candidate:
         """
         if self._process is None:
             raise SandboxError("this candidate has no process")
-        with open(f"/proc/self/fdinfo/{self._process.pidfd}", encoding="ascii") as info:
-            pid = next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
         # the clock of another process: clock_getcpuclockid(3)
-        return time.clock_gettime_ns((~pid << 3) | 2)
+        return time.clock_gettime_ns((~_pid_of(self._process.pidfd) << 3) | 2)
 
     @property
     def finished(self) -> bool:
@@ -202,6 +204,8 @@ class Candidate:
                 parts = [opening, *self._framed(channel, content, nonce)]
             answer = channel.exchange(parts, nonce)
             self._answers += 1
+            if self._answers == _DRIVEN and self._process is not None:
+                self._nearness = Nearness(_pid_of(self._process.pidfd))
             return self._judge(channel, answer, nonce)
         except NoAnswer:
             self._fail(FailureKind.TIMEOUT, f"no answer within {self._limits.wall_s:g} s")
@@ -346,6 +350,8 @@ class Candidate:
             _ServerGone: the server is lost, and with it the process.
         """
         process, self._process = self._process, None
+        if self._nearness is not None:
+            self._nearness.end()
         if process is None or self._server is None:
             return Exit(0, 0.0, 0)
         if self._channel is not None:
@@ -390,6 +396,11 @@ def _is_small(value: object) -> bool:
             kinds = set(map(type, items)) - _NUMBERS
             return not kinds or (kinds <= _TEXTS and all(map(_is_small, items)))
     return kind in _NUMBERS
+
+
+def _pid_of(pidfd: int) -> int:
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as info:
+        return next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
 
 
 def _fill(memory: int, content: Parts) -> bool:
