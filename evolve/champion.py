@@ -58,9 +58,13 @@ class Champions:
         self._validated: set[int] = set()
         """Programs whose race is over, or who failed in it."""
         self._values: dict[int, list[float]] = {}
-        self.parted = 0
-        """How many leaders in training since the champion were behind it in validation."""
+        self._behind: set[int] = set()
         self.recall()
+
+    @property
+    def parted(self) -> int:
+        """How many leaders in training since the champion were behind it in validation."""
+        return len(self._behind)
 
     def recall(self) -> None:
         """Takes the champion from what is stored, as after a ban."""
@@ -81,7 +85,7 @@ class Champions:
                 self._validated.add(number)  # it has failed
             elif len(values) >= len(self._seeds):
                 self._crown(number, values)
-        self.parted = parted(self._reader, None if self.best is None else self.best.program)
+        self._behind = behind(self._reader, None if self.best is None else self.best.program)
 
     def compare_with(self, budget: Budget) -> None:
         """Lets the budget see whether the champion has reached its target."""
@@ -119,7 +123,8 @@ class Champions:
         self._validated.add(program)
         if len(values) == len(self._seeds) and self._crown(program, values):
             return True
-        self.parted += led
+        if led and (self.best is None or program > self.best.program):
+            self._behind.add(program)
         return False
 
     async def _measure(self, program: int, seed: int) -> float | None:
@@ -174,21 +179,21 @@ class Champions:
         if self._store.banned(program) or not self._leads(program, values):
             return False  # a ban may have come while it was validated
         self.best = Standing(program=program, value=fmean(values))
-        self.parted = 0
+        self._behind.clear()
         return True
 
 
-def parted(reader: Reader, champion: int | None) -> int:
-    """How many leaders in training since the champion of a run were behind it in validation.
+def behind(reader: Reader, champion: int | None) -> set[int]:
+    """The leaders in training since the champion of a run that were behind it in validation.
 
     From `PARTED_AFTER` on training and validation have parted: what the search still gains is not
     what is asked for.
     """
     if champion is None:
-        return 0
+        return set()
     validated = reader.verdicts_of(SplitKind.VALIDATION)
     led = {int(str(event.data["program"])) for event in reader.events("best")}
-    return sum(program > champion and program in validated for program in led)
+    return {program for program in led if program > champion and program in validated}
 
 
 def parting(count: int) -> str:

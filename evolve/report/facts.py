@@ -15,7 +15,7 @@ import numpy as np
 
 from evolve import certificate, picture
 from evolve.certificate import Checked
-from evolve.champion import parted, parting
+from evolve.champion import behind, parting
 from evolve.errors import UsageError
 from evolve.lineage import Branch, Leap, Step, branches, leap, steps, value_in
 from evolve.messages import BaselineValue
@@ -173,7 +173,7 @@ def gather(folder: RunFolder) -> Facts:
             branches=branches(history, [p.id for p in line], objective) if line else {},
             files={} if champion is None else reader.files(champion),
             validated=_validated(reader, objective),
-            alarm=parting(parted(reader, champion)),
+            alarm=parting(len(behind(reader, champion))),
             test=_test(reader, objective),
             proposers=proposers,
             operators=operators,

