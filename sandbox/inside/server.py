@@ -33,6 +33,7 @@ _LANDLOCK_FOR_B = 3
 _INODES = 1024
 _OPEN_FILES = 64
 _THREADS = 64
+_REAL_UIDS = 0x70000000  # above what systems and containers give out
 _FIXED_LIMITS = (
     (resource.RLIMIT_NOFILE, _OPEN_FILES),
     (resource.RLIMIT_CORE, 0),
@@ -72,9 +73,7 @@ class _Server:
             self.base_memory_bytes = int(statm.read().split()[0]) * resource.getpagesize()
         if self.tier == "B":
             if os.getuid() == 0:
-                # limits on threads do not hold for a real uid 0; files stay readable by the other
-                with contextlib.suppress(OSError):  # root of a container, without right or `nobody`
-                    os.setresuid(root.NOBODY, 0, 0)
+                _take_real_uid()
             self.threads += _tasks_of_user(os.getuid(), process)
         readable = [(path, landlock.READ) for path in paths if os.path.exists(path)]
         if self.tier == "A":
@@ -211,6 +210,18 @@ def _hard(which: int) -> int:
 def _lowered(which: int, value: int) -> tuple[int, int]:
     value = min(value, _hard(which))
     return value, value
+
+
+def _take_real_uid() -> None:
+    """Limits on threads hold for a real uid other than 0, and count all that this uid has.
+
+    So each server takes one that nobody else has: the threads of a candidate beside it would use up
+    its own. The effective uid stays, by which files are readable.
+    """
+    for uid in (_REAL_UIDS + os.getpid(), root.NOBODY):  # a container may map few
+        with contextlib.suppress(OSError):
+            os.setresuid(uid, 0, 0)
+            return
 
 
 def _tasks_of_user(uid: int, process: int) -> int:

@@ -375,3 +375,30 @@ def test_a_closed_sandbox_says_so() -> None:
     sandbox.close()
     with pytest.raises(SandboxError, match="closed"):
         sandbox.open(QUICK, entry="program.py").call("f")
+
+
+_MANY_THREADS = """
+import threading, time
+def attack(world):
+    threading.stack_size(65536)
+    made = 0
+    try:
+        while True:
+            threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
+            made += 1
+    except RuntimeError:
+        return made
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user has one number for all")
+@pytest.mark.parametrize("tier", [Tier.A, Tier.B])
+def test_threads_of_one_candidate_do_not_use_up_those_of_another(tier: Tier) -> None:
+    with Sandbox(tier=tier) as one, Sandbox(tier=tier) as other:
+        files = {"program.py": _MANY_THREADS}
+        with (
+            one.open(files, entry="program.py") as first,
+            other.open(files, entry="program.py") as second,
+        ):
+            made = first.call("attack", {}), second.call("attack", {})
+    assert min(made) > 50, made
