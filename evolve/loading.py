@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -114,11 +115,11 @@ def load(reference: str, settings: Mapping[str, str] | None = None) -> Task:
 
 def _locate(reference: str) -> tuple[Path, str]:
     looks_like_path = "/" in reference or reference.startswith(".")
-    path = Path(reference).expanduser()
+    path = Path(os.path.expanduser(reference))
     shorthand = ""
     if looks_like_path and not path.exists() and ":" in reference:
         text, _, shorthand = reference.rpartition(":")
-        path = Path(text).expanduser()
+        path = Path(os.path.expanduser(text))
     if looks_like_path:
         folder = path.parent if path.name == "problem.py" else path
         if not (folder / "problem.py").is_file():

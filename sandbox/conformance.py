@@ -97,7 +97,7 @@ def world(folders: Sequence[str], modules: Sequence[str]) -> Iterator[dict[str, 
                 "port": tcp.getsockname()[1],
                 "abstract": abstract,
                 "worker_pid": os.getpid(),
-                "homes": [str(Path.home())],
+                "homes": [os.path.expanduser("~")],  # "~" where nobody knows it
                 "hostname": socket.gethostname(),
             }
         finally:

@@ -7,6 +7,7 @@ beside the results, so a plan that was changed after a look at them is refused.
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -268,7 +269,7 @@ def _contest(entry: Entry, file: Path) -> Contest:
     reference = entry.problem
     if "/" in reference or reference.startswith("."):
         # paths are seen from the plan's folder
-        reference = str(file.parent / Path(reference).expanduser())
+        reference = str(file.parent / os.path.expanduser(reference))
     texts = {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in entry.parameters.items()

@@ -205,7 +205,7 @@ def key(asked: Asked, environment: Mapping[str, str]) -> str:
     path = model.key_file or ("" if environment.get(name) else environment.get(f"{name}_FILE", ""))
     if path:
         where = "key_file" if model.key_file else f"{name}_FILE"
-        file = Path(path).expanduser()
+        file = Path(os.path.expanduser(path))
         try:
             found = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

@@ -29,6 +29,8 @@ def test_an_unknown_command_is_answered_with_the_nearest(evolve: Evolve) -> None
 def test_a_folder_without_a_problem(evolve: Evolve, tmp_path: Path) -> None:
     ended = evolve("check", "./nothing")
     assert (ended.code, "no problem.py there" in ended.one_line) == (2, True)
+    ended = evolve("run", "~nobody-of-that-name/toy")
+    assert (ended.code, "no problem.py there" in ended.one_line) == (2, True)
 
 
 def test_an_unknown_parameter_and_an_impossible_value(evolve: Evolve, toy: Path) -> None:

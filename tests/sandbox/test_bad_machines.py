@@ -15,7 +15,7 @@ import pytest
 
 from sandbox import Sandbox, SandboxError, Tier
 from sandbox.view import plan
-from tests.sandbox.test_attacks import NOBODY, PROJECT, interpreter_for
+from tests.sandbox.test_attacks import ORDINARY, PROJECT, interpreter_for
 from tests.sandbox.test_view import install
 
 _TRY = """
@@ -104,7 +104,7 @@ def test_as_the_only_user_of_a_rootless_container() -> None:
 
 def test_without_a_writable_control_group_one_line_says_so() -> None:
     as_root()
-    tier, answer, lacking = on_a_machine(uid=NOBODY)
+    tier, answer, lacking = on_a_machine(uid=ORDINARY)
     assert (tier, answer) == ("A", 5)
     assert "memory: " in str(lacking)
     assert "pids: " in str(lacking)
@@ -121,11 +121,11 @@ def test_where_processes_are_used_up_it_is_refused_in_one_line() -> None:
     running = 0
     for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            if path.name.isdigit() and path.stat().st_uid == NOBODY:
+            if path.name.isdigit() and path.stat().st_uid == ORDINARY:
                 running += len(os.listdir(path / "task"))
     for left in range(4):
         limits = [(resource.RLIMIT_NPROC, running + 1 + left)]
-        word, reason, _ = on_a_machine(uid=NOBODY, limits=limits)
+        word, reason, _ = on_a_machine(uid=ORDINARY, limits=limits)
         assert word == "refused" or left
         assert word != "refused" or "no more processes may be started" in str(reason)
 

@@ -20,7 +20,7 @@ from sandbox import FailureKind, Limits, Sandbox, SandboxError, Tier, cgroups, f
 from sandbox.attacks import ATTACKS, Attack, Group
 from sandbox.conformance import outcome, world
 from sandbox.inside import landlock
-from tests.sandbox.test_attacks import NOBODY, PROJECT, interpreter_for
+from tests.sandbox.test_attacks import ORDINARY, PROJECT, interpreter_for
 
 # Only on the far side, and before the modules that use these names are imported there.
 LEFT_OUT = {
@@ -206,16 +206,16 @@ def test_layers_stop_what_they_are_for_as_an_ordinary_user(
 ) -> None:
     if os.getuid() != 0:
         pytest.skip("this is an ordinary user already: the tests above are that")
-    python, packages = interpreter_for(NOBODY)
+    python, packages = interpreter_for(ORDINARY)
     folder = tmp_path_factory.mktemp("nobody")
-    os.chown(folder, NOBODY, NOBODY)
+    os.chown(folder, ORDINARY, ORDINARY)
     for above in folder.parents[:3]:
         if above.owner() == "root" and above.name.startswith("pytest-"):
             above.chmod(0o755)
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/base",
          str(Path(__file__).relative_to(PROJECT))],
-        user=NOBODY, group=NOBODY, extra_groups=[], cwd=PROJECT, capture_output=True, text=True,
+        user=ORDINARY, group=ORDINARY, extra_groups=[], cwd=PROJECT, capture_output=True, text=True,
         env={"PYTHONPATH": f"{PROJECT}:{packages}", "PYTHONDONTWRITEBYTECODE": "1"},
         timeout=120, check=False,
     )  # fmt: skip
