@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Callable, Mapping
 
@@ -11,6 +10,7 @@ import msgspec
 
 from evolve import config as configuration
 from evolve.config import Budget, RunFile, weights
+from evolve.cores import usable_cores
 from evolve.errors import EvolveError, UsageError, first_leaf, nearest
 from evolve.loading import Task, available, load
 from evolve.proposers import REGISTRY
@@ -42,7 +42,7 @@ def prepared(config: RunFile, settings: Mapping[str, str]) -> tuple[Task, RunFil
         config,
         problem=named if named in available() else str(task.problem.folder),
         parameters=task.parameters,
-        cores=os.cpu_count() or 1,
+        cores=len(usable_cores()),
         seed=unforeseen(),
     )
     weights(config)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
+import struct
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from json.decoder import JSONDecoder
 from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,12 +36,19 @@ from sandbox.wire import (
 )
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy
     from numpy.typing import NDArray
 
 _LEAVES = frozenset((type(None), bool, int, float))
 _LEAVES_AND_TEXT = _LEAVES | {str}
-_KEYS = frozenset((type(None), bool, int, float, complex, str, bytes, tuple, Fraction))
+_KEYS = frozenset((type(None), bool, int, float, complex, str, bytes, tuple))
+
+
+def _is_no_key(value: object) -> bool:
+    fractions = sys.modules.get("fractions")  # without it nobody has made one
+    return type(value) not in _KEYS and (fractions is None or type(value) is not fractions.Fraction)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -84,8 +91,14 @@ def decode(
         raise CodecError("bytes behind the skeleton's value")
     # without escapes no text of the skeleton can be other than ASCII
     leaves = _LEAVES if "\\" in text else _LEAVES_AND_TEXT
-    if type(node) in leaves and end == len(view):
-        return node
+    if end == len(view):
+        if type(node) in leaves:
+            return node
+        # a few plain values in a row
+        if type(node) is list and node[:1] in ([LIST], [TUPLE]) and type(node[0]) is int:
+            items = node[1:]
+            if limits.depth and leaves.issuperset(map(type, items)):
+                return items if node[0] == LIST else tuple(items)
     reader = _Reader(view, end, limits, in_place, leaves)
     value = reader.read(node, limits.depth)
     if reader.position != len(view):
@@ -155,9 +168,7 @@ class _Reader:
     def _run(self, kind: str, size: int) -> list[Any]:
         if size % 8:
             raise CodecError("a run of numbers with a broken end")
-        numbers = array(kind)
-        numbers.frombytes(self._take(size))
-        return numbers.tolist()
+        return list(struct.unpack(f"<{size // 8}{kind}", self._take(size)))
 
     def _text(self, size: int) -> str:
         try:
@@ -177,13 +188,15 @@ class _Reader:
         above, below = self._big(numerator), self._big(denominator)
         if below <= 0:
             raise CodecError("a fraction whose denominator is not positive")
+        from fractions import Fraction  # only where one arrives
+
         return Fraction(above, below)
 
     def _dict(self, items: list[object]) -> dict[object, object]:
         keys, values = items[::2], items[1::2]
         if len(keys) != len(values):
             raise CodecError("a dict whose last key has no value")
-        if not _KEYS.issuperset(map(type, keys)):
+        if not _KEYS.issuperset(map(type, keys)) and any(map(_is_no_key, keys)):
             raise CodecError("a dict with a key that is not plain")
         try:
             hashes: Iterable[int] = map(hash, keys)

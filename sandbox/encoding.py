@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import struct
 import sys
-from array import array
-from fractions import Fraction
 from json.encoder import encode_basestring_ascii
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,8 @@ from sandbox.wire import (
 )
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy
     from numpy.typing import NDArray
 
@@ -55,6 +56,9 @@ def encode(value: object, limits: CodecLimits = DEFAULT_LIMITS) -> bytes:
 
 def encode_parts(value: object, limits: CodecLimits = DEFAULT_LIMITS) -> list[bytes | memoryview]:
     """The same bytes in pieces, none of which copies what an array holds contiguously."""
+    plain = _plain(value)
+    if plain is not None and limits.depth and HEAD.size + len(plain) <= limits.total_bytes:
+        return [HEAD.pack(len(plain)) + plain.encode("ascii")]
     blobs: list[bytes | memoryview] = []
     nodes: list[str] = []
     _Writer(nodes, blobs, limits).write(value, limits.depth)
@@ -72,6 +76,29 @@ def encode_parts(value: object, limits: CodecLimits = DEFAULT_LIMITS) -> list[by
     if size > limits.total_bytes:
         raise CodecError(f"{size} bytes, at most {limits.total_bytes} may cross")
     return parts
+
+
+def _plain(value: object) -> str | None:
+    """The skeleton of a number, or of a few plain values in a row, which most answers are."""
+    kind = type(value)
+    if kind is int:
+        return int.__repr__(value) if value in _INT64 else None
+    if kind is float:
+        return repr(value) if isfinite(value) else None  # type: ignore[arg-type]
+    if (kind is not tuple and kind is not list) or len(value) >= _RUN:  # type: ignore[arg-type]
+        return None
+    nodes = [str(LIST if kind is list else TUPLE)]
+    for item in value:  # type: ignore[attr-defined]
+        kind = type(item)
+        if kind is int and item in _INT64:
+            nodes.append(int.__repr__(item))
+        elif kind is float and isfinite(item):
+            nodes.append(repr(item))
+        elif kind is str and len(item) <= _SHORT_TEXT and item.isascii():
+            nodes.append(encode_basestring_ascii(item))
+        else:
+            return None
+    return f"[{','.join(nodes)}]"
 
 
 class _Writer:
@@ -111,13 +138,15 @@ class _Writer:
             self._blob(BYTES, value)  # type: ignore[arg-type]
         elif kind is complex:
             self._blob(COMPLEX, PAIR.pack(value.real, value.imag))  # type: ignore[attr-defined]
-        elif kind is Fraction:
-            self._fraction(value)  # type: ignore[arg-type]
         else:
             self._foreign(value, depth)
 
     def _foreign(self, value: Any, depth: int) -> None:
         kind: type[Any] = type(value)  # asked of the type: an object may lie about its class
+        fractions = sys.modules.get("fractions")
+        if fractions is not None and kind is fractions.Fraction:
+            self._fraction(value)
+            return
         numpy = sys.modules.get("numpy")
         if numpy is not None and issubclass(kind, numpy.ndarray):
             self._array(numpy, value)
@@ -183,13 +212,13 @@ class _Writer:
         if tag == LIST and len(items) >= _RUN:
             kinds = set(map(type, items))
             if kinds == {float}:
-                self._blob(FLOATS, array("d", items).tobytes())  # type: ignore[type-var]
+                self._blob(FLOATS, struct.pack(f"<{len(items)}d", *items))
                 return
             if kinds == {int}:
                 try:
-                    self._blob(INTS, array("q", items).tobytes())  # type: ignore[type-var]
+                    self._blob(INTS, struct.pack(f"<{len(items)}q", *items))
                     return
-                except OverflowError:
+                except struct.error:
                     pass  # one of them is big: item by item
         put(f"[{tag}")
         for item in items:

@@ -7,21 +7,20 @@ under its reader. Sealed against writing before it is read, it cannot change eit
 refuses that seal while anybody can still write through a mapping.
 
 Pages are given beforehand and filled by write: faulting them in one by one took five times as long.
+Libraries are loaded where they are used: every candidate copies what its server has loaded.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
-import mmap
 import os
 from collections.abc import Sequence
 
 from sandbox.inside.kernel import syscall
 
-_FIXED_SIZE = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
-_READ_ONLY = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+_SEAL, _SHRINK, _GROW, _WRITE = 1, 2, 4, 8
+_FIXED_SIZE, _READ_ONLY = _SHRINK | _GROW, _WRITE | _SEAL
 _SYS_MMAP = 9
 _MAP_FIXED = 0x10
 _FEW = 1000
@@ -33,6 +32,8 @@ def make(size: int) -> int:
     Raises:
         OSError: there is none to be had.
     """
+    import fcntl
+
     descriptor = os.memfd_create("message", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.posix_fallocate(descriptor, 0, size)
@@ -64,6 +65,8 @@ def seal(descriptor: int) -> None:
     Raises:
         OSError: somebody can write to it, or had its seals sealed before that.
     """
+    import fcntl
+
     try:
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _READ_ONLY)
     except OSError as error:
@@ -81,6 +84,8 @@ def mapped(descriptor: int, size: int) -> memoryview:
     Raises:
         OSError: no room for it.
     """
+    import mmap
+
     # over a mapping that the interpreter looks after; its own way keeps a descriptor for each
     area = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     address = ctypes.addressof(ctypes.c_char.from_buffer(area))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from pathlib import Path
 
 import click
 
 from evolve.cli.options import json_option
+from evolve.cores import usable_cores
 from evolve.errors import first_leaf
 
 
@@ -63,7 +63,7 @@ def compare(
             matrix = Matrix(
                 comparison=comparison,
                 folder=folder,
-                jobs=jobs or os.cpu_count() or 1,
+                jobs=jobs or len(usable_cores()),
                 discard=discard,
                 tell=tell,
             )

@@ -19,6 +19,7 @@ from evolve import config as configuration
 from evolve.cli.models import choice, llm_options
 from evolve.cli.options import json_option, print_json
 from evolve.config import RunFile
+from evolve.cores import usable_cores
 from evolve.terminal import inert, table, wrapped
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def doctor(
                 "attacks": {attack.name: attack.held for attack in attacks},
                 "compiler": compiler,
                 "versions": versions,
-                "cores": os.cpu_count(),
+                "cores": len(usable_cores()),
                 "disk_free_bytes": free_bytes,
                 "root": os.geteuid() == 0,
             }
@@ -103,7 +104,7 @@ def doctor(
     click.echo("")
     click.echo(wrapped(", ".join(f"{name} {version}" for name, version in versions.items())))
     click.echo(wrapped(f"C compiler: {inert(compiler)}"))
-    click.echo(f"{os.cpu_count()} cores, {free_bytes >> 30} GiB free here")
+    click.echo(f"{len(usable_cores())} cores, {free_bytes >> 30} GiB free here")
     if sys.platform != "linux":
         click.echo("runs need Linux; reading commands and verify work here")
     if not usable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -14,6 +13,7 @@ import click
 
 from evolve.cli.opening import opened_program
 from evolve.cli.options import json_option, print_json, runs_option
+from evolve.cores import usable_cores
 from evolve.errors import UsageError, first_leaf
 from evolve.lineage import made_by
 from evolve.terminal import clipped, columns, inert, number, paint, signed, table
@@ -74,7 +74,7 @@ def explain(
     found = asyncio.run(
         _measured(
             unchanged_task(meta), line, seed=int(str(meta["seed"])), unsafe=bool(meta["unsafe"]),
-            workers=workers or os.cpu_count() or 1, tune_evals=tune_evals, draws=draws,
+            workers=workers or len(usable_cores()), tune_evals=tune_evals, draws=draws,
             tell=tell,
         )
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from evolve import runs
 from evolve.cli.options import json_option, print_json, runs_option
+from evolve.cores import usable_cores
 from evolve.origins import MIXED
 from evolve.terminal import inert, number
 
@@ -76,7 +76,7 @@ def rescore(name: str | None, workers: int | None, root: Path, as_json: bool) ->
         identity_now = identity(task)
         judge = Judge(
             task,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or len(usable_cores()),
             unsafe=bool(meta["unsafe"]),
             log=folder.log,
         )

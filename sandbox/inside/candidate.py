@@ -6,10 +6,10 @@ believes more of it than that some bytes arrived.
 
 from __future__ import annotations
 
+import _socket as socket
 import marshal
 import os
-import resource
-import socket
+import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
@@ -17,6 +17,7 @@ from types import ModuleType, TracebackType
 
 from sandbox import shared
 from sandbox.codec import CodecError, CodecLimits, decode, encode_parts
+from sandbox.inside import kernel
 from sandbox.inside.wire import (
     ANSWERS,
     FILLED,
@@ -42,6 +43,7 @@ _Start = tuple[dict[str, str], str, str | None, int, int | None, int]
 _Request = tuple[bool, str, tuple[object, ...]]
 _TRUSTED = CodecLimits(total_bytes=1 << 30)
 _REASON_LENGTH = 2000
+_DESCRIPTOR = struct.Struct("i")
 _REHEARSALS = 20
 _PIECE = 1 << 14  # larger ones are mapped anew for each read
 
@@ -187,15 +189,15 @@ class _Channel:
         if self.message()[1][0] != LENT:
             return False
         memory = _borrowed()
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        soft, hard = kernel.limits(kernel.RLIMIT_FSIZE)
         try:
             # the limit on files of its own; an answer is one too, and has its own limit
-            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            kernel.set_limits(kernel.RLIMIT_FSIZE, hard, hard)
             shared.fill(memory, parts)
         except OSError:
             return False
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            kernel.set_limits(kernel.RLIMIT_FSIZE, soft, hard)
             os.close(memory)
         return True
 
@@ -229,19 +231,20 @@ def _borrowed() -> int:
     """The memory the worker lends for this message."""
     lending = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, LENDING)
     try:
-        return socket.recv_fds(lending, 1, 1)[1][0]
+        _, ancillary, _, _ = lending.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTOR.size))
+        (descriptor,) = _DESCRIPTOR.unpack(ancillary[0][2])
+        return int(descriptor)
     finally:
         lending.detach()
 
 
 def _limit(memory_bytes: int, cpu_s: int | None, output_bytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    kernel.set_limits(kernel.RLIMIT_AS, memory_bytes, memory_bytes)
     if cpu_s is not None:
         # soft = hard: the first process of a pid namespace ignores SIGXCPU
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    most = max(soft, output_bytes)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, most if hard < 0 else min(most, hard)))
+        kernel.set_limits(kernel.RLIMIT_CPU, cpu_s, cpu_s)
+    soft, hard = kernel.limits(kernel.RLIMIT_FSIZE)
+    kernel.set_limits(kernel.RLIMIT_FSIZE, soft, min(max(soft, output_bytes), hard))
 
 
 def serve(base_memory_bytes: int) -> None:

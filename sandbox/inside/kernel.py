@@ -17,11 +17,23 @@ CLONE_NEWNET = 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 
+RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 0, 1, 4, 6, 7
+RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE = 8, 9, 11, 12
+UNLIMITED = (1 << 64) - 1
+
 _MNT_DETACH = 2
+_F_DUPFD_CLOEXEC = 1030
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
-_SYS_CHDIR, _SYS_CAPSET, _SYS_PIVOT_ROOT, _SYS_PRCTL, _SYS_MOUNT = 80, 126, 155, 157, 165
+_SYS_FCNTL, _SYS_CHDIR, _SYS_CAPSET, _SYS_PIVOT_ROOT, _SYS_PRCTL, _SYS_MOUNT = (
+    72,
+    80,
+    126,
+    155,
+    157,
+    165,
+)
 _SYS_UNSHARE, _SYS_PRLIMIT, _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE = 272, 302, 434, 436
 _SYS_MOUNT_SETATTR = 442
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -148,6 +160,31 @@ def close_from(first: int) -> None:
 
 def set_hostname(name: str) -> None:
     _checked(_libc.sethostname(name.encode(), len(name)), "sethostname")
+
+
+_LIMITS = struct.Struct("QQ")
+_OLD_LIMITS, _NEW_LIMITS = ctypes.create_string_buffer(16), ctypes.create_string_buffer(16)
+
+
+def limits(which: int) -> tuple[int, int]:
+    """The soft and the hard limit on a resource, as the kernel writes them.
+
+    Like `set_limits` it spares a server the library behind `resource`: every child copies what the
+    server has mapped.
+    """
+    syscall(_SYS_PRLIMIT, 0, which, 0, ctypes.addressof(_OLD_LIMITS), what=f"limit {which}")
+    soft, hard = _LIMITS.unpack(_OLD_LIMITS)
+    return soft, hard
+
+
+def set_limits(which: int, soft: int, hard: int) -> None:
+    _LIMITS.pack_into(_NEW_LIMITS, 0, soft, hard)
+    syscall(_SYS_PRLIMIT, 0, which, ctypes.addressof(_NEW_LIMITS), what=f"limit {which}")
+
+
+def duplicate_above(descriptor: int, first: int) -> int:
+    """A second descriptor of the same, with the lowest free number from `first` on."""
+    return syscall(_SYS_FCNTL, descriptor, _F_DUPFD_CLOEXEC, first, what="fcntl")
 
 
 class Calls:

@@ -8,15 +8,12 @@ themselves and wait for their source.
 
 from __future__ import annotations
 
+import _socket as socket  # the public module loads four more libraries, for every child to copy
 import contextlib
-import fcntl
 import gc
 import json
 import os
-import resource
-import select
 import signal
-import socket
 import struct
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,11 +32,11 @@ _OPEN_FILES = 64
 _THREADS = 64
 _REAL_UIDS = 0x70000000  # above what systems and containers give out
 _FIXED_LIMITS = (
-    (resource.RLIMIT_NOFILE, _OPEN_FILES),
-    (resource.RLIMIT_CORE, 0),
-    (resource.RLIMIT_MEMLOCK, 0),
-    (resource.RLIMIT_MSGQUEUE, 0),
-    (resource.RLIMIT_SIGPENDING, 64),
+    (kernel.RLIMIT_NOFILE, _OPEN_FILES),
+    (kernel.RLIMIT_CORE, 0),
+    (kernel.RLIMIT_MEMLOCK, 0),
+    (kernel.RLIMIT_MSGQUEUE, 0),
+    (kernel.RLIMIT_SIGPENDING, 64),
 )
 
 
@@ -70,7 +67,7 @@ class _Server:
         with open(
             os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), encoding="ascii"
         ) as statm:
-            self.base_memory_bytes = int(statm.read().split()[0]) * resource.getpagesize()
+            self.base_memory_bytes = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         if self.tier == "B":
             if os.getuid() == 0:
                 _take_real_uid()
@@ -87,12 +84,12 @@ class _Server:
         if self.tier != "none" and landlock.abi():
             made = landlock.ruleset([*readable, ("/dev/null", landlock.WRITE)])
             # out of the way of what a child puts into the lowest numbers
-            self.rules = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, _FREE)
+            self.rules = kernel.duplicate_above(made, _FREE)
             os.close(made)
         os.close(process)
         limits = dict(_FIXED_LIMITS)
         if self.tier != "none":
-            limits[resource.RLIMIT_NPROC] = self.threads
+            limits[kernel.RLIMIT_NPROC] = self.threads
         self.limits = [(which, _lowered(which, value)) for which, value in limits.items()]
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 0)
@@ -190,8 +187,8 @@ class _Server:
         else:
             calls.die_with_parent(signal.SIGKILL)
         # the hard limit on files is lowered when it is known how large an answer may be
-        file_size, most = _lowered(resource.RLIMIT_FSIZE, size)[0], _hard(resource.RLIMIT_FSIZE)
-        for which, (soft, hard) in [*self.limits, (resource.RLIMIT_FSIZE, (file_size, most))]:
+        most = kernel.limits(kernel.RLIMIT_FSIZE)[1]
+        for which, (soft, hard) in [*self.limits, (kernel.RLIMIT_FSIZE, (min(size, most), most))]:
             calls.limit(which, soft, hard)
         calls.drop_capabilities()
         if self.rules >= 0:
@@ -202,13 +199,8 @@ class _Server:
         self.isolation, self.isolation_tmp_bytes = calls, tmp_bytes
 
 
-def _hard(which: int) -> int:
-    """The hard limit as the kernel writes it."""
-    return resource.getrlimit(which)[1] & (1 << 64) - 1
-
-
 def _lowered(which: int, value: int) -> tuple[int, int]:
-    value = min(value, _hard(which))
+    value = min(value, kernel.limits(which)[1])
     return value, value
 
 
@@ -299,6 +291,8 @@ def _serve(
 def _watch(control: socket.socket, server: int) -> NoReturn:
     """Ends the server with the worker, and itself with the server."""
     pidfd = kernel.pidfd_open(server)
+    import select  # this process alone needs it
+
     waiter = select.poll()
     waiter.register(control, 0)  # only that the other end is gone
     waiter.register(pidfd, select.POLLIN)

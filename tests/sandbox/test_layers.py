@@ -50,8 +50,7 @@ kernel.Calls.drop_capabilities = lambda self: None
 kernel.drop_bounding_set = lambda: None
 """,
     "rlimits": """
-import resource
-resource.setrlimit = lambda *_: None
+kernel.set_limits = lambda *_: None
 kernel.Calls.limit = lambda self, *_: None
 """,
     "closed descriptors": "kernel.Calls.close_from = lambda self, first: None",
