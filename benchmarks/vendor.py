@@ -240,16 +240,14 @@ def answer(prompt: str, rng: random.Random, how: str) -> str:
 def _mutated(
     parent: Program, others: list[Program], rng: random.Random, how: str
 ) -> Program | None:
-    if how == "tree":
+    text = parent.files["program.py"]
+    first = text.index("EVOLVE-BLOCK-START")
+    places = list(_LITERAL.finditer(text, first, text.index("EVOLVE-BLOCK-END")))
+    if how == "tree" or not places:
         try:
             return tree.propose(parent, others, rng, max_length=300).program
         except tree.TreeError:
             return None
-    text = parent.files["program.py"]
-    first = text.index("EVOLVE-BLOCK-START")
-    places = list(_LITERAL.finditer(text, first, text.index("EVOLVE-BLOCK-END")))
-    if not places:
-        return None
     place = rng.choice(places)
     new = f"{text[: place.start()]}{rng.randrange(10**9)}{text[place.end() :]}"
     return Program.of({"program.py": new})

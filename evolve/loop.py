@@ -26,8 +26,21 @@ from evolve.judging import Judge
 from evolve.problem import SplitKind
 from evolve.randomness import derive, generator
 from evolve.turns import Stopped, Turns
-from islands_db import Fate, Outcome, Placement, ProgramText, Sample, Status, Store, Verdict
+from islands_db import (
+    EVALUATED,
+    Fate,
+    Outcome,
+    Placement,
+    ProgramText,
+    Sample,
+    Status,
+    Store,
+    Verdict,
+)
 
+BARREN, BARREN_ANSWERS = 5_000, 300
+"""Attempts in a row without a program to evaluate, where not only models propose and where they do.
+"""
 FAULTS_IN_A_ROW = 10
 """So many evaluator faults without one verdict between them, and the run stops."""
 
@@ -61,6 +74,8 @@ class Loop:
     """Ends all waiting for calls and money."""
     go: asyncio.Event
     """Cleared while the run is paused."""
+    most_barren: int
+    """So many attempts in a row without a program to evaluate, and the run stops."""
     stop_reason: str = ""
     _group: asyncio.TaskGroup = field(init=False)
     _screening: Turns = field(init=False)
@@ -72,6 +87,7 @@ class Loop:
     _next: int = 0
     _seeds_left: int = 0
     _faults: int = 0
+    _barren: int = 0
 
     async def run(self) -> str:
         """Runs until something ends it, and says what.
@@ -79,6 +95,7 @@ class Loop:
         Raises:
             FaultError: a seed fails, or the problem's own code does so again and again.
         """
+        self._barren = self.store.barren(after=int(str(self.store.meta.get("barren", -1))))
         # a round ends early when an evaluation was given back; what is pending is taken up again
         while not self._over():
             await self._round()
@@ -254,6 +271,7 @@ class Loop:
         if self.halving is not None:
             self.halving.tell(sample.attempt, outcome.verdicts)
         self._watch_faults(outcome)
+        self._watch_barren(sample, outcome)
         self.on_settled(sample, outcome, placement)
         if placement.best and placement.program is not None:
             self._group.create_task(_run(self.on_best(placement.program)))
@@ -363,6 +381,20 @@ class Loop:
                 )
         elif outcome.verdicts:
             self._faults = 0
+
+
+    def _watch_barren(self, sample: Sample, outcome: Outcome) -> None:
+        """Ends a search that only turns round: no budget of evaluations would ever end it."""
+        if outcome.fate in EVALUATED:
+            self._barren = 0
+        elif outcome.fate is not Fate.NOTES:
+            self._barren += 1
+        if self._barren == self.most_barren:
+            self.store.set_meta("barren", sample.attempt)
+            why = outcome.reason or str(outcome.fate).replace("_", " ")
+            self.stop(
+                f"no program to evaluate in {self._barren:,} attempts in a row, the last: {why}"
+            )
 
 
 def signature(verdicts: Sequence[Verdict]) -> int | None:

@@ -34,7 +34,7 @@ from evolve.errors import UsageError
 from evolve.halving import Halving
 from evolve.judging import Judge
 from evolve.loading import Task, identity
-from evolve.loop import Loop
+from evolve.loop import BARREN, BARREN_ANSWERS, Loop
 from evolve.messages import BaselineValue
 from evolve.monitor import Monitor
 from evolve.problem import SplitKind
@@ -364,6 +364,7 @@ class Session:
             on_best=self._on_best,
             on_stop=self._desk.stop if self._desk else self.budget.cancel,
             go=go,
+            most_barren=BARREN if self.config.proposers else BARREN_ANSWERS,
         )
         self._wired = True
 

@@ -10,6 +10,7 @@ from islands_db.history import History, Programs
 from islands_db.merging import Merged, merge_runs
 from islands_db.reader import Reader
 from islands_db.records import (
+    EVALUATED,
     JSON,
     Axis,
     Call,
@@ -41,6 +42,7 @@ from islands_db.salvage import Salvaged, salvage
 from islands_db.store import Store
 
 __all__ = [
+    "EVALUATED",
     "JSON",
     "MEASURED",
     "Axis",

@@ -39,6 +39,10 @@ class Fate(StrEnum):
     """It gave notes on the search, and was to give no program."""
 
 
+EVALUATED = frozenset((Fate.SEED, Fate.EVALUATED, Fate.TWIN, Fate.EVALUATOR_ERROR))
+"""What became of attempts that used up an evaluation, or would have."""
+
+
 class Status(StrEnum):
     """How one stage ended. Only `OK` has values."""
 

@@ -30,6 +30,7 @@ from islands_db import (
 from islands_db.faults import decoding, faults
 from islands_db.island import Standing
 from islands_db.records import (
+    EVALUATED,
     JSON,
     Call,
     CallState,
@@ -238,6 +239,19 @@ class Store:
             return dict(
                 self._connection.execute("SELECT attempt, payload FROM held ORDER BY attempt")
             )
+
+    def barren(self, *, after: int) -> int:
+        """Settled attempts since the last that was evaluated, of those behind number `after`."""
+        ran = ",".join(f"'{fate}'" for fate in EVALUATED)
+        with decoding(self.path):
+            row = self._connection.execute(
+                f"SELECT attempt FROM attempts WHERE fate IN ({ran}) ORDER BY attempt DESC LIMIT 1"  # noqa: S608
+            ).fetchone()
+            count: int = self._connection.execute(
+                "SELECT count(*) FROM attempts WHERE attempt > ? AND fate IS NOT NULL",
+                (max(after, row[0] if row else -1),),
+            ).fetchone()[0]
+        return count
 
     def settle(self, attempt: int, outcome: Outcome) -> Placement:
         """Stores how an attempt ended, with everything that changes by it, in one transaction.

@@ -56,6 +56,22 @@ def test_a_run_pays_for_what_it_says_and_stays_below_its_cap(
 
 
 @pytest.mark.slow
+def test_models_that_give_no_program_at_all_end_the_run(tmp_path: Path) -> None:
+    options = ("--latency", "0", "--faults", "1", "--kinds", "refusal")
+    with loopback(tmp_path / "ledger", *options) as refusing:
+        one = models("openai/loopback")
+        ended = evolve(refusing, tmp_path, "run", "bin_packing:or1", *one, "--name", "a",
+                       "--evals", "50")  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        assert "no program to evaluate in 300 attempts in a row" in ended.stdout + ended.stderr
+        assert 300 <= len(refusing.entries()) <= 700
+        # who goes on may have changed something
+        ended = evolve(refusing, tmp_path, "resume", "a", "--evals", "60")
+        assert ended.returncode == 0, ended.stderr
+        assert len(refusing.entries()) > 1100
+
+
+@pytest.mark.slow
 def test_a_killed_run_asks_nothing_twice_and_loses_no_answer(
     vendor: Loopback, tmp_path: Path
 ) -> None:
