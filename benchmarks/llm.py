@@ -31,6 +31,8 @@ BOTH = ("openai/loopback", "anthropic/loopback-small")
 _WHOLE_RUN_S = 540.0
 _RAN = "SELECT count(*) FROM attempts WHERE fate IN ('seed', 'evaluated', 'twin')"
 """Programs that used up an evaluation."""
+_ENDED = "SELECT count(*) FROM attempts WHERE fate IS NOT NULL"
+"""Answers that were dealt with, duplicates and twins too."""
 
 
 # --- how fast -------------------------------------------------------------------------------------
@@ -230,7 +232,7 @@ def _watched(process: subprocess.Popen[bytes], database: Path) -> list[tuple[int
         try:
             fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
             with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-                count = connection.execute("SELECT count(*) FROM programs").fetchone()[0]
+                count = connection.execute(_ENDED).fetchone()[0]
         except (OSError, sqlite3.Error):
             continue
         if not points or count > points[-1][0]:

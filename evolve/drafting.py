@@ -13,7 +13,7 @@ import msgspec
 
 from evolve.answers import Refused, apply_answer
 from evolve.program import Program, ProgramError, length, outside_changed, syntax_hash
-from evolve.proposers import NoAnswer, Proposer, Request, Settled
+from evolve.proposers import Answer, NoAnswer, Proposer, Request, Settled
 from islands_db import Fate, Outcome, ProgramText, Sample, Store, StoredProposal
 
 SEED = "seed"
@@ -139,7 +139,7 @@ class Drafter:
                 propose_s=spent,
             )
         spent = time.monotonic() - began
-        fate, reason, text = _applied(request.parent, answer.text)
+        fate, reason, text = _applied(request.parent, answer)
         return Draft(
             text=text,
             fate=fate,
@@ -182,8 +182,10 @@ def describe(program: Program) -> ProgramText:
     )
 
 
-def _applied(parent: Program, answer: str) -> tuple[Fate | None, str, ProgramText | None]:
-    result = apply_answer(parent, answer)
+def _applied(parent: Program, answer: Answer) -> tuple[Fate | None, str, ProgramText | None]:
+    if answer.program is not None:
+        return None, "", describe(answer.program)
+    result = apply_answer(parent, answer.text)
     if isinstance(result, Refused):
         return Fate(result.kind.value), result.reason, None
     return None, "", describe(result.program)

@@ -15,6 +15,7 @@ from evolve.answers.thinking import declines, spoken
 from evolve.answers.whole import parse_whole
 from evolve.answers.wrapped import from_json, tagged_edits
 from evolve.program import Program, blocks, excerpt, syntax_hash
+from evolve.syntax import normal_form
 
 MAX_ANSWER_CHARS = 8_000_000
 """Several times the largest program; more is not looked at."""
@@ -155,7 +156,8 @@ def _check(parent: Program, child: Program) -> None:
     for path, text in child.files.items():
         if not path.endswith(".py") or text == parent.files[path]:
             continue
-        fault = _syntax_fault(text)
+        # the normal form is needed below anyway, and kept
+        fault = "" if normal_form(text) is not None else _syntax_fault(text)
         if fault and not _syntax_fault(parent.files[path]):
             raise AnswerError(Kind.SYNTAX_ERROR, f"the changed program does not parse: {fault}")
     if syntax_hash(child) == syntax_hash(parent):

@@ -85,9 +85,8 @@ class Source(Protocol):
     def made(self, program: int) -> Tried:
         """The attempt that made a program."""
 
-    def line(self, program: int) -> list[Mapping[str, str]]:
-        """The files of the programs on the line to this one, it included, the oldest first; of a
-        long line the latest."""
+    def repeated(self, program: int) -> tuple[str, ...]:
+        """Lines of code that were deleted and brought back on the line to this program."""
 
     def notes(self, attempt: int) -> tuple[str, int]:
         """The notes that an attempt gave, and how many programs there were then."""
@@ -145,7 +144,7 @@ def assemble(recipe: Recipe, source: Source) -> Context:
         inspirations=tuple(source.shown(id) for id in recipe.inspirations),
         history=tuple(source.made(id) for id in recipe.history),
         tried=tuple(source.tried(attempt) for attempt in recipe.tried),
-        repeated=cycling(source.line(recipe.parent)).repeated(MOST_REPEATED),
+        repeated=source.repeated(recipe.parent),
         hint=recipe.hint,
         notes=notes,
         notes_from=count,
@@ -198,9 +197,16 @@ class StoreSource:
     def made(self, program: int) -> Tried:
         return self.tried(self._reader.program(program).attempt)
 
-    def line(self, program: int) -> list[Mapping[str, str]]:
-        ids = [*self._reader.ancestors(program)[:_LINE][::-1], program]
-        return [self.shown(id).program.files for id in ids]
+    def repeated(self, program: int) -> tuple[str, ...]:
+        ids = [program]
+        while len(ids) <= _LINE and (parent := self.parent(ids[-1])) is not None:
+            ids.append(parent)
+        line = [self.shown(id).program.files for id in reversed(ids)]
+        return cycling(line).repeated(MOST_REPEATED)
+
+    def parent(self, program: int) -> int | None:
+        """The program that this one was made from."""
+        return self._reader.program(program).parent
 
     def notes(self, attempt: int) -> tuple[str, int]:
         (proposal,) = self._reader.proposals(attempt=attempt)

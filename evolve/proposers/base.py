@@ -23,11 +23,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What it answered: text with SEARCH/REPLACE blocks against the parent, and what that took."""
+    """What it answered: text with SEARCH/REPLACE blocks against the parent, and what that took.
+
+    Attributes:
+        program: What the text makes of the parent, where the proposer has applied it already.
+    """
 
     text: str
     operator: str = ""
     cost_usd: float = 0.0
+    program: Program | None = None
 
 
 class NoAnswer(Exception):

@@ -165,6 +165,7 @@ class LLMProposer:
             text=diff.between(request.parent, result.program),
             operator=recipe.operator,
             cost_usd=cost,
+            program=result.program,
         )
 
 
@@ -187,6 +188,8 @@ class _Remembering(StoreSource):
         self._tried = lru_cache(maxsize=2048)(super().tried)
         self._made = lru_cache(maxsize=2048)(super().made)
         self._notes = lru_cache(maxsize=16)(super().notes)
+        self._parent = lru_cache(maxsize=8192)(super().parent)
+        self._repeated = lru_cache(maxsize=2048)(super().repeated)
 
     def shown(self, program: int) -> Shown:
         return self._shown(program)
@@ -199,3 +202,9 @@ class _Remembering(StoreSource):
 
     def notes(self, attempt: int) -> tuple[str, int]:
         return self._notes(attempt)
+
+    def parent(self, program: int) -> int | None:
+        return self._parent(program)
+
+    def repeated(self, program: int) -> tuple[str, ...]:
+        return self._repeated(program)
