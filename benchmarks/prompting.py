@@ -7,11 +7,13 @@ run does it, one attempt after another in one thread. The programs before it are
 from __future__ import annotations
 
 import random
-import tempfile
 import time
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -50,25 +52,36 @@ def priority(item: int, remaining: int) -> float:
 # EVOLVE-BLOCK-END
 '''
 _BATCH = 500
+_TURNS = 20
 
 
-def attempt_ms(programs: int, *, attempts: int, seed: int) -> float:
-    """CPU milliseconds of the engine for an attempt, after so many programs."""
+def attempt_ms(sizes: Sequence[int], *, attempts: int, seed: int) -> list[float]:
+    """CPU milliseconds of the engine for an attempt, in runs of so many programs.
+
+    The runs take turns, so that a machine whose speed drifts treats them alike; medians of turns.
+    """
+    facts = facts_of(load("bin_packing:or1"))
     rng = random.Random(seed)
-    settings = Settings(islands=4, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="evolve-prompting-") as name:
-        path = Path(name) / "run.db"
-        with closing(Store.create(path, settings=settings, meta={})) as store:
-            _fill(store, programs, rng)
-            with Reader(path) as reader:
-                facts = facts_of(load("bin_packing:or1"))
-                prompting = Prompting(store, reader, load_templates(), facts)
-                for _ in range(20):  # what is read and compiled once
-                    _attempt(store, prompting, rng)
+    with ExitStack() as held:
+        runs = []
+        for size in sizes:
+            path = Path(
+                held.enter_context(TemporaryDirectory(prefix="evolve-prompting-")), "run.db"
+            )
+            settings = Settings(islands=4, seed=seed)
+            store = held.enter_context(closing(Store.create(path, settings=settings, meta={})))
+            _fill(store, size, rng)
+            reader = held.enter_context(Reader(path))
+            runs.append((store, Prompting(store, reader, load_templates(), facts)))
+        times: list[list[float]] = [[] for _ in runs]
+        for turn in range(_TURNS + 1):
+            for (store, prompting), taken in zip(runs, times, strict=True):
                 began = time.process_time()
-                for _ in range(attempts):
+                for _ in range(attempts // _TURNS):
                     _attempt(store, prompting, rng)
-                return 1000 * (time.process_time() - began) / attempts
+                if turn:  # in the first, things are read and compiled once
+                    taken.append(1000 * (time.process_time() - began) / (attempts // _TURNS))
+        return [median(taken) for taken in times]
 
 
 def _fill(store: Store, programs: int, rng: random.Random) -> None:
