@@ -187,7 +187,7 @@ class Search:
 @lru_cache(maxsize=4)
 def _search(plan: Plan) -> Search:
     """64 calls in flight at 2 s, everything a run does included."""
-    evals = 6400 if plan.full else 640
+    evals = 6400 if plan.full else 1280
     with tempfile.TemporaryDirectory(prefix="evolve-llm-") as name:
         scratch = Path(name)
         file = scratch / "run.toml"

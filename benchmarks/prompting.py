@@ -65,9 +65,8 @@ def attempt_ms(sizes: Sequence[int], *, attempts: int, seed: int) -> list[float]
     with ExitStack() as held:
         runs = []
         for size in sizes:
-            path = Path(
-                held.enter_context(TemporaryDirectory(prefix="evolve-prompting-")), "run.db"
-            )
+            folder = held.enter_context(TemporaryDirectory(prefix="evolve-prompting-"))
+            path = Path(folder, "run.db")
             settings = Settings(islands=4, seed=seed)
             store = held.enter_context(closing(Store.create(path, settings=settings, meta={})))
             _fill(store, size, rng)
