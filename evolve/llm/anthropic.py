@@ -48,7 +48,8 @@ class AnthropicClient:
             system=[
                 {"type": "text", "text": request.fixed, "cache_control": {"type": "ephemeral"}}
             ],
-            messages=wire.opening(request),  # type: ignore[arg-type]
+            messages=[],
+            extra_body={"messages": wire.opening(request)},
             timeout=wire.timeouts(options),
             **given,
         )

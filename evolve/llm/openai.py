@@ -65,9 +65,10 @@ class OpenAIClient:
         sending = self._client.responses.with_streaming_response.create(
             model=options.name,
             instructions=request.fixed,
-            input=wire.opening(request),  # type: ignore[arg-type]
+            input=[],
             max_output_tokens=options.max_output_tokens,
             store=False,
+            extra_body={"input": wire.opening(request)},
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
@@ -137,7 +138,10 @@ class OpenAIClient:
             given["reasoning_effort"] = options.effort
         sending = self._client.chat.completions.with_streaming_response.create(
             model=options.name,
-            messages=[{"role": "system", "content": request.fixed}, *wire.opening(request)],  # type: ignore[list-item]
+            messages=[],
+            extra_body={
+                "messages": [{"role": "system", "content": request.fixed}, *wire.opening(request)]
+            },
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
