@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from islands_db import calls, connections, history, lineage, rows
+from islands_db import calls, connections, history, lineage, lookups, rows
 from islands_db.faults import decoding
 from islands_db.history import History, Programs
 from islands_db.records import (
@@ -82,6 +82,18 @@ class Reader:
         if not found:
             raise StoreError(f"{self.path}: no program {program}")
         return found[0]
+
+    def came_from(self, program: int) -> tuple[int, int | None]:
+        """The attempt that made a program, and that attempt's parent.
+
+        Raises:
+            StoreError: there is no such program.
+        """
+        with decoding(self.path):
+            try:
+                return lookups.came_from(self._database.conn, program)
+            except ValueError as error:
+                raise StoreError(f"{self.path}: {error}") from None
 
     def files(self, program: int) -> dict[str, str]:
         """The program's files, path to text.

@@ -195,7 +195,7 @@ class StoreSource:
         )
 
     def made(self, program: int) -> Tried:
-        return self.tried(self._reader.program(program).attempt)
+        return self.tried(self._reader.came_from(program)[0])
 
     def repeated(self, program: int) -> tuple[str, ...]:
         ids = [program]
@@ -206,7 +206,7 @@ class StoreSource:
 
     def parent(self, program: int) -> int | None:
         """The program that this one was made from."""
-        return self._reader.program(program).parent
+        return self._reader.came_from(program)[1]
 
     def notes(self, attempt: int) -> tuple[str, int]:
         (proposal,) = self._reader.proposals(attempt=attempt)
