@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycparser import c_ast
 
-from evaluators.kernel_c import (
+from evaluators.kernel_c import parse
+from evaluators.kernel_c_types import (
     Kernel,
     Parameter,
     Signature,
@@ -26,7 +27,6 @@ from evaluators.kernel_c import (
     is_real,
     loop_parts,
     loop_range,
-    parse,
     type_of,
 )
 from evaluators.results import Invalid, Valid

@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 
 from evaluators import Invalid
-from evaluators.kernel_c import Kernel, Parameter, Signature, parse
+from evaluators.kernel_c import parse
 from evaluators.kernel_c_run import run
+from evaluators.kernel_c_types import Kernel, Parameter, Signature
 from evolve import Problem, Score
 from evolve.problem import CandidateHandle
 from evolve.timing import Loop, race

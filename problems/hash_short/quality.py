@@ -11,8 +11,8 @@ from math import e, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.kernel_c import Kernel
 from evaluators.kernel_c_run import run
+from evaluators.kernel_c_types import Kernel
 
 Words = NDArray[np.uint64]
 _LENGTHS = (9, 12, 16)

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluators import Invalid, Valid, kernel_listings
-from evaluators.kernel_c import Parameter, Signature, parse
+from evaluators.kernel_c import parse
 from evaluators.kernel_c_run import run as run_c
 from evaluators.kernel_c_run import verify_sorting
+from evaluators.kernel_c_types import Parameter, Signature
 from evaluators.kernel_listings import check, from_att, length, of_network, published, verify
 from evaluators.weak_orders import sorted_orders, weak_orders
 
