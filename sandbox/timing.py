@@ -122,7 +122,7 @@ class Timer:
         self._stack = contextlib.ExitStack()
         try:
             self.core = self._stack.enter_context(pinned())
-            sandbox = self._stack.enter_context(Sandbox())
+            sandbox = self._stack.enter_context(Sandbox(requires=["cffi"], preload=["cffi"]))
             self._process: Candidate = self._stack.enter_context(
                 sandbox.open(
                     {"timed.py": _CHILD.read_text(encoding="utf-8")},

@@ -1,7 +1,7 @@
 """The far side of timing: loads compiled functions and times them in turn. Holds no score.
 
 Runs as a candidate, so nothing here is believed outside: the times are checked against another
-clock, the outputs against their inputs. Only modules of the standard library are there.
+clock, the outputs against their inputs. It has the standard library, and cffi to call addresses.
 
 Machine code is copied into memory of our own instead of being loaded from a file, which gives the
 choice of its address: any multiple of 64 bytes, drawn anew for each round.
@@ -9,12 +9,14 @@ choice of its address: any multiple of 64 bytes, drawn anew for each round.
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import random
 import struct
 import time
 from itertools import permutations
+from typing import Any
+
+from cffi import FFI
 
 _ARENA = 1 << 20
 _ALIGNMENT = 64
@@ -23,6 +25,17 @@ _ORDERS = tuple(permutations((0, 1, 2)))
 _LOAD, _DYNSYM, _RELA = 1, 11, 4
 _ABSOLUTE, _GLOBAL, _JUMP, _RELATIVE = 1, 6, 7, 8
 _LIBC = ("memcpy", "memmove", "memset")
+
+_ffi = FFI()
+_ffi.cdef(
+    "void *memcpy(void *, const void *, size_t); void *memmove(void *, const void *, size_t);"
+    "void *memset(void *, int, size_t);"
+)
+_libc = _ffi.dlopen(None)
+
+
+def _address(pointer: Any) -> int:
+    return int(_ffi.cast("uintptr_t", pointer))
 
 
 class Image:
@@ -77,7 +90,7 @@ class Arena:
 
     def __init__(self) -> None:
         self.memory = mmap.mmap(-1, _ARENA, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        self.base = _address(_ffi.from_buffer(self.memory))
 
     def place(self, images: list[Image], rng: random.Random) -> list[int]:
         """Copies images one behind the other, in any order and at any multiple of 64 bytes."""
@@ -101,15 +114,14 @@ class Arena:
             if value >= 0:
                 target = start + value + addend
             elif name in _LIBC:
-                function = getattr(ctypes.CDLL(None), name)
-                target = ctypes.cast(function, ctypes.c_void_p).value or 0
+                target = _address(getattr(_libc, name))
             else:
                 target = 0
             struct.pack_into("<Q", self.memory, at + where, target)
         return start
 
 
-_LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_long, ctypes.c_long)
+_LOOP = "void (*)(void *, void *, void *, long, long)"
 
 
 class Bench:
@@ -132,8 +144,8 @@ class Bench:
             start + image.symbols["kernel" if number < 3 else "loop"]
             for number, (start, image) in enumerate(zip(placed, self.images, strict=True))
         ]
-        self.kernels = entries[:3]
-        self.loops = [_LOOP(entry) for entry in entries[3:]]
+        self.kernels = [_ffi.cast("void *", entry) for entry in entries[:3]]
+        self.loops = [_ffi.cast(_LOOP, entry) for entry in entries[3:]]
 
     def load(self, inputs: bytes) -> None:
         """Takes the items, each of `item_in` bytes, to an address on a page's start."""
@@ -141,8 +153,8 @@ class Bench:
         self.source = mmap.mmap(-1, max(len(inputs), 1) + _PAGE)
         self.source[: len(inputs)] = inputs
         self.target = mmap.mmap(-1, self.count * self.item_out + _PAGE)
-        self.source_at = ctypes.addressof(ctypes.c_char.from_buffer(self.source))
-        self.target_at = ctypes.addressof(ctypes.c_char.from_buffer(self.target))
+        self.source_at = _ffi.from_buffer(self.source)
+        self.target_at = _ffi.from_buffer(self.target)
 
     def run(self, which: int, repeats: int) -> int:
         """Nanoseconds of so many passes over the items."""
