@@ -382,7 +382,6 @@ class Loop:
         elif outcome.verdicts:
             self._faults = 0
 
-
     def _watch_barren(self, sample: Sample, outcome: Outcome) -> None:
         """Ends a search that only turns round: no budget of evaluations would ever end it."""
         if outcome.fate in EVALUATED:
