@@ -25,7 +25,7 @@ def probe(**environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
@@ -64,7 +64,7 @@ def test_without_any_writable_folder_it_compiles_anew(tmp_path):
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
@@ -78,7 +78,7 @@ def test_the_verifier_does_not_load_numba_until_it_packs():
             "-c",
             "import sys, evaluators.bin_packing; sys.exit('numba' in sys.modules)",
         ],
-        timeout=60,
+        timeout=400,
         check=False,
     )
     assert ended.returncode == 0

@@ -103,7 +103,7 @@ class Evolve:
             env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 

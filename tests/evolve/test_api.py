@@ -103,7 +103,7 @@ print(json.dumps([run.name, run.ended.reason, run.programs()["value"].max(), len
 def _scripted(folder: Path, script: str) -> list[object]:
     write_toy(folder / "toy", {})
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     found: list[object] = json.loads(done.stdout)
@@ -163,7 +163,7 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     (kernel / "kernel.json").write_text(
         json.dumps({"argv": argv, "display_name": "here", "language": "python"})
     )
-    client = NotebookClient(book, timeout=120, kernel_name="here", resources={
+    client = NotebookClient(book, timeout=400, kernel_name="here", resources={
         "metadata": {"path": str(tmp_path)}})  # fmt: skip
     from jupyter_client.kernelspec import KernelSpecManager
 
@@ -204,7 +204,7 @@ def test_interrupting_a_cell_interrupts_its_run(tmp_path: Path, how: str) -> Non
     assert cell.stdout is not None
     assert cell.stdout.readline() == "searching\n"
     cell.send_signal(signal.SIGINT)
-    _, errors = cell.communicate(timeout=60)
+    _, errors = cell.communicate(timeout=400)
     assert "KeyboardInterrupt" in errors, "as Python tells whoever runs the cell"
     assert Evolve(tmp_path)("resume", "cut", "--evals", 40).code == 0
     with Reader(tmp_path / "runs/cut/run.db") as reader:

@@ -129,7 +129,7 @@ def _opened(folder: Path, page: str) -> tuple[str, str]:
         [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
          "--virtual-time-budget=3000", f"--user-data-dir={folder}/profile", "--dump-dom",
          f"file://{file}"],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=400, check=True,
     )  # fmt: skip
     return dumped.stdout, dumped.stderr
 

@@ -137,7 +137,7 @@ def test_the_same_seed_ends_the_same_with_any_number_of_workers_killed_or_not(
         process.kill()
         process.communicate()
         process = evolve.start("resume", "mine", "--workers", 1 + at % 3)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors
     ends = {fingerprint(database(evolve, name)) for name in ("straight1", "straight2", "mine")}
     assert len(ends) == 1
@@ -151,7 +151,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(evolve: Evolve,
     process = evolve.start("run", toy, "--name", "mine")
     wait_until(lambda: evaluated(evolve) >= 10, "10 programs")
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=400)
     assert process.returncode == 130
     assert "evolve resume mine" in out
     assert "Traceback" not in errors
@@ -176,7 +176,7 @@ def test_a_live_run_takes_commands(evolve: Evolve, toy: Path) -> None:
     assert "attempt" in evolve("control", "mine", "inject", handed).data
     assert evolve("control", "mine", "go").code == 0
     assert evolve("control", "mine", "budget", "--target", 0).code == 0
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors
     lineage = evolve("lineage", "mine", "--json").data["lineage"]
     assert isinstance(lineage, list)
@@ -196,7 +196,7 @@ def test_a_ban_over_the_socket_takes_the_champion_out(evolve: Evolve, toy: Path)
     assert evolve("control", "mine", "hint", "try primes").one_line.endswith("nobody would read it")
     assert evolve("control", "mine", "ban", best).data["program"] == best
     assert evolve("control", "mine", "stop").code == 0
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors
     with Reader(database(evolve)) as reader:
         assert best in reader.banned()
@@ -223,7 +223,7 @@ def test_a_hostile_command_gets_an_answer_and_does_no_harm(evolve: Evolve, toy: 
         with pytest.raises(Exception, match=command):
             send(socket, command, **arguments)
     assert send(socket, "stop") == {"ok": True}
-    process.communicate(timeout=60)
+    process.communicate(timeout=400)
     assert process.returncode == 0
 
 

@@ -125,7 +125,7 @@ def _steered(tab: Browser, address: str, line: Evolve, process: subprocess.Popen
     at(tab, "#/run/mine")
     tab.click("Stop...")
     tab.click("Stop it")
-    process.communicate(timeout=60)
+    process.communicate(timeout=400)
     assert process.returncode == 0
     tab.wait_for("No process works on this run now")
     tab.wait_for("ended: stopped by command")

@@ -42,7 +42,7 @@ class Page:
             "Host": f"127.0.0.1:{self.port}", "Authorization": f"Bearer {self.token}",
         }  # fmt: skip
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as link:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=400)) as link:
             link.putrequest(method, path, skip_host=True)
             for name, value in sent.items():
                 if value is not None:

@@ -122,7 +122,7 @@ def test_attacks_are_held_for_an_ordinary_user(tier: Tier, groups: list[Group]) 
          json.dumps(groups)],
         user=ORDINARY, group=ORDINARY, extra_groups=[], cwd="/", capture_output=True, text=True,
         env={"PYTHONPATH": f"{PROJECT}:{packages}", "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=120, check=False,
+        timeout=400, check=False,
     )  # fmt: skip
     if "does not start" in done.stderr:
         pytest.skip(f"no tier {tier} for an ordinary user here: {done.stderr.splitlines()[-1]}")

@@ -47,7 +47,7 @@ def on_a_machine(
         [*before, python, "-c", _TRY],
         env={**os.environ, "PYTHONPATH": f"{PROJECT}:{packages}", "PYTHONDONTWRITEBYTECODE": "1"},
         user=uid, group=uid, extra_groups=None if uid is None else [], cwd="/",
-        capture_output=True, text=True, timeout=90, check=False, preexec_fn=lower,
+        capture_output=True, text=True, timeout=400, check=False, preexec_fn=lower,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

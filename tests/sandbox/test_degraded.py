@@ -52,7 +52,7 @@ MEMFD_CREATE = 319
 def on_less(*refused: int) -> tuple[list[str], str, str, dict[str, str]]:
     done = subprocess.run(
         [sys.executable, "-c", _LESS, json.dumps(refused)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result, tier, refusal, missing = json.loads(done.stdout)
@@ -133,7 +133,7 @@ def test_in_tier_a_without_landlock_the_mounts_and_seccomp_hold_the_same_attacks
     code = _LESS.partition("from sandbox import")[0] + _ATTACKS
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps([LANDLOCK])],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []

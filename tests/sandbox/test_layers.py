@@ -216,7 +216,7 @@ def test_layers_stop_what_they_are_for_as_an_ordinary_user(
          str(Path(__file__).relative_to(PROJECT))],
         user=ORDINARY, group=ORDINARY, extra_groups=[], cwd=PROJECT, capture_output=True, text=True,
         env={"PYTHONPATH": f"{PROJECT}:{packages}", "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=120, check=False,
+        timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout

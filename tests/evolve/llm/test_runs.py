@@ -31,7 +31,7 @@ def evolve(
     base = vendor.environment if vendor is not None else {"PATH": "/usr/bin:/bin"}
     return subprocess.run(
         [*EVOLVE, *arguments], cwd=folder, env={**base, **environment}, capture_output=True,
-        text=True, timeout=200,
+        text=True, timeout=400,
     )  # fmt: skip
 
 

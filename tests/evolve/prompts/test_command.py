@@ -17,7 +17,7 @@ EXAMPLE = ROOT / "examples" / "no_three_in_line"
 def evolve(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(EVOLVE), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "80"},
+        capture_output=True, text=True, timeout=400, env={**os.environ, "COLUMNS": "80"},
     )  # fmt: skip
 
 
