@@ -109,6 +109,13 @@ def test_subclasses_and_numpy_scalars_become_plain(value: object, plain: object)
     assert same(decode(encode([value] * 9)), [plain] * 9)
 
 
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.MaskedArray, np.memmap, np.recarray])
+def test_arrays_with_methods_of_their_own_become_plain(kind: type[np.ndarray]) -> None:
+    decoded = decode(encode(np.eye(3).view(kind)))
+    assert type(decoded) is np.ndarray
+    assert decoded.tolist() == np.eye(3).tolist()
+
+
 @pytest.mark.parametrize(
     "value",
     [
