@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from sandbox.candidate import Candidate, check_files
 from sandbox.cgroups import Group
 from sandbox.fork_server import ForkServer, PreloadFailed, refuse_other_machines
-from sandbox.records import CandidateFailure, Limits, SandboxError, Tier
+from sandbox.records import CandidateFailure, Limits, SandboxError, Tier, explained
 from sandbox.view import plan
 
 _TRIAL = {"trial.py": "def answer():\n    return 42\n"}
@@ -39,18 +39,21 @@ class Sandbox:
         tier: Tier | None = None,
     ) -> None:
         refuse_other_machines()
-        self._view = plan(tuple(requires))
         self._preload = tuple(preload)
         self._library = dict(library or {})
         self._server: ForkServer | None = None
         self._group = Group()
         self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
         try:
+            self._view = plan(tuple(requires))
             self._choose(tier)
+            self._group.measure()
+        except OSError as error:
+            self.close()
+            raise SandboxError(f"the sandbox does not start: {explained(error)}") from None
         except BaseException:
             self.close()
             raise
-        self._group.measure()
 
     def _choose(self, tier: Tier | None) -> None:
         if tier is not None:

@@ -103,6 +103,19 @@ def test_without_descriptors_for_processes_it_refuses() -> None:
     assert "pidfd_open: Operation not permitted" in reason
 
 
+@pytest.mark.parametrize(
+    ("refused", "word"),
+    [(53, "socketpair: "), (293, "a new process: "), (424, "pidfd_send_signal: ")],
+    ids=["socketpair", "pipe2", "pidfd_send_signal"],
+)
+def test_without_means_of_its_own_it_refuses_and_names_them(refused: int, word: str) -> None:
+    (verdict, reason), tier, refusal, _ = on_less(refused)
+    assert (verdict, tier) == ("refused", "none")
+    assert word in reason
+    assert refusal == reason
+    assert "\n" not in reason
+
+
 def test_without_seccomp_it_refuses() -> None:
     (word, reason), _, _, missing = on_less(SECCOMP)
     assert word == "refused"
