@@ -26,6 +26,10 @@ class Sandbox:
         library: Trusted sources by module name, run once after that; candidates can import them.
         tier: None takes the best this machine gives, A or B.
 
+    Attributes:
+        tier: The one it has.
+        not_a: Why it is not tier A, where that was tried.
+
     Raises:
         SandboxError: this machine gives less than asked, or less than B.
     """
@@ -41,6 +45,7 @@ class Sandbox:
         refuse_other_machines()
         self._preload = tuple(preload)
         self._library = dict(library or {})
+        self.not_a = ""
         self._server: ForkServer | None = None
         self._group = Group()
         self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
@@ -69,6 +74,7 @@ class Sandbox:
             except SandboxError as second:
                 other = "" if str(first) == str(second) else f" (tier A: {first})"
                 raise SandboxError(f"{second}{other}; see `evolve doctor`") from None
+            self.not_a = str(first)
 
     def _enter(self, tier: Tier) -> None:
         """Starts the server and sees one candidate through: some layers can only fail there."""

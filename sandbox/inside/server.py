@@ -279,7 +279,10 @@ def _serve(
         server.prepare([*config["readable"], *config["packages"]], process)  # type: ignore[misc]
         ready = {"ready": config["tier"], "base_memory_bytes": server.base_memory_bytes}
         control.send(json.dumps(ready).encode())
-        server.run()
+        try:
+            server.run()
+        except OSError as error:
+            control.send(wire.FAILED + f"the fork server failed: {explained(error)}".encode())
     except ImportError as error:
         # in one packet, whatever a module has to say
         control.send(json.dumps({"error": one_line(str(error)), "preload": True}).encode())
