@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from sandbox.candidate import Candidate, check_files
 from sandbox.cgroups import Group
 from sandbox.fork_server import ForkServer, PreloadFailed, refuse_other_machines
-from sandbox.records import CandidateFailure, Limits, SandboxError, Tier
+from sandbox.records import CandidateFailure, Limits, SandboxError, Tier, explained
 from sandbox.view import plan
 
 _TRIAL = {"trial.py": "def answer():\n    return 42\n"}
@@ -26,6 +26,10 @@ class Sandbox:
         library: Trusted sources by module name, run once after that; candidates can import them.
         tier: None takes the best this machine gives, A or B.
 
+    Attributes:
+        tier: The one it has.
+        not_a: Why it is not tier A, where that was tried.
+
     Raises:
         SandboxError: this machine gives less than asked, or less than B.
     """
@@ -39,18 +43,22 @@ class Sandbox:
         tier: Tier | None = None,
     ) -> None:
         refuse_other_machines()
-        self._view = plan(tuple(requires))
         self._preload = tuple(preload)
         self._library = dict(library or {})
+        self.not_a = ""
         self._server: ForkServer | None = None
         self._group = Group()
         self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
         try:
+            self._view = plan(tuple(requires))
             self._choose(tier)
+            self._group.measure()
+        except OSError as error:
+            self.close()
+            raise SandboxError(f"the sandbox does not start: {explained(error)}") from None
         except BaseException:
             self.close()
             raise
-        self._group.measure()
 
     def _choose(self, tier: Tier | None) -> None:
         if tier is not None:
@@ -66,6 +74,7 @@ class Sandbox:
             except SandboxError as second:
                 other = "" if str(first) == str(second) else f" (tier A: {first})"
                 raise SandboxError(f"{second}{other}; see `evolve doctor`") from None
+            self.not_a = str(first)
 
     def _enter(self, tier: Tier) -> None:
         """Starts the server and sees one candidate through: some layers can only fail there."""

@@ -324,8 +324,10 @@ class Candidate:
         assert self._process is not None
         ending = select.poll()
         ending.register(self._process.pidfd, select.POLLIN)
-        by_itself = bool(ending.poll(_ENDING_MS))
+        ended = bool(ending.poll(_ENDING_MS))
         end = self._finish()
+        # who was still dying, on a busy machine, keeps its own status when it is killed
+        by_itself = ended or end.status != -signal.SIGKILL
         if by_itself and not began:
             raise _NeverBegan
         if not by_itself:
@@ -340,7 +342,7 @@ class Candidate:
             case signal.SIGSYS:
                 self._fail(FailureKind.VIOLATION, "a system call that no program here may make")
             case number if number > 0:
-                self._fail(FailureKind.CRASH, f"killed by {signal.Signals(number).name}")
+                self._fail(FailureKind.CRASH, f"killed by {_name_of(number)}")
         self._fail(FailureKind.CRASH, f"ended by itself with exit code {end.status}")
 
     def _finish(self) -> Exit:
@@ -356,9 +358,8 @@ class Candidate:
             return Exit(0, 0.0, 0)
         if self._channel is not None:
             self._channel.collect_output()
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
         try:
+            process.kill()
             end = self._server.reap(process.pid)
         except ServerLost as lost:
             raise _ServerGone(str(lost)) from None
@@ -380,7 +381,7 @@ def _encoded(driven: bool, name: str, args: tuple[object, ...]) -> tuple[int, Pa
     else:
         # version 2 knows no references, so that equal parts stay apart as in the codec
         content = marshal.dumps((driven, name, args), 2)  # type: ignore[arg-type]
-        if len(content) < wire.SHARED_BYTES:
+        if len(content) <= _REQUEST_LIMITS.integer_bytes:  # so that no integer in it is longer
             return wire.MARSHALLED, [content]
     return wire.ENCODED, encode_parts((driven, name, args), _REQUEST_LIMITS)
 
@@ -388,14 +389,24 @@ def _encoded(driven: bool, name: str, args: tuple[object, ...]) -> tuple[int, Pa
 def _is_small(value: object) -> bool:
     """Whether this is a number, a short text, or a short list or tuple of such."""
     kind = type(value)
-    if kind is str or kind is bytes:
+    if kind is bytes:
         return len(value) < _SHORT  # type: ignore[arg-type]
+    if kind is str:
+        # others may have a lone surrogate, which the codec refuses
+        return len(value) < _SHORT and value.isascii()  # type: ignore[arg-type,attr-defined]
     if kind is list or kind is tuple:
         items: Sequence[object] = value  # type: ignore[assignment]
         if len(items) < _SHORT:
             kinds = set(map(type, items)) - _NUMBERS
             return not kinds or (kinds <= _TEXTS and all(map(_is_small, items)))
     return kind in _NUMBERS
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals but the first and the last have none
+        return f"signal {number}"
 
 
 def _pid_of(pidfd: int) -> int:

@@ -204,4 +204,5 @@ class Channel:
             self._waiter.unregister(self._output)
 
     def _keep(self, piece: bytes) -> None:
-        self.printed = (self.printed + piece)[-self._output_bytes :]
+        kept = self.printed + piece
+        self.printed = kept[max(0, len(kept) - self._output_bytes) :]

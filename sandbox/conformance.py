@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sandbox.attacks import ATTACKS, KIT, Attack
 from sandbox.box import Sandbox
-from sandbox.records import CandidateFailure, SandboxError
+from sandbox.records import CandidateFailure, SandboxError, one_line
 
 _SHORT = (
     "a file by its path",
@@ -110,13 +110,28 @@ def outcome(sandbox: Sandbox, attack: Attack, around: dict[str, object]) -> Outc
     try:
         if attack.before:
             _call(sandbox, attack.before, attack, around)
-        detail = repr(value := _call(sandbox, attack.source, attack, around))[:200]
-        held = attack.held(value)
+        value = _call(sandbox, attack.source, attack, around)
+        detail = _shown(value)
+        held = _is_held(attack, value)
     except CandidateFailure as failure:
         held, detail = failure.kind in attack.fails, str(failure)
     except SandboxError as error:
         held, detail = False, f"the sandbox broke: {error}"
     return Outcome(name=attack.name, group=attack.group, held=held, detail=detail)
+
+
+def _shown(value: object) -> str:
+    try:
+        return one_line(repr(value), 200)
+    except ValueError:  # an integer of more digits than are printed
+        return f"a value of type {type(value).__name__} that cannot be printed"
+
+
+def _is_held(attack: Attack, value: object) -> bool:
+    try:
+        return bool(attack.held(value))
+    except ValueError:  # an array is neither true nor false: something came out
+        return False
 
 
 def _call(sandbox: Sandbox, source: str, attack: Attack, around: dict[str, object]) -> object:

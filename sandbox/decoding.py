@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from json.decoder import JSONDecoder
 from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -43,12 +43,24 @@ if TYPE_CHECKING:
 
 _LEAVES = frozenset((type(None), bool, int, float))
 _LEAVES_AND_TEXT = _LEAVES | {str}
+_FEW_KEYS = 8
 _KEYS = frozenset((type(None), bool, int, float, complex, str, bytes, tuple))
 
 
 def _is_no_key(value: object) -> bool:
     fractions = sys.modules.get("fractions")  # without it nobody has made one
     return type(value) not in _KEYS and (fractions is None or type(value) is not fractions.Fraction)
+
+
+def _cost_of_comparing(key: object) -> int:
+    """In comparisons of two floats, about; a fraction's own are written in Python."""
+    if type(key) is tuple:
+        return 1 + sum(map(_cost_of_comparing, key))
+    if type(key) is str or type(key) is bytes:
+        return 1 + len(key) // 256
+    if type(key) is int:
+        return 1 + key.bit_length() // 4096
+    return 1 if type(key) in _KEYS else 16
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -70,7 +82,7 @@ def decode(
         in_place: Large arrays may lie in `data`, which nobody else has and may be written to.
 
     Raises:
-        CodecError: the bytes are not what `encode` could have written within the limits.
+        CodecError: the bytes hold no plain data, or more of it than the limits allow.
     """
     view = memoryview(data)
     if len(view) > limits.total_bytes:
@@ -121,6 +133,7 @@ class _Reader:
         self.position = position
         self.limits = limits
         self.fractions_left = limits.fractions_bytes
+        self.comparisons_left = limits.comparisons
 
     def read(self, node: object, depth: int) -> object:
         """The value of one node of the skeleton."""
@@ -199,17 +212,27 @@ class _Reader:
         if not _KEYS.issuperset(map(type, keys)) and any(map(_is_no_key, keys)):
             raise CodecError("a dict with a key that is not plain")
         try:
-            hashes: Iterable[int] = map(hash, keys)
-            if len(keys) > self.limits.equal_hashes:
-                most = max(Counter(hashes).values())
-                if most > self.limits.equal_hashes:
-                    raise CodecError(f"{most} keys of a dict share a hash")
+            if len(keys) > _FEW_KEYS:
+                self._pay_for_collisions(keys)
             made = dict(zip(keys, values, strict=True))
         except TypeError:
             raise CodecError("a dict with an unhashable key") from None
         if len(made) != len(keys):
             raise CodecError("a dict with a duplicate key")
         return made
+
+    def _pay_for_collisions(self, keys: list[object]) -> None:
+        """A dict compares each key with all before it that share its hash."""
+        hashes = [hash(key) for key in keys]
+        if len(set(hashes)) == len(keys):
+            return
+        seen: Counter[int] = Counter()
+        for key, its_hash in zip(keys, hashes, strict=True):
+            if seen[its_hash]:
+                self.comparisons_left -= seen[its_hash] * _cost_of_comparing(key)
+            seen[its_hash] += 1
+        if self.comparisons_left < 0:
+            raise CodecError("too many keys of a dict share a hash")
 
     def _array(self, dtype: str, shape: list[object]) -> NDArray[numpy.generic]:
         lengths = [length for length in shape if type(length) is int and length >= 0]

@@ -6,6 +6,7 @@ import struct
 import sys
 from json.encoder import encode_basestring_ascii
 from math import isfinite
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sandbox.wire import (
@@ -238,7 +239,8 @@ class _Writer:
             self.write(item, depth - 1)
         put("]")
 
-    def _array(self, numpy: object, value: NDArray[numpy.generic]) -> None:
+    def _array(self, numpy: ModuleType, value: NDArray[numpy.generic]) -> None:
+        value = numpy.asarray(value)  # its own methods, not those of a subclass
         dtype = value.dtype.newbyteorder("<") if value.dtype.kind in "iufc" else value.dtype
         if dtype.str not in DTYPES:
             raise CodecError(f"an array of dtype {value.dtype} may not cross")

@@ -72,6 +72,18 @@ class Process:
     output: int
     tmp_bytes: int
 
+    def kill(self) -> None:
+        """Ends it; its server still has to reap it."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        except OSError as error:
+            raise SandboxError(
+                f"candidates cannot be ended here: pidfd_send_signal: {error.strerror}; "
+                "in a container: a seccomp profile that allows it"
+            ) from None
+
     def close(self) -> None:
         """Closes the worker's ends; the process is to be reaped by its server."""
         self.lending.close()
@@ -124,12 +136,14 @@ class ForkServer:
         config["readable"] = list(_without(view.system, masks))
         # without layers the working folder is all that keeps stray files together
         self._folder = tempfile.mkdtemp() if tier is Tier.NONE else None
+        what = "socketpair"
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            what = "a new process"
             with theirs:
                 self._launcher = self._launch(theirs.fileno())
         except OSError as error:
-            raise SandboxError(f"the sandbox does not start: {explained(error)}") from None
+            raise SandboxError(f"the sandbox does not start: {what}: {explained(error)}") from None
         self._control = ours
         self._asked = False
         self._coming: Process | None = None
@@ -171,7 +185,7 @@ class ForkServer:
         self._settle()
         process, self._spare = self._spare, None
         if process is not None and process.tmp_bytes != tmp_bytes:
-            signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
+            process.kill()
             self._reap(process.pid)
             process.close()
             process = None

@@ -55,11 +55,14 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """All layers, the tier a sandbox gets here, and the refusal where it gets none."""
+    """All layers, the tier a sandbox gets here, and why it gets no better one, in one line each."""
 
     layers: tuple[Layer, ...]
     tier: Tier
     refusal: str = ""
+    """Why it gets none."""
+    not_a: str = ""
+    """Why it gets B and not A."""
 
 
 def probe() -> Probe:
@@ -78,7 +81,7 @@ def probe() -> Probe:
             ) as candidate,
         ):
             candidate.call("double", 21)
-            return Probe(layers=tuple(layers), tier=sandbox.tier)
+            return Probe(layers=tuple(layers), tier=sandbox.tier, not_a=sandbox.not_a)
     except SandboxError as error:
         return Probe(layers=tuple(layers), tier=Tier.NONE, refusal=str(error))
 

@@ -10,6 +10,7 @@ Covered:
 
 Not covered:
 - the object: it is as hostile as its source. Load it in a sandbox only;
+- which way of failing it is: a source can have the compiler print lines as the compiler does;
 - faults of the compiler: one that takes it over has what the list above leaves.
 
 Needs user namespaces (tier A): without them a compiler's processes could not be ended for certain.
@@ -74,6 +75,22 @@ _FLAG = re.compile(
     rf"|-f(no-)?({'|'.join(_F_FLAGS.split())})"
     r"|-D[A-Za-z_][A-Za-z0-9_]*(=-?[A-Za-z0-9_.]+)?"
     r"|-W(no-)?(all|extra|error|pedantic)|-w"
+)
+# A diagnostic has its place in front and its text behind, so that none that a source asks for is
+# one of these, unless the source also has it broken into lines.
+_PART = r"(\S*/)?(gcc|cc|cc1|collect2|as|ld)"
+_SIGNAL = r"signal terminated program \w+"
+_OUT_OF_MEMORY = re.compile(
+    r"virtual memory exhausted: Cannot allocate memory"
+    rf"|{_PART}: (fatal error: )?out of memory( allocating \d+ bytes[\w ]*)?"
+)
+_KILLED = re.compile(
+    rf"{_PART}: (internal compiler error|fatal error): "
+    rf"(Killed ({_SIGNAL}|\(program \w+\))|\w+ terminated with signal 9 \[Killed\].*)"
+)
+_NO_SPACE = re.compile(
+    r"\S+: ([Ff]atal error: |final link failed: )[^\"]*"
+    rf"(No space left on device|File too large'?|File size limit exceeded( {_SIGNAL})?)"
 )
 
 
@@ -299,18 +316,16 @@ def _judge(answer: bytes, messages: str, in_time: bool, limits: CompileLimits) -
 
 
 def _why(messages: str, cpu_s: float, limits: CompileLimits) -> tuple[FailureKind, str]:
-    """The kind of failure behind what a compiler said; lines of its own begin with its name."""
+    """The kind of failure behind what a compiler said, by whole lines of its own."""
     lines = [line for line in messages.splitlines() if line]
     for line in lines:
-        own = re.match(r"(\S*/)?(gcc|cc|cc1|collect2|as|ld)(:| )", line) is not None
-        exhausted = line == "virtual memory exhausted: Cannot allocate memory"
-        if exhausted or (own and "out of memory" in line):
+        if _OUT_OF_MEMORY.fullmatch(line):
             return FailureKind.MEMORY, "the compiler ran out of memory"
-        if own and ("Killed signal" in line or "[Killed]" in line):
+        if _KILLED.fullmatch(line):
             if cpu_s >= limits.wall_s / 2:
                 return FailureKind.TIMEOUT, f"the compiler used {cpu_s:.0f} s of CPU"
             return FailureKind.MEMORY, "killed by the kernel, for want of memory"
-        if "No space left on device" in line or "File size limit" in line:
+        if _NO_SPACE.fullmatch(line):
             return FailureKind.VIOLATION, f"more than {limits.tmp_bytes} bytes of files"
     error = next((line for line in lines if re.search(r"\berror: |\bError: ", line)), "")
     return FailureKind.CRASH, one_line(error or (lines[-1] if lines else "no message"))

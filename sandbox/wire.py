@@ -29,8 +29,8 @@ class CodecLimits:
     """Numerator and denominator each; their common divisor costs quadratic time."""
     fractions_bytes: int = 1 << 20
     """All fractions of a message together."""
-    equal_hashes: int = 64
-    """Keys of one dict that may share a hash."""
+    comparisons: int = 1 << 21
+    """Of numbers in keys whose hashes are equal, in all dicts of a message together."""
 
 
 DEFAULT_LIMITS = CodecLimits()

@@ -70,6 +70,8 @@ def doctor(
         print_json(
             {
                 "tier": found.tier.value,
+                "refusal": found.refusal,
+                "not_a": found.not_a,
                 "layers": [
                     {
                         "layer": layer.name,
@@ -96,6 +98,11 @@ def doctor(
     for layer in found.layers:
         if not layer.works:
             click.echo(f"\nwithout {layer.name}: {inert(layer.without)}\n  {inert(layer.remedy)}")
+    if found.not_a:
+        click.echo("\n" + wrapped(f"tier A is not to be had: {inert(found.not_a)}", indent=2))
+    if found.refusal:
+        reason = found.refusal.removesuffix("; see `evolve doctor`")
+        click.echo("\n" + wrapped(f"refused: {inert(reason)}", indent=2))
     if attacks:
         click.echo(f"\n{held} of {len(attacks)} attacks tried here were held")
     for attack in attacks:

@@ -4,7 +4,7 @@ Each defines `attack(world)` and returns something true where it got through. `c
 them; they are shipped so that any backend, and any machine, can be put to the same test.
 """
 
-from sandbox.attacks import channels, corners, escape, forge, insider, persist, read, starve
+from sandbox.attacks import channels, corners, edges, escape, forge, insider, persist, read, starve
 from sandbox.attacks.attack import KIT, Attack, Group
 
 ATTACKS: tuple[Attack, ...] = (
@@ -16,6 +16,7 @@ ATTACKS: tuple[Attack, ...] = (
     *corners.ATTACKS,
     *insider.ATTACKS,
     *channels.ATTACKS,
+    *edges.ATTACKS,
 )
 
 __all__ = ["ATTACKS", "KIT", "Attack", "Group"]

@@ -45,6 +45,7 @@ _TRUSTED = CodecLimits(total_bytes=1 << 30)
 _REASON_LENGTH = 2000
 _DESCRIPTOR = struct.Struct("i")
 _REHEARSALS = 20
+_RESERVE_BYTES = 4 << 20  # more than the interpreter maps at once for small objects
 _PIECE = 1 << 14  # larger ones are mapped anew for each read
 
 
@@ -258,21 +259,34 @@ def serve(base_memory_bytes: int) -> None:
     if output_bytes != limits.total_bytes:
         limits = CodecLimits(total_bytes=output_bytes)
     program = _Program(files, entry, driver)
-    _limit(base_memory_bytes + memory_bytes, cpu_s, output_bytes)
+    reserve = bytearray(_RESERVE_BYTES)
+    _limit(base_memory_bytes + memory_bytes + _RESERVE_BYTES, cpu_s, output_bytes)
     while True:
-        nonce, request = channel.request()
-        driven, name, arguments = request
-        parts: Sequence[bytes | memoryview] = ()
         try:
-            parts = encode_parts(program.call(driven, name, arguments), limits)
-            kind = RETURNED
+            nonce, request = channel.request()
         except MemoryError:
-            kind = OUT_OF_MEMORY
-        except CodecError as error:
-            kind, parts = FORBIDDEN, (str(error).encode(errors="backslashreplace"),)
-        except BaseException as error:  # noqa: BLE001  whatever a candidate raises
-            kind, parts = RAISED, (_describe(error, files),)
-        channel.answer(nonce, kind, parts)
+            reserve.clear()  # room for that; nothing of the request was read yet
+            nonce, request = channel.request()
+        try:
+            kind, parts = _outcome(program, request, limits)
+            channel.answer(nonce, kind, parts)
+        except MemoryError:
+            reserve.clear()  # room for saying so
+            channel.answer(nonce, OUT_OF_MEMORY, ())
+
+
+def _outcome(
+    program: _Program, request: _Request, limits: CodecLimits
+) -> tuple[int, Sequence[bytes | memoryview]]:
+    """An answer's kind and content."""
+    try:
+        return RETURNED, encode_parts(program.call(*request), limits)
+    except MemoryError:
+        raise
+    except CodecError as error:
+        return FORBIDDEN, (str(error).encode(errors="backslashreplace"),)
+    except BaseException as error:  # noqa: BLE001  whatever a candidate raises
+        return RAISED, (_describe(error, program.files),)
 
 
 def rehearse() -> None:

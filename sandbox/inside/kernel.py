@@ -26,6 +26,7 @@ _F_DUPFD_CLOEXEC = 1030
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+_SYS_CLOSE, _SYS_OPENAT = 3, 257
 _SYS_FCNTL, _SYS_CHDIR, _SYS_CAPSET, _SYS_PIVOT_ROOT, _SYS_PRCTL, _SYS_MOUNT = (
     72,
     80,
@@ -229,6 +230,11 @@ class Calls:
         flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
         self.add(f"mount on {target}", _SYS_MOUNT, b"tmpfs", path, b"tmpfs", flags, data)
         self.add(f"chdir to {target}", _SYS_CHDIR, path)
+
+    def reopen(self, descriptor: int, path: str) -> None:
+        """Opens a file anew as the lowest descriptor, which is to be free behind this close."""
+        self.add(f"close {descriptor}", _SYS_CLOSE, descriptor)
+        self.add(f"open {path}", _SYS_OPENAT, _AT_FDCWD, path.encode(), os.O_RDWR)
 
     def die_with_parent(self, signal_number: int) -> None:
         self.add("prctl(PR_SET_PDEATHSIG)", _SYS_PRCTL, _PR_SET_PDEATHSIG, signal_number)

@@ -48,16 +48,11 @@ _ALLOWED = {
         "setitimer:38 rt_sigpending:127 rt_sigtimedwait:128 rt_sigsuspend:130 sigaltstack:131 "
         "restart_syscall:219"
     ),
-    "time": (
-        "nanosleep:35 gettimeofday:96 times:100 time:201 clock_gettime:228 clock_getres:229 "
-        "clock_nanosleep:230"
-    ),
+    "time": ("nanosleep:35 gettimeofday:96 times:100 time:201"),
     "questions about itself and the machine": (
         "getpid:39 uname:63 getrlimit:97 getrusage:98 sysinfo:99 getuid:102 getgid:104 geteuid:107 "
-        "getegid:108 getppid:110 getpgrp:111 getgroups:115 getresuid:118 getresgid:120 getpgid:121 "
-        "getsid:124 sched_getparam:143 sched_getscheduler:145 sched_get_priority_max:146 "
-        "sched_get_priority_min:147 sched_getaffinity:204 get_mempolicy:239 sched_getattr:315 "
-        "getrandom:318"
+        "getegid:108 getppid:110 getpgrp:111 getgroups:115 getresuid:118 getresgid:120 "
+        "sched_get_priority_max:146 sched_get_priority_min:147 get_mempolicy:239 getrandom:318"
     ),
     "the end": "exit:60 wait4:61 exit_group:231",
 }
@@ -82,7 +77,10 @@ _FATAL = (
 )
 
 _IOCTL, _RECVMSG, _CLONE, _FCNTL, _PRCTL, _TGKILL, _PRLIMIT = 16, 47, 56, 72, 157, 234, 302
-_CLONE3 = 435
+_CLONE3, _SCHED_GETAFFINITY = 435, 204
+_CLOCKS = (228, 229, 230)  # gettime, getres, nanosleep
+_DYNAMIC_CLOCKS = 16  # from here on they are other processes' and devices'
+_SIGKILL = 9
 # terminal questions (isatty), close-on-exec, bytes waiting, non-blocking
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 # duplicate, flags, pipe size, seals; not F_SETOWN or F_NOTIFY, which send signals, and no locks:
@@ -123,6 +121,14 @@ def _one_of(values: tuple[int, ...], argument: int) -> list[_Instruction]:
     ]
 
 
+_CLOCK_CHECK: list[_Instruction] = [
+    (_LOAD, 0, 0, _argument_at(0)),
+    (_JUMP_AT_LEAST, 0, 1, _DYNAMIC_CLOCKS),
+    (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+    (_RETURN, 0, 0, _ALLOW),
+]
+
+
 def _checked_calls(process: int, more: frozenset[int]) -> dict[int, list[_Instruction]]:
     checked = {
         _IOCTL: _one_of(_IOCTLS, 1),
@@ -131,7 +137,17 @@ def _checked_calls(process: int, more: frozenset[int]) -> dict[int, list[_Instru
         _FCNTL: _one_of(_FCNTLS, 1),
         _PRCTL: _one_of(_PRCTLS, 0),
         _PRLIMIT: _one_of((0, process), 0),
-        _TGKILL: _one_of((process,), 0),
+        # its own end by SIGKILL would look like the kernel's for want of memory
+        _TGKILL: [
+            (_LOAD, 0, 0, _argument_at(2)),
+            (_JUMP_EQUAL, 2, 0, _SIGKILL),
+            (_LOAD, 0, 0, _argument_at(0)),
+            (_JUMP_EQUAL, 1, 0, process),
+            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+        ],
+        _SCHED_GETAFFINITY: _one_of((0, process), 0),
+        **dict.fromkeys(_CLOCKS, _CLOCK_CHECK),
         # glibc falls back to clone, whose flags a filter can see
         _CLONE3: [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)],
         _CLONE: [

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from sandbox.inside import candidate, kernel, landlock, root, seccomp, wire
 from sandbox.inside.imports import AllowedPackages, preload
-from sandbox.records import explained
+from sandbox.records import explained, one_line
 
 _ENDS = (wire.REQUESTS, wire.ANSWERS, wire.LENDING, 1)
 _FREE = max(_ENDS) + 1
@@ -180,6 +180,8 @@ class _Server:
         """What a child does before it takes its source, in this order."""
         calls = kernel.Calls()
         size = max(tmp_bytes, 4096)
+        # one of its own: flags of an open file are kept with it, for all who share it
+        calls.reopen(0, "/dev/null")
         if self.tier == "A":
             # no need to ask for the parent's death: with the server its pid namespace ends
             calls.new_namespaces(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
@@ -277,9 +279,13 @@ def _serve(
         server.prepare([*config["readable"], *config["packages"]], process)  # type: ignore[misc]
         ready = {"ready": config["tier"], "base_memory_bytes": server.base_memory_bytes}
         control.send(json.dumps(ready).encode())
-        server.run()
+        try:
+            server.run()
+        except OSError as error:
+            control.send(wire.FAILED + f"the fork server failed: {explained(error)}".encode())
     except ImportError as error:
-        control.send(json.dumps({"error": str(error), "preload": True}).encode())
+        # in one packet, whatever a module has to say
+        control.send(json.dumps({"error": one_line(str(error)), "preload": True}).encode())
     except OSError as error:
         control.send(json.dumps({"error": explained(error)}).encode())
     except MemoryError:

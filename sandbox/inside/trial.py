@@ -26,6 +26,12 @@ def _user() -> None:
     kernel.unshare(kernel.CLONE_NEWNS)
 
 
+def _mounts() -> None:
+    _namespaces(kernel.CLONE_NEWNS)
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.make_read_only("/")  # in this namespace only
+
+
 def _landlock() -> None:
     kernel.set_no_new_privileges()
     landlock.restrict(landlock.ruleset([("/", landlock.READ)]))
@@ -38,7 +44,7 @@ def _seccomp() -> None:
 
 LAYERS: dict[str, Callable[[], None]] = {
     "user namespace": _user,
-    "mount namespace": lambda: _namespaces(kernel.CLONE_NEWNS),
+    "mount namespace": _mounts,
     "pid namespace": lambda: _namespaces(kernel.CLONE_NEWPID),
     "network namespace": lambda: _namespaces(kernel.CLONE_NEWNET),
     "ipc, uts and cgroup namespaces": lambda: _namespaces(

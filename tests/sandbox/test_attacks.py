@@ -46,6 +46,7 @@ def test_few_attacks_are_open_in_tier_b_and_none_in_tier_a() -> None:
         "a file's existence",
         "numbers of processes",
         "the machine's name",
+        "where a symbolic link leads",
     }
 
 

@@ -165,6 +165,7 @@ def test_where_files_may_not_be_written_evaluations_go_on() -> None:
         ("import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()",
          "a preload started 1 threads"),
         ("def", "SyntaxError"),
+        ("raise ImportError('none' * 50_000)", "preload 'broken': ImportError: nonenone"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("tier", [Tier.A, Tier.B])

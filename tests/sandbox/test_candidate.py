@@ -148,6 +148,42 @@ def test_arguments_that_are_no_data_are_the_callers_mistake(program: Opener) -> 
         program("def f(x):\n    pass\n").call("f", object())
 
 
+@pytest.mark.parametrize(
+    "argument", ["\ud800", ["\ud800"], "\ud800" * 5000, 1 << 700_000, [1 << 700_000, {}]],
+    ids=["short text", "in a list", "long text", "integer", "integer beside a dict"],
+)  # fmt: skip
+def test_what_is_no_data_is_none_by_the_short_way_either(program: Opener, argument: object) -> None:
+    with pytest.raises(CodecError, match=r"surrogate|an integer of 87501 bytes"):
+        program("def f(x): return 0\n").call("f", argument)
+
+
+def test_nothing_printed_is_kept_where_nothing_is_to_be(program: Opener) -> None:
+    candidate = program("def f():\n    print('x' * 100_000)\n    return 0\n", stderr_bytes=0)
+    assert candidate.call("f") == 0
+    candidate.close()
+    assert candidate.stderr == ""
+
+
+def test_a_second_call_finds_room_where_the_first_left_none(sandbox: Sandbox) -> None:
+    source = """
+import mmap
+kept = []
+def f():
+    size = 1 << 26
+    while size >= 4096:
+        try:
+            while True: kept.append(mmap.mmap(-1, size))
+        except (OSError, MemoryError):
+            size //= 2
+    return 0
+def g(text): return len(text)
+"""
+    limits = Limits(memory_bytes=64 << 20)
+    with sandbox.open({"p.py": source}, entry="p.py", limits=limits) as candidate:
+        assert candidate.call("f") == 0
+        assert candidate.call("g", "x" * 1000) == 1000
+
+
 def test_large_arguments_and_answers_cross(program: Opener) -> None:
     data = os.urandom(10 << 20)
     assert program("def f(x):\n    return x\n").call("f", data) == data

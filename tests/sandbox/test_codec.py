@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from enum import IntEnum
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -106,6 +107,13 @@ class Colour(IntEnum):
 def test_subclasses_and_numpy_scalars_become_plain(value: object, plain: object) -> None:
     assert same(decode(encode(value)), plain)
     assert same(decode(encode([value] * 9)), [plain] * 9)
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.MaskedArray, np.memmap, np.recarray])
+def test_arrays_with_methods_of_their_own_become_plain(kind: type[np.ndarray]) -> None:
+    decoded = decode(encode(np.eye(3).view(kind)))
+    assert type(decoded) is np.ndarray
+    assert decoded.tolist() == np.eye(3).tolist()
 
 
 @pytest.mark.parametrize(
@@ -230,10 +238,25 @@ def test_hostile_bytes_are_refused_at_once(data: bytes) -> None:
 
 def test_keys_that_share_a_hash_are_refused_before_they_cost_anything() -> None:
     prime = (1 << 61) - 1
-    data = encode({prime * k << 70: 0 for k in range(50)})
-    assert len(decode(data)) == 50  # type: ignore[arg-type]
+    some = {prime * k << 70: 0 for k in range(200)}
+    assert decode(encode(some)) == some
     with pytest.raises(CodecError, match="share a hash"):
-        decode(encode({prime * k << 70: 0 for k in range(200)}))
+        decode(encode({prime * k << 70: 0 for k in range(5000)}))
+
+
+def test_points_share_hashes_where_minus_one_and_minus_two_do_and_still_cross() -> None:
+    points = dict.fromkeys(product(range(-2, 3), repeat=6), 0)
+    assert decode(encode(points)) == points
+
+
+@pytest.mark.parametrize("part", [Fraction(1, 3), 0.5, (0.5,)], ids=repr)
+def test_what_colliding_keys_cost_is_counted_over_all_dicts(part: object) -> None:
+    prime = (1 << 61) - 1
+    keys = [(*[part] * 100, prime * k << 70) for k in range(40)]
+    made = dict.fromkeys(keys, 0)
+    assert decode(encode(made)) == made
+    with pytest.raises(CodecError, match="share a hash"):
+        decode(encode([made] * 40))
 
 
 @given(VALUES, st.data())

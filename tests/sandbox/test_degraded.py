@@ -42,11 +42,11 @@ except SandboxError as error:
     result = ["refused", str(error)]
 found = probe()
 missing = {layer.name: layer.remedy for layer in found.layers if not layer.works}
-print(json.dumps([result, found.tier, found.refusal, missing]))
+print(json.dumps([result, found.tier, found.refusal or found.not_a, missing]))
 """
 
 UNSHARE, MOUNT, LANDLOCK, SECCOMP, PIDFD_OPEN, MOUNT_SETATTR = 272, 165, 444, 317, 434, 442
-MEMFD_CREATE = 319
+MEMFD_CREATE, SETNS = 319, 308
 
 
 def on_less(*refused: int) -> tuple[list[str], str, str, dict[str, str]]:
@@ -67,13 +67,20 @@ def test_this_machine_gives_a_tier_and_every_layer_says_what_it_is_for() -> None
 
 
 @pytest.mark.parametrize(
-    ("refused", "layer"), [(UNSHARE, "user namespace"), (MOUNT, ""), (MOUNT_SETATTR, "")]
+    ("refused", "layer", "why"),
+    [
+        (UNSHARE, "user namespace", "unshare: "),
+        (MOUNT, "mount namespace", "mount on /: "),
+        (MOUNT_SETATTR, "mount namespace", "mount_setattr: "),
+        (SETNS, "", "the fork server failed: [Errno 1] setns: "),
+    ],
 )
-def test_without_namespaces_or_mounts_it_is_tier_b(refused: int, layer: str) -> None:
-    result, tier, _, missing = on_less(refused)
+def test_without_namespaces_or_mounts_it_is_tier_b(refused: int, layer: str, why: str) -> None:
+    result, tier, not_a, missing = on_less(refused)
     assert result == ["B", 5]
     assert tier == "B"
-    assert not layer or missing[layer]
+    assert why in not_a
+    assert list(missing) == [layer] or not layer or refused == UNSHARE
 
 
 def test_without_landlock_tier_a_goes_on() -> None:
@@ -101,6 +108,19 @@ def test_without_descriptors_for_processes_it_refuses() -> None:
     (word, reason), _, _, _ = on_less(PIDFD_OPEN)
     assert word == "refused"
     assert "pidfd_open: Operation not permitted" in reason
+
+
+@pytest.mark.parametrize(
+    ("refused", "word"),
+    [(53, "socketpair: "), (293, "a new process: "), (424, "pidfd_send_signal: ")],
+    ids=["socketpair", "pipe2", "pidfd_send_signal"],
+)
+def test_without_means_of_its_own_it_refuses_and_names_them(refused: int, word: str) -> None:
+    (verdict, reason), tier, refusal, _ = on_less(refused)
+    assert (verdict, tier) == ("refused", "none")
+    assert word in reason
+    assert refusal == reason
+    assert "\n" not in reason
 
 
 def test_without_seccomp_it_refuses() -> None:

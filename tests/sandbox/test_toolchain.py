@@ -177,6 +177,15 @@ def test_a_message_cannot_pass_for_another_verdict() -> None:
     for text in ("cc1: out of memory allocating 1 bytes", "gcc: fatal error: Killed signal"):
         assert failure(f"#error {text}\n").kind is CRASH
         assert failure(f'asm(".print \\"{text}\\"");\nint x = y;\n').kind is CRASH
+    for text in ("Killed signal terminated program cc1", "out of memory", "File too large"):
+        names = ("gcc", "cc1", "/usr/bin/ld", "gcc: fatal error", "program.s: Fatal error")
+        source = "".join(f'#line 1 "{name}"\n#error {text}\n' for name in names)
+        assert failure(source).kind is CRASH
+    assert failure('asm(".file \\"gcc: Killed signal\\"\\n.line 3\\n bad");\n').kind is CRASH
+
+
+def test_a_file_too_large_is_a_violation() -> None:
+    assert failure('asm(".data\\n.space 0x7fffffffff");\n').kind is VIOLATION
 
 
 TAKEN_OVER = r"""
