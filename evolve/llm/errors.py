@@ -63,7 +63,8 @@ def from_transport(
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
         return CallError(Fault.MODEL, f"the base URL cannot be used: {clean(str(error), secret)}")
     if isinstance(error, never_sent):
-        return CallError(Fault.TRANSIENT, f"no connection: {clean(str(error), secret)}")
+        said = clean(str(error), secret)
+        return CallError(Fault.TRANSIENT, f"no connection: {said or 'nothing answers in time'}")
     what = "no answer in time" if isinstance(error, httpx2.TimeoutException) else "connection lost"
     said = clean(str(error), secret)
     return CallError(

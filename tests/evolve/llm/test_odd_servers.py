@@ -295,7 +295,8 @@ def test_a_stream_is_read_however_it_is_cut(body: bytes) -> None:
 
 def test_a_stream_in_any_order_costs_what_its_totals_say() -> None:
     events = [
-        {"type": "message_start", "message": messages(usage={"input_tokens": 7, "output_tokens": 1})},
+        {"type": "message_start",
+         "message": messages(usage={"input_tokens": 7, "output_tokens": 1})},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": SAID}},
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"},
          "usage": {"output_tokens": 5}},
