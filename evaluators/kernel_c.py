@@ -53,7 +53,9 @@ from evaluators.results import Invalid
 MOST_BYTES = 1 << 16
 MOST_STEPS = 1 << 22
 _MOST_ELEMENTS = 1 << 16
-_PRELUDE = "".join(f"typedef int {name};" for name in NAMED) + "\n"
+_NARROW = ("int8_t", "uint8_t", "int16_t", "uint16_t", "size_t", "ptrdiff_t")
+"""Known to the parser, so that their refusal can say what is wrong."""
+_PRELUDE = "".join(f"typedef int {name};" for name in (*NAMED, *_NARROW)) + "\n"
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _FORBIDDEN = re.compile(r"[#\\\"'`@$?]{2}|[#\\\"'`@$]|[^\x00-\x7f]")
 _ASSIGNMENTS = {f"{op}=": op for op in ("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>")}
@@ -95,7 +97,7 @@ def parse(source: object, signature: Signature, *, moved: bool = False) -> Kerne
 
 def _tree(text: str) -> c_ast.FileAST:
     tree = c_parser.CParser().parse(_PRELUDE + text)
-    tree.ext = tree.ext[len(NAMED) :]
+    tree.ext = tree.ext[len(NAMED) + len(_NARROW) :]
     return tree
 
 

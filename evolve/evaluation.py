@@ -273,12 +273,8 @@ def _run(
 
 
 def _arguments(stage: Stage, task: Task, seed: int) -> dict[str, object]:
-    # a stage that judges without drawing anything need not take a seed
-    code = stage.function.__code__
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    takes_any = bool(code.co_flags & 0x08)
     given = {"seed": seed, **task.parameters}
-    return given if takes_any else {k: v for k, v in given.items() if k in names}
+    return {name: value for name, value in given.items() if stage.takes(name)}
 
 
 def _missing(task: Task, score: Score) -> str:

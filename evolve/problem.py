@@ -171,6 +171,12 @@ class Stage:
     pass_mark: Number | None = None
     repeats: int = 1
 
+    def takes(self, name: str) -> bool:
+        """Whether its function is given this parameter: it need not take those it does not use."""
+        code = self.function.__code__
+        takes_any = bool(code.co_flags & 0x08)
+        return takes_any or name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
     def settled(self, parameters: Parameters) -> Stage:
         if self.timeout_of is None:
             return self

@@ -27,7 +27,8 @@ MAX_EDITS = 256
 """More than any answer has; what one costs grows with their number."""
 
 _START = re.compile(
-    r"([ \t]*)(?:(<{5,})[ \t]*|-{5,}[ \t]+)(?:SEARCH|ORIGINAL|HEAD)(?!\w)[ \t]*(.{0,200}?)[ \t\r]*",
+    r"([ \t]*)(?:(<{5,})[ \t]*|-{5,}[ \t]+)"
+    r"(?:(?:SEARCH|ORIGINAL|HEAD)(?!\w)|(?<=<<<<<<<)(?=[ \t\r]*$))[ \t]*(.{0,200}?)[ \t\r]*",
     re.IGNORECASE,
 )
 _DIVIDER = re.compile(r"[ \t]*(={5,})[ \t\r]*")

@@ -55,6 +55,8 @@ def missed(files: Sequence[Source], edit: Edit, number: int) -> AnswerError:
 
 _SAME_LINES = 16
 _LIKE_LINES = 400
+_SHORTEST_PART = 4
+"""Characters of a line that was quoted in part, without its comment for example."""
 
 
 def _votes(source: Source, wanted: Sequence[str]) -> tuple[int, int] | None:
@@ -76,6 +78,11 @@ def _votes(source: Source, wanted: Sequence[str]) -> tuple[int, int] | None:
         if any(first <= n < last for first, last in source.inside)
     ][:_LIKE_LINES]
     for offset, line in enumerate(wanted[:3]):
+        part = line.strip()
+        if len(part) >= _SHORTEST_PART:
+            holding = [position for position in inside if part in filled[position]]
+            if holding:
+                return 0, max(holding[0] - offset, 0)
         short = {filled[position][:200]: position for position in reversed(inside)}
         close = get_close_matches(line.strip()[:200], short, n=1, cutoff=0.6)
         if close:

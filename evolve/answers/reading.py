@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 import warnings
 
-from evolve.answers.blocks import parse_blocks, unnumbered
+from evolve.answers.blocks import MAX_EDITS, parse_blocks, unnumbered
 from evolve.answers.fences import fences, in_fence
 from evolve.answers.hunks import parse_diff
 from evolve.answers.placing import place_edits
 from evolve.answers.records import AnswerError, Applied, Edit, Expect, Form, Kind, Refused
 from evolve.answers.thinking import declines, spoken
 from evolve.answers.whole import parse_whole
-from evolve.answers.wrapped import from_json, tagged_edits
+from evolve.answers.wrapped import from_json, headed_edits, tagged_edits
 from evolve.program import Program, blocks, excerpt, syntax_hash
 from evolve.syntax import normal_form
 
@@ -83,6 +84,8 @@ def _applied(parent: Program, text: str, expect: Expect, *, cut: bool, declined:
 
 
 def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bool]:
+    if "<<<<<" not in said and "&lt;&lt;&lt;&lt;&lt;" in said:
+        said = html.unescape(said)
     if "\n" not in said:
         said = said.replace("\r", "\n")
     lines = said.split("\n")
@@ -101,7 +104,7 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
     whole = parse_whole(parent, lines, expect=expect)
     if whole is not None:
         return whole, Form.WHOLE, True
-    if edits := tagged_edits(said):
+    if edits := tagged_edits(said) or headed_edits(lines):
         program, exact = _placed(parent, edits, lines, Form.BLOCKS)
         return program, Form.BLOCKS, exact
     inside = from_json(lines)
@@ -117,6 +120,8 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
 def _placed(
     parent: Program, edits: list[Edit], lines: list[str], form: Form
 ) -> tuple[Program, bool]:
+    if len(edits) > MAX_EDITS:
+        raise AnswerError(Kind.UNPARSABLE, f"more than {MAX_EDITS} changes")
     try:
         return place_edits(parent, edits)
     except AnswerError as error:

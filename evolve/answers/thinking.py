@@ -16,6 +16,12 @@ _CLOSE = re.compile(
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(r"<\|channel\|>final(?:[^<]{0,80})<\|message\|>")
+_LAST = re.compile(
+    r"[ \t]*(?:<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|return)\|>|<end_of_turn>|</s>"
+    r"|\[/INST\])\s*\Z",
+    re.IGNORECASE,
+)
+"""What ends a turn for a model, and is part of the text where a server does not know it."""
 _DECLINES = re.compile(
     r"\W{0,4}(?:(?:I'?m|I am|we'?re) (?:really |very |truly )?"
     r"(?:sorry|unable|not able|not going to)"
@@ -25,12 +31,21 @@ _DECLINES = re.compile(
 )
 
 
+_LONGEST_LAST = 24
+_MOST_LAST = 3
+
+
 def spoken(text: str) -> tuple[str, bool]:
     """An answer without its thinking, and whether the thinking never ended.
 
     Tags count at the start of a line outside of code fences and edits. A closing tag without an
     opening one ends a thinking that the vendor's template had begun.
     """
+    for _ in range(_MOST_LAST):
+        ended = _LAST.search(text, max(0, len(text.rstrip()) - _LONGEST_LAST))
+        if ended is None:
+            break
+        text = text[: ended.start()]
     final = _last(_CHANNEL, text)
     if final is not None:
         text = text[final:]

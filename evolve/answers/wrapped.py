@@ -1,20 +1,27 @@
-"""Changes in wrappings nobody asked for: tags around the old and the new text, and JSON."""
+"""Changes in wrappings nobody asked for: tags around the old and the new text, headings over a code
+block each, JSON, and the calls of tools that models know from elsewhere."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from evolve.answers.fences import fences
+from evolve.answers.fences import fences, without_indent
 from evolve.answers.records import AnswerError, Edit, Kind
 
 _OLD = ("search", "find", "old", "old_str", "old_string", "old_code", "original", "before")
 _NEW = ("replace", "replacement", "new", "new_str", "new_string", "new_code", "updated", "after")
 _FILE = ("file", "path", "filename", "file_path")
-_TAG = re.compile(rf"<(/?)({'|'.join((*_OLD, *_NEW))})>", re.IGNORECASE)
+_NAMES = "|".join((*_OLD, *_NEW))
+_TAG = re.compile(
+    rf"<(/?)(?:({_NAMES})|(?:antml:)?parameter(?: name=\"({_NAMES})\")?)>", re.IGNORECASE
+)
+_CALL = re.compile(r"<(tool_call|function_call|tool_use)>(.*?)(?:</\1>|$)", re.DOTALL)
 _DEEPEST = 6
+_LONGEST_HEADING = 80
 
 
 def tagged_edits(said: str) -> list[Edit]:
@@ -26,12 +33,13 @@ def tagged_edits(said: str) -> list[Edit]:
     edits: list[Edit] = []
     old: tuple[str, ...] | None = None
     open_: tuple[str, int] | None = None
+    closing = ""
     for tag in _TAG.finditer(said):
-        name = tag[2].lower()
+        name = (tag[2] or tag[3] or "").lower()
         if open_ is None:
-            if not tag[1] and (name in _OLD) == (old is None):
-                open_ = name, tag.end()
-        elif tag[1] and name == open_[0]:
+            if not tag[1] and name and (name in _OLD) == (old is None):
+                open_, closing = (name, tag.end()), (tag[2] or "").lower()
+        elif tag[1] and name == closing:
             text = _lines(said[open_[1] : tag.start()])
             open_ = None
             if old is None:
@@ -49,15 +57,34 @@ def tagged_edits(said: str) -> list[Edit]:
     return edits
 
 
+def headed_edits(lines: Sequence[str]) -> list[Edit]:
+    """Pairs of code blocks that stand under headings such as SEARCH and REPLACE."""
+    edits: list[Edit] = []
+    old: tuple[str, ...] | None = None
+    for part in fences(lines):
+        above = part.first - 2
+        while above > 0 and not lines[above].strip():
+            above -= 1
+        heading = lines[above][:_LONGEST_HEADING] if above >= 0 else ""
+        word = re.sub(r"[\W_]+", " ", heading).strip().lower()
+        text = tuple(without_indent(lines[part.first : part.last], part.indent))
+        if part.closed and word in _OLD:
+            old = text
+        elif part.closed and word in _NEW and old is not None:
+            edits.append(Edit(search=old, replace=text))
+            old = None
+    return edits
+
+
 def from_json(lines: list[str]) -> list[Edit] | str | None:
     """The changes in an answer that is JSON, or the one text in it that may be an answer.
 
     Raises:
         AnswerError: it is JSON that cannot be read.
     """
-    parts = fences(lines)
-    inner = ["\n".join(lines[part.first : part.last]) for part in parts]
-    for text in inner if parts else ["\n".join(lines)]:
+    said = "\n".join(lines)
+    inner = ["\n".join(lines[part.first : part.last]) for part in fences(lines)]
+    for text in inner or [call[2] for call in _CALL.finditer(said)] or [said]:
         if text.lstrip()[:1] not in ("{", "["):
             continue
         value = _decoded(text)
@@ -93,7 +120,15 @@ def _edits(value: Any, depth: int) -> Iterator[Edit]:
             yield Edit(search=_lines(old), replace=_lines(new), file=file)
         else:
             for entry in value.values():
-                yield from _edits(entry, depth + 1)
+                yield from _edits(_arguments(entry), depth + 1)
+
+
+def _arguments(value: Any) -> Any:
+    """What a text holds that is JSON itself, as the arguments of a tool's call are."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value, strict=False)
+    return value
 
 
 def _of(value: dict[str, Any], names: tuple[str, ...]) -> str | None:

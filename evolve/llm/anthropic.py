@@ -69,7 +69,9 @@ class AnthropicClient:
     def _joined(self, reply: wire.Reply) -> dict[str, Any]:
         """The events of a stream as the one object that a plain call gives."""
         body: dict[str, Any] | None = None
+        usage: dict[str, Any] = {}
         blocks: dict[int, dict[str, Any]] = {}
+        stop_reason: object = None
         ended = False
         for event in wire.events(reply):
             kind = event.get("type")
@@ -77,6 +79,8 @@ class AnthropicClient:
                 raise self._failed(event, reply)
             if kind == "message_start" and isinstance(event.get("message"), dict):
                 body = dict(event["message"])
+                before = body.get("usage")
+                usage = {**(before if isinstance(before, dict) else {}), **usage}
             if kind == "content_block_start" and isinstance(event.get("content_block"), dict):
                 blocks[count(event, "index")] = dict(event["content_block"])
             delta = event.get("delta")
@@ -84,24 +88,22 @@ class AnthropicClient:
                 block = blocks.setdefault(count(event, "index"), {"type": "text"})
                 if delta.get("type") == "text_delta":
                     block.setdefault("parts", []).append(text(delta.get("text")))
-            if kind == "message_delta" and body is not None:
+            if kind == "message_delta":
                 if isinstance(delta, dict):
-                    body["stop_reason"] = delta.get("stop_reason")
+                    stop_reason = delta.get("stop_reason")
                 if isinstance(event.get("usage"), dict):
                     # the last event's counts are totals and replace the first one's
-                    before = body.get("usage")
-                    kept = before if isinstance(before, dict) else {}
-                    body["usage"] = {**kept, **event["usage"]}
+                    usage |= event["usage"]
             ended |= kind == "message_stop"
         if body is None or not ended:
             raise reply.unreadable("the stream ended before the answer did")
         for block in blocks.values():
             block["text"] = text(block.get("text")) + "".join(block.pop("parts", []))
-        body["content"] = [blocks[index] for index in sorted(blocks)]
-        return body
+        content = [blocks[index] for index in sorted(blocks)]
+        return {**body, "content": content, "stop_reason": stop_reason, "usage": usage}
 
     def _read(self, reply: wire.Reply, body: dict[str, Any]) -> Completion:
-        if body.get("type") == "error":
+        if body.get("type") == "error" or body.get("error"):
             raise self._failed(body, reply)
         if not isinstance(body.get("content"), list):
             raise reply.unreadable("the answer has no content")

@@ -38,7 +38,9 @@ def from_status(
         fault = Fault.TRANSIENT
     else:
         fault = _BY_STATUS.get(status, Fault.MODEL if status < 400 else Fault.REQUEST)
-    said = error.get("message") or (body if isinstance(body, str) else "")
+    said = error.get("message") or error.get("detail") or (body if isinstance(body, str) else "")
+    if 300 <= status < 400 and (target := headers.get("location", "")):
+        said = f"a redirect to {target}, which is not followed; is the base URL right?"
     message = f"HTTP {status}: {clean(str(said), secret)}" if said else f"HTTP {status}"
     return CallError(
         fault,
@@ -61,7 +63,8 @@ def from_transport(
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
         return CallError(Fault.MODEL, f"the base URL cannot be used: {clean(str(error), secret)}")
     if isinstance(error, never_sent):
-        return CallError(Fault.TRANSIENT, f"no connection: {clean(str(error), secret)}")
+        said = clean(str(error), secret)
+        return CallError(Fault.TRANSIENT, f"no connection: {said or 'nothing answers in time'}")
     what = "no answer in time" if isinstance(error, httpx2.TimeoutException) else "connection lost"
     said = clean(str(error), secret)
     return CallError(
@@ -126,5 +129,5 @@ def _inner(body: object) -> dict[str, Any]:
         error = body.get("error", body)
         if isinstance(error, dict):
             return error
-        return {"message": str(error)}
+        return {"message": error}
     return {}

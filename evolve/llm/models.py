@@ -20,6 +20,7 @@ from evolve.llm.base import Client, Options
 from evolve.llm.prices import Listed, Price, table
 
 _DEFAULT_CONTEXT = 128_000
+_CONNECTING = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0)]
@@ -167,7 +168,8 @@ def client(asked: Asked, environment: Mapping[str, str]) -> Client:
     """The client of a model; imports its vendor's SDK.
 
     Raises:
-        UsageError: no key, or the SDK is not installed.
+        UsageError: no key, the SDK is not installed, or the environment names a proxy or
+            certificates that cannot be used.
     """
     model, vendor = asked.model, asked.model.vendor
     module, _, name = vendor.client.partition(":")
@@ -178,19 +180,28 @@ def client(asked: Asked, environment: Mapping[str, str]) -> Client:
         raise UsageError(
             f"{model.model} needs the package {error.name or package}: pip install 'evolve[llm]'"
         ) from None
-    return kind(
-        Options(
-            name=model.name,
-            base_url=asked.base_url,
-            api=model.api,
-            temperature=model.temperature,
-            effort=model.effort,
-            max_output_tokens=model.max_output_tokens,
-            timeout_s=model.timeout_s,
-            stream=model.stream,
-            key=key(asked, environment),
-        )
+    options = Options(
+        name=model.name,
+        base_url=asked.base_url,
+        api=model.api,
+        temperature=model.temperature,
+        effort=model.effort,
+        max_output_tokens=model.max_output_tokens,
+        timeout_s=model.timeout_s,
+        stream=model.stream,
+        key=key(asked, environment),
     )
+    try:
+        return kind(options)
+    except (ImportError, OSError, ValueError) as error:
+        # a SOCKS proxy without its package, a proxy that is no URL, certificates that are not there
+        from evolve.llm.errors import clean  # imports the SDKs' transport
+
+        names = [n for n in _CONNECTING if environment.get(n) or environment.get(n.lower())]
+        raise UsageError(
+            f"{model.model}: no client can be made: {clean(str(error), options.key)}; look at "
+            f"{', '.join(names) or 'your installation'}"
+        ) from None
 
 
 def key(asked: Asked, environment: Mapping[str, str]) -> str:

@@ -159,8 +159,8 @@ class OpenAIClient:
                 raise self._failed(chunk, reply)
             if isinstance(chunk.get("usage"), dict):
                 body["usage"] = chunk["usage"]
-            body.setdefault("model", chunk.get("model"))
-            body.setdefault("id", chunk.get("id"))
+            for name in ("model", "id"):  # some servers leave them empty in the first chunk
+                body[name] = body.get(name) or chunk.get(name)
             for choice in objects(chunk.get("choices")):
                 delta = choice.get("delta")
                 if isinstance(delta, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -17,6 +18,8 @@ from islands_db import JSON
 _TRIES = 4
 _WAIT_S = 0.5
 _CHECK_S = 30.0
+_PATIENCE_S = 15.0
+"""After which no further try begins: where a server hangs, each takes long."""
 
 
 def prepared(
@@ -57,7 +60,10 @@ async def check_all(lines: Sequence[Line]) -> None:
 async def check(asked: Asked, client: Client) -> None:
     """As `check_all`, for one model; what may pass is tried again."""
     where = f"{asked.model.arm} at {asked.base_url}"
+    began = time.monotonic()
     for tried in range(_TRIES):
+        if time.monotonic() - began > _PATIENCE_S:
+            break
         try:
             async with asyncio.timeout(_CHECK_S):
                 await client.check()

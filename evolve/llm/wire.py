@@ -212,8 +212,8 @@ def _decoded(data: bytes) -> object:
     """
     try:
         return msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return json.loads(data.decode("utf-8-sig", "replace"))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(data.decode(json.detect_encoding(data), "replace"))
 
 
 def count(holder: object, *path: str) -> int:
@@ -256,7 +256,12 @@ def completion(
     usage: Usage | None,
     fallback_id: object,
 ) -> Completion:
-    """A completion with what every vendor says in the same way."""
+    """A completion with what every vendor says in the same way.
+
+    No call takes nothing: a usage of 0 tokens is one that the server did not count.
+    """
+    if usage is not None and (not usage.input or (answer and not usage.output)):
+        usage = None
     return Completion(
         # what was escaped, or in several events, is whole only now
         text=_without(reply.key, answer),
@@ -333,7 +338,7 @@ def _no_server(base_url: str) -> str:
 
 def _json_or_text(response: httpx2.Response) -> object:
     try:
-        return msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
+        return _decoded(response.content)
+    except (ValueError, RecursionError):
         is_page = response.headers.get("content-type", "").startswith("text/html")
         return "an HTML page" if is_page else response.content[:2000].decode("utf-8", "replace")

@@ -31,7 +31,7 @@ def facts_of(task: Task, baselines: Sequence[BaselineValue] = ()) -> Facts:
         statement=problem.read(problem.statement).strip(),
         contract=problem.contract_text(parameters).strip(),
         measurement=problem.measurement_text(parameters).strip(),
-        parameters=tuple((name, str(value)) for name, value in parameters.items()),
+        parameters=tuple((name, str(value) or '""') for name, value in parameters.items()),
         objectives=problem.objectives,
         stages=tuple(
             Step(
@@ -42,7 +42,7 @@ def facts_of(task: Task, baselines: Sequence[BaselineValue] = ()) -> Facts:
             )
             for stage in problem.stages
         ),
-        requires=tuple(problem.required_distributions),
+        requires=(*problem.required_distributions, *(f"`{name}`" for name in problem.library)),
         records=tuple(
             record
             for record in problem.known_records(parameters)
@@ -50,4 +50,5 @@ def facts_of(task: Task, baselines: Sequence[BaselineValue] = ()) -> Facts:
         ),
         baselines=tuple((b.name, b.values[leading]) for b in baselines if leading in b.values),
         other_draws=tuple(other_draws),
+        drawn=any(stage.takes("seed") for stage in problem.stages),
     )

@@ -43,9 +43,10 @@ class Facts:
     Attributes:
         contract: How the evolved code is called, and what it may do; "" where nobody wrote it.
         measurement: Number and size of the instances, and the noise of the score.
-        requires: Distributions that programs may import besides the standard library.
+        requires: What programs may import besides the standard library.
         baselines: Names and values on the training draw of the run, in the objective's own sign.
-        other_draws: What is judged on draws other than training: "champions are picked", ...
+        other_draws: What is judged in evaluations after training: "champions are picked", ...
+        drawn: Training has a seed, so that other draws would give other scores.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Facts:
     records: tuple[Record, ...]
     baselines: tuple[tuple[str, float], ...]
     other_draws: tuple[str, ...]
+    drawn: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

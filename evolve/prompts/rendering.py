@@ -173,7 +173,7 @@ def _scoring(facts: Facts) -> str:
     said = [_score(facts)]
     if len(facts.objectives) > 1:
         others = ", ".join(f"`{o.name}` ({_direction(o)} is better)" for o in facts.objectives[1:])
-        said.append(f"Measured as well, without influence on which programs are kept: {others}.")
+        said.append(f"It alone says which program is the best. Measured as well: {others}.")
     if len(facts.stages) > 1:
         steps = []
         for step in facts.stages:
@@ -184,11 +184,13 @@ def _scoring(facts: Facts) -> str:
             f"An evaluation has the stages {', '.join(steps)}, in this order. A program that "
             "passes more of them is the better one; among equals the score at the last one decides."
         )
-    if facts.other_draws:
+    if facts.other_draws and not facts.drawn:
+        said.append(f"Afterwards {' and '.join(facts.other_draws)} in evaluations of their own.")
+    elif facts.other_draws:
         said.append(
-            "The scores you see are of one training seed, the same for all programs; "
-            f"{' and '.join(facts.other_draws)} with other seeds, so what fits this one alone is "
-            "worth nothing."
+            "What depends on a seed has one training seed in the scores you see, the same for all "
+            f"programs; {' and '.join(facts.other_draws)} with other seeds, so what fits this one "
+            "alone is worth nothing."
         )
     return " ".join(said)
 
@@ -259,7 +261,8 @@ def _verdict(verdict: Verdict, objective: Objective) -> str:
 
 
 def _references(facts: Facts) -> str:
-    said = [f"{name}: {number(value, _DIGITS)} on the same draw" for name, value in facts.baselines]
+    same = " on the same draw" if facts.drawn else ", judged in the same way"
+    said = [f"{name}: {number(value, _DIGITS)}{same}" for name, value in facts.baselines]
     for record in facts.records:
         measured = f": {record.split}" if record.split else ""
         value = number(float(record.value), _DIGITS)

@@ -52,6 +52,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[_Record, ...]
     baselines: tuple[tuple[str, float], ...]
     other_draws: tuple[str, ...]
+    drawn: bool = True
     templates: Mapping[str, str]
     templates_hash: str
 

@@ -38,6 +38,7 @@ def _records() -> list[Record]:
 problem = Problem(
     name="sorting_network",
     statement="statement.md",
+    contract="contract.md",
     measurement=(
         "One instance. Nothing is drawn and nothing is timed: a program always gets the same "
         "score, and a difference of 1 is real."

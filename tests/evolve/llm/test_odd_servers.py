@@ -124,7 +124,7 @@ USAGES: list[Any] = [
     None, "missing", [], "7", {}, {"input_tokens": 7, "prompt_tokens": 7},
     *[
         {"input_tokens": bad, "output_tokens": 5, "prompt_tokens": bad, "completion_tokens": 5}
-        for bad in (-7, "7", 7.5, True, None, 1e300, 2**80, [7])
+        for bad in (-7, "7", 7.5, True, None, 1e300, 2**80, [7], 0)
     ],
 ]  # fmt: skip
 
@@ -216,6 +216,29 @@ def test_odd_contents_are_answers(way: str, body: Any, finish: Finish) -> None:
     assert found.finish is finish
 
 
+@pytest.mark.parametrize("way", BODIES)
+def test_an_answer_in_another_encoding_is_read(way: str) -> None:
+    text = json.dumps(BODIES[way]()).replace(SAID, "Ça marche.")
+    ways = [http(text.encode(name)) for name in ("utf-8-sig", "latin-1", "utf-16", "utf-32-le")]
+    found = [each.text for each in ask_all(way, *ways) if isinstance(each, Completion)]
+    assert found == ["Ça marche.", "\ufffda marche.", "Ça marche.", "Ça marche."]
+
+
+SAID_BY_AN_ERROR = {
+    b'{"error": {"message": "f\xe4ult"}}': "HTTP 400: f\ufffdult",
+    b'{"detail": "no such field"}': "HTTP 400: no such field",
+    b'{"detail": [{"msg": "bad"}]}': "HTTP 400: [{'msg': 'bad'}]",
+    b'{"error": null}': "HTTP 400", b"[1]": "HTTP 400", b"": "HTTP 400",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", BODIES)
+def test_an_error_is_told_in_one_line_whatever_its_body(way: str) -> None:
+    found = ask_all(way, *[http(body, status=400) for body in SAID_BY_AN_ERROR])
+    assert list(map(str, found)) == list(SAID_BY_AN_ERROR.values())
+    assert all(isinstance(one, CallError) and one.fault is Fault.REQUEST for one in found)
+
+
 # --- streams --------------------------------------------------------------------------------------
 
 
@@ -255,14 +278,34 @@ async def dribble(writer: asyncio.StreamWriter, body: bytes, size: int) -> None:
         sse(delta("Ça marche 😀", "stop"), USED).replace(b"\n", b"\r"),
         sse(delta("Ça marche 😀", "stop"), USED).replace(b"data: ", b"data:"),
         sse({"choices": None}, {"choices": [7]}, 7, None, delta("Ça marche 😀", "stop"), USED),
+        sse({"model": "", "id": None}, delta("Ça marche 😀", "stop"), {"model": "m", **USED}),
     ],
-    ids=["plain", "no-done", "usage-first", "comments-crlf", "cr", "no-blank", "odd-chunks"],
-)
+    ids=["plain", "no-done", "usage-first", "comments-crlf", "cr", "no-blank", "odd-chunks",
+         "model-last"],
+)  # fmt: skip
 def test_a_stream_is_read_however_it_is_cut(body: bytes) -> None:
     scripts = [partial(dribble, body=body, size=size) for size in (1, 3, 10_000)]
     for found in ask_all("chat+stream", *scripts):
         assert isinstance(found, Completion), found
         assert found.text == "Ça marche 😀"
+        assert found.usage is not None
+        assert (found.usage.input, found.usage.output) == (7, 5)
+        assert found.model == ("m" if b'"model": "m"' in body else "")
+
+
+def test_a_stream_in_any_order_costs_what_its_totals_say() -> None:
+    events = [
+        {"type": "message_start",
+         "message": messages(usage={"input_tokens": 7, "output_tokens": 1})},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": SAID}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+         "usage": {"output_tokens": 5}},
+        {"type": "message_stop"},
+    ]  # fmt: skip
+    bodies = [http(sse(*order), kind="text/event-stream") for order in (events, events[::-1])]
+    for found in ask_all("messages+stream", *bodies):
+        assert isinstance(found, Completion)
+        assert (found.text, found.finish) == (SAID, Finish.COMPLETE)
         assert found.usage is not None
         assert (found.usage.input, found.usage.output) == (7, 5)
 
@@ -390,6 +433,7 @@ def test_a_redirect_is_not_followed_and_takes_no_key_along() -> None:
                         await one.complete(conformance.QUESTION)
                     await one.close()
                     assert caught.value.fault is Fault.MODEL
+                    assert f"redirect to {other}/v1" in str(caught.value)
 
     asyncio.run(both())
     assert not hits

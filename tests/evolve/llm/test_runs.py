@@ -233,6 +233,8 @@ def test_bad_input_is_refused_in_one_line_before_anything_is_spent(
         (("--llm", "openai/x"), {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}, "no key"),
         (("--llm", "openai/x"), {"OPENAI_BASE_URL": "ftp://x"}, "base URL"),
         (("--llm", "openai/x", "--base-url", "openai=http://me:pw@host/v1"), {}, "user"),
+        (("--llm", "openai/x"), {"ALL_PROXY": "://"}, "look at ALL_PROXY"),
+        (("--llm", "openai/x"), {"SSL_CERT_FILE": "none.pem"}, "look at SSL_CERT_FILE"),
     ]
     for arguments, environment, said in cases:
         line = one_line(evolve(vendor, tmp_path, *run, *arguments, **environment))
