@@ -172,7 +172,7 @@ def attack(world):
         """
 def attack(world):
     prime = (1 << 61) - 1
-    return {prime * k << 64: 0 for k in range(1, 500)}
+    return {prime * k << 64: 0 for k in range(1, 2500)}
 """,
         "violation",
         held=_never,
