@@ -19,8 +19,8 @@ Not covered:
   what it returns is the candidate's word;
 - timing: candidates of one core share caches and clocks with their neighbours;
 - faults in the kernel that an allowed system call can reach, and in the processor;
-- tier B only: the existence, names, sizes and times of files, the host's name and its process
-  numbers can be seen; there is no scratch folder;
+- tier B only: the existence, sizes and times of files, where links lead, the host's name and its
+  process numbers can be seen; there is no scratch folder;
 - tier NONE: nothing but limits.
 
 Which layer does what, and what is lost without it, is in `docs/sandbox.md`.
