@@ -259,7 +259,7 @@ def serve(base_memory_bytes: int) -> None:
     if output_bytes != limits.total_bytes:
         limits = CodecLimits(total_bytes=output_bytes)
     program = _Program(files, entry, driver)
-    reserve = bytearray(_RESERVE_BYTES)
+    reserve = [bytes(_RESERVE_BYTES)]  # of zeros, which are not touched
     _limit(base_memory_bytes + memory_bytes + _RESERVE_BYTES, cpu_s, output_bytes)
     while True:
         try:
