@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,8 @@ REMEDY = (
 _TASKS = 128
 _SLACK_BYTES = 32 << 20
 _REMOVED_S = 10.0
+_OURS = re.compile(r"evolve-([0-9]+)-[0-9a-f]{8}")
+_LEFT_FOR_S = 60.0
 _FIRST = {
     ("pids", 1): ("pids.max", str(_TASKS)),
     ("pids", 2): ("pids.max", str(_TASKS)),
@@ -180,6 +184,7 @@ class Group:
             try:
                 with contextlib.suppress(FileExistsError):  # made for another controller
                     os.mkdir(made.folder)
+                    _remove_left(option.folder)
                 self._folders[controller] = made
                 name, value = _FIRST[controller, made.version]
                 _write(f"{made.folder}/{name}", value)
@@ -197,6 +202,19 @@ class Group:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
         self._folders = {}
+
+
+def _remove_left(folder: str) -> None:
+    """Removes groups whose owner is gone and whose cleaner was killed as well, or gave up."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            owner = _OURS.fullmatch(entry.name)
+            if owner is None or os.path.exists(f"/proc/{owner[1]}"):
+                continue
+            # owners in other pid namespaces are not seen here: theirs is in use or new
+            if time.time() - entry.stat().st_mtime > _LEFT_FOR_S:
+                with contextlib.suppress(OSError):
+                    os.rmdir(entry.path)
 
 
 def _start_cleaner(folders: set[str]) -> subprocess.Popen[bytes]:

@@ -124,6 +124,27 @@ def test_kill_9_of_the_worker_leaves_no_group(made: Made) -> None:
         assert time.monotonic() < end
 
 
+def test_a_group_whose_owner_and_cleaner_were_killed_is_removed_by_the_next(made: Made) -> None:
+    with Sandbox():
+        folders = {Path(folder).parent for folder in made()}
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = [folder / f"evolve-{gone.pid}-00000000" for folder in folders]
+    new = [folder / f"evolve-{gone.pid}-11111111" for folder in folders]
+    for folder in [*left, *new]:
+        folder.mkdir()
+    for folder in left:
+        os.utime(folder, (0, 0))
+    try:
+        with Sandbox():
+            assert not any(folder.exists() for folder in left)
+            assert all(folder.exists() for folder in new)
+    finally:
+        for folder in [*left, *new]:
+            if folder.exists():
+                folder.rmdir()
+
+
 def test_a_replaced_server_is_in_the_same_group(made: Made) -> None:
     with Sandbox() as sandbox:
         before = made()
