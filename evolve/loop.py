@@ -52,6 +52,7 @@ class Loop:
     Attributes:
         bandit: Which proposer makes the next proposal.
         halving: Who goes on from stage to stage; None where pass marks alone decide.
+        operators: For each proposer that shares its attempts among operators, by what chances.
         out_of_order: Proposers that cannot be asked now.
         seed: The run's seed; everything random is derived from it.
         on_settled: Told of every stored outcome; must be quick.
@@ -62,6 +63,7 @@ class Loop:
     judge: Judge
     drafter: Drafter
     bandit: Bandit
+    operators: Mapping[str, Bandit]
     out_of_order: Callable[[], frozenset[str]]
     seed: int
     lag: int
@@ -286,6 +288,11 @@ class Loop:
         self.bandit.tell(sample.proposer, gain=won, cost_usd=outcome.cost_usd)
         if len(self.bandit.weights) > 1:
             self.store.set_meta("bandit", self.bandit.plain())
+        operators = self.operators.get(sample.proposer)
+        if operators is not None:
+            for operator in outcome.operator.split("+"):
+                operators.tell(operator, gain=won, cost_usd=0.0)
+            self.store.set_meta(f"operators {sample.proposer}", operators.plain())
 
     def _begin_anew(self) -> None:
         """A new run begins with its seeds; one that was merged has ended attempts only."""

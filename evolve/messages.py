@@ -107,6 +107,7 @@ class Mutate(msgspec.Struct, frozen=True, kw_only=True):
     parent: dict[str, str]
     inspirations: tuple[dict[str, str], ...]
     seed: int
+    operators: tuple[str, ...] = ()
     primitives: tuple[str, ...] = ()
     max_length: int = 0
 

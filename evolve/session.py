@@ -317,6 +317,14 @@ class Session:
             self.store.set_meta("prices", self._prices)
         bandit = Bandit(weights(self.config), learning=self.config.policy == "bandit")
         bandit.restore(self.store.meta.get("bandit"))
+        operators = {
+            name: proposer.operators
+            for name, proposer in proposers.items()
+            if proposer.operators is not None
+        }
+        for name, market in operators.items():
+            market.learning = bandit.learning
+            market.restore(self.store.meta.get(f"operators {name}"))
         self.champions = Champions(
             self.task, self.store, self.reader, self.judge, self.seed,
             draws=self.config.evaluation.draws,
@@ -354,6 +362,7 @@ class Session:
                 self.store, proposers, {**self.seeds, **origins.stored(self.store.meta)}
             ),
             bandit=bandit,
+            operators=operators,
             out_of_order=self._desk.out_of_order if self._desk else frozenset,
             seed=self.seed,
             lag=self.config.lag or 1,

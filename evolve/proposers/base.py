@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Protocol
 
+from evolve.bandit import Bandit
 from evolve.program import Program
 from islands_db import Fate, Sample
 
@@ -91,6 +92,14 @@ class Proposer(Protocol):
     """
 
     name: str
+
+    @property
+    def operators(self) -> Bandit | None:
+        """What shares its attempts among its operators; None where it chooses otherwise.
+
+        The loop tells it what each operator won (several are joined by "+"), and stores it with
+        every outcome.
+        """
 
     def plan(self, sample: Sample, rng: random.Random, programs: Programs) -> Sample:
         """The sample with what is needed to do it again as its note; it may have another parent."""

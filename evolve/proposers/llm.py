@@ -102,6 +102,8 @@ class Prompting:
 class LLMProposer:
     """One model of a run as a proposer."""
 
+    operators = None
+
     def __init__(self, arm: str, desk: Desk, prompting: Prompting) -> None:
         self.name = arm
         self._desk = desk

@@ -31,6 +31,7 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
             parent,
             [Program.of(files) for files in request.inspirations],
             random.Random(request.seed),
+            operators=request.operators,
             primitives=request.primitives,
             max_length=max(tree.MAX_LENGTH, request.max_length),
         )

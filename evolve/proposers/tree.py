@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+from evolve import tree
+from evolve.bandit import Bandit
 from evolve.loading import Task
 from evolve.messages import Mutate, Mutated
 from evolve.processes import HelperDied, Pool
@@ -21,18 +24,21 @@ class TreeProposer:
 
     def __init__(self, task: Task) -> None:
         self._primitives = tuple(task.problem.primitives)
+        seeds = task.seeds().values()
+        self.operators = Bandit(tree.fitting(tree.WEIGHTS, seeds))
         # a seed above the usual limit must be able to grow
-        self._max_length = 2 * max(length(seed) for seed in task.seeds().values())
+        self._max_length = 2 * max(map(length, seeds))
         self._pool = Pool("evolve.proposers.mutator", 1)
 
     def plan(self, sample: Sample, rng: random.Random, programs: Programs) -> Sample:
-        return sample
+        operators = tree.plan(lambda: self.operators.ask(rng), rng)
+        return replace(sample, note="+".join(operators))
 
     def begun(self, sample: Sample, programs: Programs) -> None:
-        """It remembers nothing."""
+        """What its operators have won is told to their market."""
 
     def settled(self, settled: Settled, programs: Programs) -> None:
-        """It learns nothing."""
+        """As above."""
 
     async def start(self) -> None:
         await self._pool.start()
@@ -42,6 +48,8 @@ class TreeProposer:
             parent=dict(request.parent.files),
             inspirations=tuple(dict(p.files) for p in request.inspirations),
             seed=request.seed,
+            # runs begun by an older version have attempts without a plan
+            operators=tuple(request.note.split("+")) if request.note else (),
             primitives=self._primitives,
             max_length=self._max_length,
         )

@@ -68,6 +68,7 @@ class TunerProposer:
     """Tunes reals by CMA-ES; then, where there are integers and choices, all together by TPE."""
 
     name = "tuner"
+    operators = None
 
     def __init__(self, task: Task) -> None:
         self._pool = Pool("evolve.proposers.tuning", 1)

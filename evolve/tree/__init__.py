@@ -5,6 +5,23 @@ diffs read like a person's. Everything here is a pure function of its arguments.
 """
 
 from evolve.tree.places import TreeError
-from evolve.tree.propose import MAX_LENGTH, OPERATORS, WEIGHTS, Mutation, propose
+from evolve.tree.propose import (
+    MAX_LENGTH,
+    OPERATORS,
+    WEIGHTS,
+    Mutation,
+    fitting,
+    plan,
+    propose,
+)
 
-__all__ = ["MAX_LENGTH", "OPERATORS", "WEIGHTS", "Mutation", "TreeError", "propose"]
+__all__ = [
+    "MAX_LENGTH",
+    "OPERATORS",
+    "WEIGHTS",
+    "Mutation",
+    "TreeError",
+    "fitting",
+    "plan",
+    "propose",
+]

@@ -16,7 +16,6 @@ from evaluators import Invalid
 from evaluators.kernel_listings import CONDITIONS, parse
 from evolve import syntax
 from evolve.program import Program, blocks
-from evolve.tree.places import Source
 from evolve.tree.text import Lines, Splice
 from evolve.tree.work import Work
 
@@ -31,9 +30,9 @@ _WORDS = frozenset(
 )
 
 
-def applies(source: Source) -> bool:
+def applies(program: Program) -> bool:
     """Whether a block of the program holds a kernel."""
-    return bool(_texts(source.program))
+    return bool(_texts(program))
 
 
 def kernel(work: Work) -> list[Splice] | None:

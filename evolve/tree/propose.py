@@ -1,10 +1,10 @@
-"""One proposal: an operator drawn by weight, tried until a sound and different child comes out."""
+"""One proposal: operators, tried until a sound and different child comes out."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -57,11 +57,14 @@ WEIGHTS: Mapping[str, float] = {
     "recombine": 2,
     "kernel": 30,
 }
-"""How often each operator is tried; `weights` of a call replace single values."""
+"""How often each operator is tried where nothing is known of what they win; `weights` of a call
+replace single values."""
 
 MAX_LENGTH = 120
 """Nodes inside the blocks that a child may have where the caller says nothing else."""
 _TRIES = 50
+_TRIES_AS_PLANNED = 10
+"""Of them; a program may have no place for the operators that were planned."""
 _ERROR_OF_GROWTH = 10
 _NODE = re.compile(r"\w+|[-+*/%<>=]+")
 _CHANGES_NOTHING = frozenset({"hoist"})
@@ -78,11 +81,27 @@ class Mutation:
     operator: str
 
 
+def fitting(weights: Mapping[str, float], among: Iterable[Program]) -> dict[str, float]:
+    """Weights of the operators that have something to work on in some of the programs."""
+    found = dict(weights)
+    if not any(map(kernel.applies, among)):
+        found.pop("kernel", None)
+    return found
+
+
+def plan(ask: Callable[[], str], rng: random.Random) -> list[str]:
+    """Operators for one child, most often one; `ask` draws an operator."""
+    first = ask()
+    twice = first in _CHANGES_NOTHING or rng.random() < _TWO_STEPS
+    return [first, ask()] if twice else [first]
+
+
 def propose(
     parent: Program,
     inspirations: Sequence[Program],
     rng: random.Random,
     *,
+    operators: Sequence[str] = (),
     primitives: Sequence[str] = (),
     weights: Mapping[str, float] | None = None,
     max_length: int = MAX_LENGTH,
@@ -93,6 +112,8 @@ def propose(
 
     Args:
         inspirations: Programs that crossover takes from; those that do not parse are passed over.
+        operators: To be tried first, each on what the one before made. Where they find nothing to
+            change, others are drawn by weight.
         primitives: Functions that may be called, e.g. "abs", "math.sqrt".
         weights: How often an operator is tried, by name; others keep their usual weight.
         max_length: Nodes inside the blocks that a child may have, or as many as its parent. A
@@ -102,7 +123,7 @@ def propose(
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.
     """
     chances = {**WEIGHTS, **(weights or {})}
-    unknown = chances.keys() - OPERATORS.keys()
+    unknown = (chances.keys() | set(operators)) - OPERATORS.keys()
     if unknown:
         raise TreeError(f"no operator {sorted(unknown)[0]!r}; there are: {', '.join(OPERATORS)}")
     others = [found for program in inspirations if (found := _readable(program)) is not None]
@@ -111,16 +132,14 @@ def propose(
     size = programs.length(parent)
     longest = max(max_length, size)
     room = longest - size + _ERROR_OF_GROWTH
-    for _ in range(_TRIES):
-        child, operator = _step(mine, others, rng, primitives, chances, room)
-        if child is not None and (operator in _CHANGES_NOTHING or rng.random() < _TWO_STEPS):
-            second, name = _step(child, others, rng, primitives, chances, room)
-            if second is not None:
-                child, operator = second, f"{operator}+{name}"
-        if child is None or programs.length(child.program) > longest:
+    drawn = _drawing(parent, rng, chances)
+    for count in range(_TRIES):
+        planned = operators if count < _TRIES_AS_PLANNED else ()
+        made = _steps(mine, others, rng, primitives, planned or plan(drawn, rng), room)
+        if made is None or programs.length(made.program) > longest:
             continue
-        if syntax_hash(child.program) != before:
-            return Mutation(program=child.program, operator=operator)
+        if syntax_hash(made.program) != before:
+            return made
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
 
 
@@ -131,31 +150,39 @@ def _readable(program: Program) -> Source | None:
         return None
 
 
-def _step(
+def _drawing(
+    parent: Program, rng: random.Random, chances: Mapping[str, float]
+) -> Callable[[], str]:
+    """Draws operators by weight."""
+    known = {name: weight for name, weight in fitting(chances, [parent]).items() if weight > 0}
+    if not known:
+        raise TreeError("there is no operator that may be tried")
+    return lambda: rng.choices(list(known), list(known.values()))[0]
+
+
+def _steps(
     mine: Source,
     others: Sequence[Source],
     rng: random.Random,
     primitives: Sequence[str],
-    chances: Mapping[str, float],
+    operators: Sequence[str],
     room: int,
-) -> tuple[Source | None, str]:
-    """What one operator makes of a program, and its name."""
-    constants = [value for found in (mine, *others) for value in found.constants]
-    work = Work(mine, others, rng, Grower(rng, primitives, constants))
-    names = [name for name in OPERATORS if chances[name] > 0]
-    if not kernel.applies(mine):
-        # programs without one draw as if there were no such operator
-        names = [name for name in names if name != "kernel"]
-    if not names:
-        return None, ""
-    operator = rng.choices(names, [chances[name] for name in names])[0]
-    try:
-        splices = OPERATORS[operator](work)
-    except RecursionError:  # an expression too deep to be written out
-        return None, operator
-    if not splices or _growth(mine, splices) > room:
-        return None, operator
-    return _made(mine, splices), operator
+) -> Mutation | None:
+    """What operators make of a program one after the other, and which of them did something."""
+    source, done = mine, list[str]()
+    for operator in operators:
+        constants = [value for found in (source, *others) for value in found.constants]
+        work = Work(source, others, rng, Grower(rng, primitives, constants))
+        try:
+            splices = OPERATORS[operator](work)
+        except RecursionError:  # an expression too deep to be written out
+            splices = None
+        if not splices or _growth(source, splices) > room:
+            continue
+        child = _made(source, splices)
+        if child is not None:
+            source, done = child, [*done, operator]
+    return Mutation(program=source.program, operator="+".join(done)) if done else None
 
 
 def _growth(parent: Source, splices: Sequence[Splice]) -> int:
