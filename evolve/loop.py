@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -23,6 +23,7 @@ from evolve.drafting import HUMAN, NOTES, SEED, Draft, Drafter, Scribe
 from evolve.errors import FaultError, first_leaf
 from evolve.halving import Halving
 from evolve.judging import Judge
+from evolve.messages import Judged
 from evolve.problem import SplitKind
 from evolve.randomness import derive, generator
 from evolve.turns import Stopped, Turns
@@ -200,7 +201,9 @@ class Loop:
             seed=derive(self.seed, SplitKind.TRAINING),
             started=self._may_start,
             # a seed is judged even when it behaves as another one: every island starts from all
-            known=None if sample.proposer == SEED else partial(self._behaving, sample.attempt),
+            known=None
+            if sample.proposer == SEED
+            else partial(self._behaving, sample.attempt, draft.text.length),
             promotes=None
             if sample.proposer == SEED or self.halving is None
             else partial(self.halving.promotes, sample.attempt),
@@ -223,7 +226,7 @@ class Loop:
             rung=judged.rung,
             fitness=judged.fitness,
             objectives=self._objectives(last) if judged.fitness is not None else (),
-            signature=signature(judged.verdicts),
+            signature=signature(judged),
             behaviour=judged.behaviour,
             features={**judged.features, "length": float(draft.text.length)},
             artifact=judged.artifact,
@@ -341,14 +344,15 @@ class Loop:
         twin = self._under_way.get(text.hash) or self._under_way.get(text.syntax_hash)
         return known, twin if known is None else None
 
-    def _behaving(self, attempt: int, behaviour: int) -> int | None:
-        """The program that has shown this behaviour before.
+    def _behaving(self, attempt: int, length: int, behaviour: int) -> int | None:
+        """The program that has shown this behaviour before and is not longer.
 
+        A shorter one is judged: it takes the place of the longer one where all figures agree.
         In deterministic mode only those count that are stored whatever the timing: the ones this
         attempt was sampled from.
         """
         last = attempt - self.lag if self.deterministic else None
-        return self.store.behaving(behaviour, up_to_attempt=last)
+        return self.store.behaving(behaviour, length=length, up_to_attempt=last)
 
     def _note_under_way(self, attempt: int, text: ProgramText) -> None:
         mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -403,14 +407,18 @@ class Loop:
             )
 
 
-def signature(verdicts: Sequence[Verdict]) -> int | None:
+def signature(judged: Judged) -> int | None:
     """A number for all that the stages measured of a program but time; twins share it.
 
-    None where a stage reports its score alone: equal scores are then no sign of a twin.
+    Where stages report their scores alone it is the behaviour, if that is known: equal scores are
+    then no sign of a twin. None where a stage failed.
     """
-    figures = [(v.stage, *sorted(v.exact.items()), *sorted(v.features.items())) for v in verdicts]
-    if any(v.status is not Status.OK for v in verdicts) or max(map(len, figures)) <= 2:
+    verdicts = judged.verdicts
+    if any(v.status is not Status.OK for v in verdicts):
         return None
+    figures = [(v.stage, *sorted(v.exact.items()), *sorted(v.features.items())) for v in verdicts]
+    if max(map(len, figures)) <= 2:
+        return judged.behaviour
     digest = hashlib.blake2b(repr(figures).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True) or 1
 

@@ -91,7 +91,7 @@ async def _outcome(due: Due, judge: Judge, seed: int) -> Outcome:
         rung=judged.rung,
         fitness=judged.fitness,
         objectives=tuple(o.fitness(last.values[o.name]) for o in judge.objectives if scored),
-        signature=signature(judged.verdicts),
+        signature=signature(judged),
         behaviour=judged.behaviour,
         features={**judged.features, "length": float(due.length)},
     )

@@ -29,18 +29,23 @@ def known(connection: sqlite3.Connection, hash: str, syntax_hash: str) -> int | 
 
 
 def behaving(
-    connection: sqlite3.Connection, behaviour: int, *, up_to_attempt: int | None = None
+    connection: sqlite3.Connection,
+    behaviour: int,
+    *,
+    length: int | None = None,
+    up_to_attempt: int | None = None,
 ) -> int | None:
     """The first judged program that did the same on the probe inputs.
 
     Args:
+        length: Only programs that are not longer, in syntax-tree nodes, are looked at.
         up_to_attempt: Only programs of attempts up to this one are looked at.
     """
     last = _MOST if up_to_attempt is None else up_to_attempt
     row = connection.execute(
         "SELECT id FROM programs WHERE behaviour = ? AND rung IS NOT NULL AND attempt <= ?"
-        " ORDER BY id LIMIT 1",
-        (behaviour, last),
+        " AND length <= ? ORDER BY id LIMIT 1",
+        (behaviour, last, _MOST if length is None else length),
     ).fetchone()
     return None if row is None else int(row[0])
 

@@ -413,11 +413,15 @@ class Store:
         with faults(self.path):
             return lookups.known(self._connection, hash, syntax_hash)
 
-    def behaving(self, behaviour: int, *, up_to_attempt: int | None = None) -> int | None:
+    def behaving(
+        self, behaviour: int, *, length: int | None = None, up_to_attempt: int | None = None
+    ) -> int | None:
         """The first judged program, of attempts up to `up_to_attempt`, that did the same on the
-        probe inputs."""
+        probe inputs and is not longer than `length` syntax-tree nodes."""
         with faults(self.path):
-            return lookups.behaving(self._connection, behaviour, up_to_attempt=up_to_attempt)
+            return lookups.behaving(
+                self._connection, behaviour, length=length, up_to_attempt=up_to_attempt
+            )
 
     def rank(self, program: int) -> tuple[int, float]:
         """Rung and fitness of a program, the fitness -inf where it has none.

@@ -10,6 +10,7 @@ from evolve import syntax
 from evolve.answers.source import Place
 from evolve.diff import changed_places
 from evolve.program import Program, blocks, length
+from evolve.tree.simplify import parts
 from evolve.tree.text import Lines, Splice, replacement, spliced
 
 
@@ -93,7 +94,7 @@ def _cuts(
                 if not isinstance(part, ast.expr):
                     continue
                 if first <= part.lineno and (part.end_lineno or 0) <= last:
-                    for smaller in _smaller(part):
+                    for smaller in parts(part):
                         what = f"{ast.unparse(part)} -> {ast.unparse(smaller)}"
                         yield replacement(lines, file, part, smaller, node, field), what
 
@@ -123,19 +124,3 @@ def _statement_cuts(
             f"{indentation}{line}{lines.newline}" for line in ast.unparse(kept).split("\n")
         )
         yield Splice(file, start, end, text), f"{short} -> without else"
-
-
-def _smaller(node: ast.expr) -> list[ast.expr]:
-    match node:
-        case ast.BinOp(left=left, right=right):
-            return [left, right]
-        case ast.BoolOp(op=op, values=values):
-            rest = [values[:i] + values[i + 1 :] for i in range(len(values))]
-            return [kept[0] if len(kept) == 1 else ast.BoolOp(op=op, values=kept) for kept in rest]
-        case ast.IfExp(body=body, orelse=orelse):
-            return [body, orelse]
-        case ast.UnaryOp(operand=operand) if not isinstance(operand, ast.Constant):
-            return [operand]
-        case ast.Call(args=[*args], keywords=[]):
-            return [argument for argument in args if not isinstance(argument, ast.Starred)]
-    return []

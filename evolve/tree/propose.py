@@ -13,6 +13,7 @@ from evolve.program import Program, syntax_hash
 from evolve.tree import expressions, kernel, statements, transplant
 from evolve.tree.grow import Grower
 from evolve.tree.places import Source, TreeError
+from evolve.tree.simplify import simplify
 from evolve.tree.source import source
 from evolve.tree.text import Splice, spliced
 from evolve.tree.work import Operator, Work
@@ -32,6 +33,7 @@ OPERATORS: Mapping[str, Operator] = {
     "delete": statements.delete,
     "unwrap": statements.unwrap,
     "swap": statements.swap,
+    "simplify": simplify,
     "crossover": transplant.crossover,
     "graft": transplant.graft,
     "recombine": transplant.recombine,
@@ -52,6 +54,7 @@ WEIGHTS: Mapping[str, float] = {
     "delete": 1,
     "unwrap": 0.3,
     "swap": 0.5,
+    "simplify": 1,
     "crossover": 4,
     "graft": 2,
     "recombine": 2,

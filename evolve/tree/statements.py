@@ -179,7 +179,7 @@ def _own_nodes(statement: ast.stmt) -> set[int]:
 
 def delete(work: Work) -> list[Splice] | None:
     """A statement that nothing behind it needs goes."""
-    slots = [slot for slot in work.source.slots if _may_go(slot) and _alone(work, slot)]
+    slots = [slot for slot in work.source.slots if _may_go(slot) and alone(work, slot)]
     if not slots:
         return None
     slot = work.rng.choice(slots)
@@ -192,14 +192,16 @@ def _may_go(slot: Slot) -> bool:
     statement = slot.statement
     if len(slot.body) < 2 or isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import):
         return False
-    if slot.index == len(slot.body) - 1 and _leaves(slot.body):
+    if slot.index == len(slot.body) - 1 and leaves(slot.body):
         return False
     bound = build.stored_in(statement) - slot.scope.names.keys()
     if not bound:
         return True
     behind: set[str] = set()
-    for later in slot.body[slot.index + 1 :]:
-        behind |= build.names_in(later)
+    for index, other in enumerate(slot.body):
+        # a function that was defined before may be called behind
+        if index > slot.index or isinstance(other, ast.FunctionDef):
+            behind |= build.names_in(other)
     return not bound & behind and slot.returns is not Kind.OTHER
 
 
@@ -208,7 +210,7 @@ def unwrap(work: Work) -> list[Splice] | None:
     slots = [
         slot
         for slot in work.source.slots
-        if isinstance(slot.statement, ast.If) and _alone(work, slot) and not _is_elif(work, slot)
+        if isinstance(slot.statement, ast.If) and alone(work, slot) and not _is_elif(work, slot)
     ]
     if not slots:
         return None
@@ -221,17 +223,17 @@ def unwrap(work: Work) -> list[Splice] | None:
     text = "".join(statement_text(statement, indentation, newline) for statement in chosen)
     start = lines.start_of(slot.statement.lineno)
     # behind a statement that leaves, nothing is reached any more
-    last = slot.body[-1] if _leaves(chosen) else slot.statement
+    last = slot.body[-1] if leaves(chosen) else slot.statement
     return [Splice(slot.file, start, _end_of(lines, last), text)]
 
 
-def _leaves(body: list[ast.stmt]) -> bool:
+def leaves(body: list[ast.stmt]) -> bool:
     """Whether control never comes out at the end of a body."""
     match body[-1]:
         case ast.Return() | ast.Raise() | ast.Break() | ast.Continue():
             return True
         case ast.If(body=first, orelse=second):
-            return bool(second) and _leaves(first) and _leaves(second)
+            return bool(second) and leaves(first) and leaves(second)
     return False
 
 
@@ -239,7 +241,7 @@ def swap(work: Work) -> list[Splice] | None:
     """Two neighbouring statements that do not need each other change places."""
     pairs = []
     for slot in work.source.slots:
-        if slot.index + 1 >= len(slot.body) or not _alone(work, slot) or _is_elif(work, slot):
+        if slot.index + 1 >= len(slot.body) or not alone(work, slot) or _is_elif(work, slot):
             continue
         second = slot.body[slot.index + 1]
         if isinstance(second, ast.Return) or isinstance(slot.statement, ast.Return):
@@ -299,7 +301,7 @@ def _is_elif(work: Work, slot: Slot) -> bool:
     return work.lines(slot).text.startswith("elif", start)
 
 
-def _alone(work: Work, slot: Slot) -> bool:
+def alone(work: Work, slot: Slot) -> bool:
     """No other statement shares a line with it."""
     lines = work.lines(slot)
     _, end = lines.span(slot.statement)

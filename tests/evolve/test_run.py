@@ -97,17 +97,48 @@ def test_a_program_that_behaves_as_an_earlier_one_is_not_judged(
     assert ended.code == 0, ended.err
     status = ended.data["status"]
     with closing(sqlite3.connect(database(evolve))) as connection:
-        behaviours = connection.execute("SELECT behaviour FROM programs").fetchall()
+        judged = connection.execute("SELECT behaviour, length FROM programs ORDER BY id").fetchall()
         twins = connection.execute(
             "SELECT a.reason, a.program, a.duplicate_of, t.program FROM attempts a"
             " JOIN twins t ON t.attempt = a.attempt WHERE a.fate = 'twin'"
         ).fetchall()
     assert status["fates"]["twin"] == len(twins) > 5  # type: ignore[index]
     assert status["evaluated"] + len(twins) == 150  # type: ignore[index]
-    assert len(set(behaviours)) == len(behaviours) == status["evaluated"]  # type: ignore[index]
+    assert len(judged) == status["evaluated"]  # type: ignore[index]
+    shortest: dict[int, int] = {}
+    for behaviour, length in judged:
+        assert length < shortest.get(behaviour, length + 1)
+        shortest[behaviour] = length
     for reason, program, duplicate_of, stored in twins:
         assert (reason, program) == (f"behaves as program {duplicate_of}", None)
         assert duplicate_of == stored
+
+
+def test_a_shorter_program_of_the_same_behaviour_takes_the_place_of_the_longer(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    """Nothing is better than the seed here, so all that can be won is brevity."""
+    seed = """
+    # EVOLVE-BLOCK-START
+    def answer():
+        unread = 4
+        return 10 * 100 if 2 * 3 > 5 else 7 * 11
+    # EVOLVE-BLOCK-END
+    """
+    ended = evolve(
+        "run", variant("toy", SAYS_HOW_IT_BEHAVES, seed=seed), "--evals", 100, "--seed", 1,
+        "--islands", 1, "--name", "mine", "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    with Reader(database(evolve)) as reader:
+        (population,) = reader.populations()
+    with closing(sqlite3.connect(database(evolve))) as connection:
+        same = connection.execute(
+            "SELECT id, length FROM programs WHERE rung > 0 AND behaviour ="
+            " (SELECT behaviour FROM programs WHERE id = 1) ORDER BY length"
+        ).fetchall()
+    assert same[0][1] < dict(same)[1]
+    assert [id for id, _ in same if id in population] == [same[0][0]]
 
 
 def test_a_stage_that_says_two_things_of_a_program_is_at_fault(
