@@ -1,6 +1,7 @@
 """Which proposer or model makes the next proposal: shares by gain per cost, all of them kept alive.
 
-An arm is a proposer ("tree") or a model ("openai/NAME"). Probability matching: an arm's chance is
+An arm is a proposer ("tree"), a model ("openai/NAME"), or an operator of a proposer ("tree"'s are
+the kinds of its edits; each market has arms of one sort). Probability matching: an arm's chance is
 its weight times its discounted gain per discounted cost, above a floor. Stochastic, so that many
 attempts can be under way before the first result is known; discounted, because what worked on a
 poor parent need not work on a good one.
@@ -14,6 +15,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
+from typing import Annotated
+
+import msgspec
 
 DISCOUNT = 0.99
 """Weight of what an arm did one of its own attempts ago."""
@@ -21,8 +25,11 @@ FLOOR = 0.1
 """Share of the attempts that goes to all arms by weight alone."""
 ATTEMPT_USD = 0.0005
 """What an attempt costs beside its calls: an evaluation. Keeps free proposers comparable."""
-_PRIOR = 5.0
+PRIOR = 5.0
 """Attempts' worth of the average over all arms that each arm begins with."""
+OPERATORS_DISCOUNT, OPERATORS_PRIOR = 0.998, 30.0
+"""The same two of a market of operators: they are many, and one attempt in a hundred or fewer wins
+something, so little can be said of one from few attempts."""
 BEST_GAIN, BETTER_GAIN, JOINED_GAIN = 1.0, 0.2, 0.02
 
 
@@ -51,6 +58,8 @@ class Bandit:
 
     weights: Mapping[str, float]
     learning: bool = True
+    discount: float = DISCOUNT
+    prior: float = PRIOR
     arms: dict[str, Arm] = field(default_factory=dict)
 
     def tell(self, name: str, *, gain: float, cost_usd: float) -> None:
@@ -59,9 +68,9 @@ class Bandit:
             return
         before = self.arms.get(name, Arm())
         self.arms[name] = Arm(
-            attempts=DISCOUNT * before.attempts + 1.0,
-            gain=DISCOUNT * before.gain + gain,
-            cost_usd=DISCOUNT * before.cost_usd + cost_usd + ATTEMPT_USD,
+            attempts=self.discount * before.attempts + 1.0,
+            gain=self.discount * before.gain + gain,
+            cost_usd=self.discount * before.cost_usd + cost_usd + ATTEMPT_USD,
             asked=before.asked + 1,
             better=before.better + (gain >= BETTER_GAIN),
             best=before.best + (gain >= BEST_GAIN),
@@ -88,7 +97,7 @@ class Bandit:
         worth = {}
         for name in names:
             arm = self.arms.get(name, Arm())
-            rate = (arm.gain + _PRIOR * mean_gain) / (arm.cost_usd + _PRIOR * mean_cost)
+            rate = (arm.gain + self.prior * mean_gain) / (arm.cost_usd + self.prior * mean_cost)
             worth[name] = by_weight[name] * rate
         scale = sum(worth.values())
         return {n: FLOOR * by_weight[n] + (1 - FLOOR) * worth[n] / scale for n in names}
@@ -108,3 +117,30 @@ class Bandit:
             for name, values in plain.items():
                 if name in self.weights:
                     self.arms[name] = Arm(*values)
+
+
+def over_operators(weights: Mapping[str, float], *, learning: bool = True) -> Bandit:
+    """Shares of a proposer's operators."""
+    return Bandit(weights, learning, OPERATORS_DISCOUNT, OPERATORS_PRIOR)
+
+
+_Amount = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Markets(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run's proposers share their attempts among their operators, as its store has it."""
+
+    operator_weights: dict[str, dict[str, _Amount]] = {}
+    """By proposer and operator; set when a process takes up the run."""
+    operators: dict[str, dict[str, tuple[_Amount, _Amount, _Amount, int, int, int]]] = {}
+    """What each has won, in the order of `Arm`; set with every outcome."""
+    config: dict[str, object] = {}
+
+    def opened(self) -> dict[str, Bandit]:
+        """The market of each proposer that has one."""
+        learning = self.config.get("policy") != "fixed"
+        weights = self.operator_weights
+        markets = {n: over_operators(w, learning=learning) for n, w in weights.items()}
+        for name, market in markets.items():
+            market.restore(self.operators.get(name))
+        return markets

@@ -291,11 +291,10 @@ class Loop:
         self.bandit.tell(sample.proposer, gain=won, cost_usd=outcome.cost_usd)
         if len(self.bandit.weights) > 1:
             self.store.set_meta("bandit", self.bandit.plain())
-        operators = self.operators.get(sample.proposer)
-        if operators is not None:
+        if sample.proposer in self.operators:
             for operator in outcome.operator.split("+"):
-                operators.tell(operator, gain=won, cost_usd=0.0)
-            self.store.set_meta(f"operators {sample.proposer}", operators.plain())
+                self.operators[sample.proposer].tell(operator, gain=won, cost_usd=0.0)
+            self.store.set_meta("operators", {n: o.plain() for n, o in self.operators.items()})
 
     def _begin_anew(self) -> None:
         """A new run begins with its seeds; one that was merged has ended attempts only."""

@@ -322,9 +322,13 @@ class Session:
             for name, proposer in proposers.items()
             if proposer.operators is not None
         }
+        learnt = self.store.meta.get("operators")
         for name, market in operators.items():
             market.learning = bandit.learning
-            market.restore(self.store.meta.get(f"operators {name}"))
+            market.restore(learnt.get(name) if isinstance(learnt, Mapping) else None)
+        self.store.set_meta(
+            "operator_weights", {name: dict(market.weights) for name, market in operators.items()}
+        )
         self.champions = Champions(
             self.task, self.store, self.reader, self.judge, self.seed,
             draws=self.config.evaluation.draws,

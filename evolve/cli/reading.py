@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
 from evolve import runs
+from evolve.bandit import Arm, Markets
 from evolve.cli.opening import opened_program, opened_run
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.cycling import cycling
@@ -93,8 +95,10 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
             {"text": back.text, "deleted_by": line[back.deleted], "back_by": line[back.back]}
             for back in repeats.returns
         ]
+        markets = _markets(reader)
         if as_json:
             plain = {**_plain(program, objective), "files": files}
+            plain["operators"] = markets
             plain["cycling"] = {"added": repeats.added, "returns": returns}
             print_json({"run": folder.name, **plain})
             return
@@ -105,6 +109,14 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
         click.echo(f"  {born}, {program.length} syntax-tree nodes")
         parent = "" if program.parent is None else f" from program {program.parent}"
         click.echo(f"  by {inert(made_by(program))}{parent}")
+        for operator in dict.fromkeys(program.operator.split("+")):
+            known = markets.get(program.proposer, {}).get(operator)
+            if known is not None:
+                click.echo(
+                    f"    {inert(operator)} in this run: asked {known['attempts']} times, "
+                    f"{known['better']} better than their parents, {known['best']} new bests; "
+                    f"{known['share']:.1%} of the next proposals"
+                )
         if repeats.added:
             click.echo(
                 f"  cycling: {len(returns)} of {repeats.added} lines added on the way to it had "
@@ -130,6 +142,27 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
         for path, text in files.items():
             click.echo(f"--- {inert(path)}")
             click.echo(inert(text, lines=True), nl=not text.endswith("\n"))
+
+
+def _markets(reader: Reader) -> dict[str, dict[str, dict[str, float]]]:
+    """By proposer and operator: its share of what comes next, and what it did and won."""
+    try:
+        markets = msgspec.convert(dict(reader.meta), Markets).opened()
+    except msgspec.ValidationError as error:
+        raise StoreError(f"{reader.path}: what the run says of its operators: {error}") from None
+    return {
+        proposer: {
+            operator: {
+                "share": share,
+                "attempts": arm.asked,
+                "better": arm.better,
+                "best": arm.best,
+            }
+            for operator, share in market.shares().items()
+            for arm in [market.arms.get(operator, Arm())]
+        }
+        for proposer, market in markets.items()
+    }
 
 
 def _champion_value(reader: Reader) -> float | None:

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from evolve import tree
-from evolve.bandit import Bandit
+from evolve.bandit import over_operators
 from evolve.loading import Task
 from evolve.messages import Mutate, Mutated
 from evolve.processes import HelperDied, Pool
@@ -25,7 +25,7 @@ class TreeProposer:
     def __init__(self, task: Task) -> None:
         self._primitives = tuple(task.problem.primitives)
         seeds = task.seeds().values()
-        self.operators = Bandit(tree.fitting(tree.WEIGHTS, seeds))
+        self.operators = over_operators(tree.fitting(tree.WEIGHTS, seeds))
         # a seed above the usual limit must be able to grow
         self._max_length = 2 * max(map(length, seeds))
         self._pool = Pool("evolve.proposers.mutator", 1)

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from evolve import certificate, picture
+from evolve.bandit import Markets
 from evolve.certificate import Checked
 from evolve.champion import behind, parting
 from evolve.errors import UsageError
@@ -23,7 +24,7 @@ from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.runs import RunFolder
 from evolve.status import Reference
 from islands_db import Counts, History, Reader, Settings, Spending, StoreError
-from islands_db.history import Integers
+from islands_db.history import Floats, Integers
 
 VALIDATED = 500
 """So many validated programs, the best of them, are compared with their training values."""
@@ -71,9 +72,11 @@ class Validated:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """What one proposer, or one kind of edit, came to; `gain` is the sum of what its new bests in
-    training were better than the best before them."""
+    training were better than the best before them. What two kinds made together counts for both."""
 
     name: str
+    now: float | None
+    """Its chance to be asked next, where that is known."""
     attempts: int
     programs: int
     bests: int
@@ -145,6 +148,7 @@ def gather(folder: RunFolder) -> Facts:
     with Reader(folder.database) as reader, reader.snapshot():
         try:
             meta = msgspec.convert(dict(reader.meta), Meta)
+            markets = msgspec.convert(dict(reader.meta), Markets)
             objective = Objective.parse(meta.objectives[0] if meta.objectives else "")
         except (msgspec.ValidationError, ProblemError) as error:
             raise StoreError(f"{reader.path}: what the run says of itself: {error}") from None
@@ -156,7 +160,7 @@ def gather(folder: RunFolder) -> Facts:
         state = "live" if live else "empty" if not counts.attempts else "not ended"
         if ended and not live:
             state = f"ended: {ended[-1].data.get('reason', '')}"
-        proposers, operators = _shares(history, bests, objective, reader)
+        proposers, operators = _shares(history, bests, objective, markets)
         checked, fault = _certificate(folder)
         drawing, drawing_fault = _picture(folder)
         return Facts(
@@ -209,7 +213,7 @@ def _bests(history: History, objective: Objective) -> list[tuple[int, float]]:
 
 
 def _shares(
-    history: History, bests: Sequence[tuple[int, float]], objective: Objective, reader: Reader
+    history: History, bests: Sequence[tuple[int, float]], objective: Objective, markets: Markets
 ) -> tuple[list[Share], list[Share]]:
     won = np.zeros(len(history.attempt))
     new = np.zeros(len(history.attempt), dtype=np.int64)
@@ -220,7 +224,11 @@ def _shares(
             won[row] = max(0.0, objective.fitness(value) - objective.fitness(before))
         before = value
 
-    def by(codes: Integers, names: Sequence[str]) -> list[Share]:
+    chances: dict[str, float] = {}
+    for market in markets.opened().values():
+        chances |= market.shares()
+
+    def by(codes: Integers, names: Sequence[str], *, parts: bool = False) -> list[Share]:
         count = len(names)
         columns = [
             np.bincount(codes, minlength=count),
@@ -229,22 +237,30 @@ def _shares(
             np.bincount(codes, weights=won, minlength=count),
             np.bincount(codes, weights=history.cost_usd, minlength=count),
         ]
+        totals: dict[str, Floats] = {}
+        for code, name in enumerate(names):
+            for part in dict.fromkeys(name.split("+")) if parts else [name]:
+                row = np.array([column[code] for column in columns])
+                totals[part] = totals.get(part, np.zeros(len(columns))) + row
         shares = [
             Share(
                 name=name,
-                attempts=int(columns[0][i]),
-                programs=int(columns[1][i]),
-                bests=int(columns[2][i]),
-                gain=float(columns[3][i]),
-                cost_usd=float(columns[4][i]),
+                now=chances.get(name) if parts else None,
+                attempts=int(row[0]),
+                programs=int(row[1]),
+                bests=int(row[2]),
+                gain=float(row[3]),
+                cost_usd=float(row[4]),
             )
-            for i, name in enumerate(names)
+            for name, row in totals.items()
         ]
         return sorted(shares, key=lambda s: (-s.gain, -s.attempts, s.name))
 
     if not len(history.attempt):
         return [], []
-    return by(history.proposer, history.proposers), by(history.operator, history.operators)
+    return by(history.proposer, history.proposers), by(
+        history.operator, history.operators, parts=True
+    )
 
 
 def _arrivals(history: History, islands: int) -> list[int]:

@@ -9,6 +9,7 @@ from evolve.report.drawing import png
 from evolve.report.facts import Facts
 from evolve.report.plots import plots
 from evolve.report.words import (
+    EDITS_SHOWN,
     STEPS_SHOWN,
     TEXT_SHOWN,
     commands,
@@ -83,6 +84,15 @@ def write_markdown(facts: Facts, file: Path) -> list[Path]:
             [s.name, str(s.attempts), str(s.programs), str(s.bests), number(s.gain),
              number(s.cost_usd)]
             for s in facts.proposers
+        ],
+    )  # fmt: skip
+    lines.append("")
+    lines += _table(
+        ["edit", "chance now", "attempts", "programs", "new bests", "gain"],
+        [
+            [s.name or "(none named)", "" if s.now is None else f"{100 * s.now:.1f} %",
+             str(s.attempts), str(s.programs), str(s.bests), number(s.gain)]
+            for s in facts.operators[:EDITS_SHOWN]
         ],
     )  # fmt: skip
     if waste(facts):

@@ -21,6 +21,7 @@ from evolve.report.facts import Facts
 from evolve.report.plots import plots
 from evolve.report.words import (
     DIFFS_SHOWN,
+    EDITS_SHOWN,
     STEPS_SHOWN,
     TEXT_SHOWN,
     commands,
@@ -55,6 +56,7 @@ def html(facts: Facts) -> str:
         settings=settings(facts),
         diffs=_diffs(facts.path),
         steps_shown=STEPS_SHOWN,
+        edits_shown=EDITS_SHOWN,
     )
 
 

@@ -10,6 +10,7 @@ from evolve.report.facts import Facts
 from evolve.terminal import duration, number, signed
 
 TEXT_SHOWN = 20_000
+EDITS_SHOWN = 30
 """Characters of one text on the page; of longer ones the middle is left out."""
 DIFFS_SHOWN = 800_000
 """Characters of all diffs of the lineage together."""

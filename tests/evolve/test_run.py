@@ -67,6 +67,12 @@ def test_a_run_gets_closer_and_says_where_its_champion_came_from(evolve: Evolve,
     shown = evolve("show", f"mine:{data['champion']}", "--json").data
     assert shown["test"] == test["champion"]
     assert {verdict["tier"] for verdict in shown["verdicts"]} <= {"A", "B"}  # type: ignore[index, union-attr]
+    operators = shown["operators"]["tree"]  # type: ignore[index, call-overload]
+    assert sum(one["share"] for one in operators.values()) == pytest.approx(1)
+    assert sum(one["attempts"] for one in operators.values()) >= 149
+    assert sum(one["best"] for one in operators.values()) > 0
+    made_by = lineage[-1]["operator"].split("+")[0]
+    assert f"{made_by} in this run: asked" in evolve("show", "mine:champion").out
 
 
 def test_the_target_ends_a_run(evolve: Evolve, toy: Path) -> None:
@@ -170,8 +176,14 @@ def test_the_same_seed_ends_the_same_with_any_number_of_workers_killed_or_not(
         process = evolve.start("resume", "mine", "--workers", 1 + at % 3)
     _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors
-    ends = {fingerprint(database(evolve, name)) for name in ("straight1", "straight2", "mine")}
+    names = ("straight1", "straight2", "mine")
+    ends = {fingerprint(database(evolve, name)) for name in names}
     assert len(ends) == 1
+    learnt = []
+    for name in names:
+        with Reader(database(evolve, name)) as reader:
+            learnt.append(reader.meta["operators"])
+    assert learnt[0] == learnt[1] == learnt[2]
     with Reader(database(evolve)) as reader:
         tallies = reader.counts().proposers
     assert ("tuner" in tallies) == (kind == "tuner")
