@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -19,7 +20,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from benchmarks.planted.lineages import FOLDER, lineage
-from benchmarks.rows import Measured, Plan, Row
+from benchmarks.quality import compared
+from benchmarks.rows import Measured, NotMeasured, Plan, Row
 from evolve.explain import Measure, account
 from evolve.judging import Judge
 from evolve.loading import load
@@ -27,6 +29,8 @@ from evolve.loading import load
 LINES = 20
 _SAMPLE = 2
 _TUNE_EVALS = 20
+SIX = Path(__file__).parent / "six" / "plan.toml"
+_SIX_EVALS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +95,61 @@ class Searched:
 
 
 def _tested(
-    plan: Plan, *, problem: str, minutes: float, runs: int, sample_minutes: float | None = None
+    plan: Plan, *, problem: str, minutes: float, runs: int, sample_minutes: float, options: str = ""
 ) -> Measured:
     """Median over runs of the champion's value in the test."""
-    length = minutes if plan.full else sample_minutes or minutes
-    found = [_run(plan.seed + i, problem, length) for i in range(runs if plan.full else 1)]
+    length = minutes if plan.full else sample_minutes
+    found = [
+        _run(plan.seed + i, problem, length, *options.split())
+        for i in range(runs if plan.full else 1)
+    ]
     values = ", ".join(f"{one.champion:.4g}" for one in found)
     cut = "" if length == minutes else f"; {length:g} of {minutes:g} minutes"
     return Measured(
         value=statistics.median(one.champion for one in found),
         detail=f"{values}; the seed program alone {found[0].seed_program}{cut}",
     )
+
+
+def _published(plan: Plan, *, distribution: str, runs: int) -> Measured | NotMeasured:
+    """The champion on the published instances, which neither training nor validation uses."""
+    if not os.environ.get("EVOLVE_PUBLISHED"):
+        return NotMeasured(why="EVOLVE_PUBLISHED names no folder with the published instances")
+    return _tested(
+        plan, problem=f"bin_packing:{distribution}", minutes=10, runs=runs, sample_minutes=0.1,
+        options="--set instances=published",
+    )  # fmt: skip
+
+
+def _worse_than_a_baseline(plan: Plan) -> Measured | NotMeasured:
+    """Tests of the six problems in which the default is significantly worse."""
+    results = compared(plan, SIX, _SIX_EVALS)
+    if not results.tests:
+        return NotMeasured(why="; ".join(results.faults) or "some run has no result")
+    said = [(test, test.outcome(results.alpha)) for test in results.tests]
+    return Measured(
+        value=sum(outcome == "worse" for _, outcome in said),
+        detail="; ".join(
+            f"{test.problem}, {test.method}: {test.ahead:.2f} ahead, {outcome}"
+            for test, outcome in said
+        ),
+    )
+
+
+def _better_than_both(plan: Plan) -> Measured | NotMeasured:
+    """Problems of the six on which the default is significantly better than best-of-N and greedy.
+
+    So few seeds as a sample has cannot be significant.
+    """
+    results = compared(plan, SIX, _SIX_EVALS)
+    if not results.tests:
+        return NotMeasured(why="; ".join(results.faults) or "some run has no result")
+    better: dict[str, int] = {}
+    for test in results.tests:
+        if test.method in ("best_of_n", "greedy") and test.outcome(results.alpha) == "better":
+            better[test.problem] = better.get(test.problem, 0) + 1
+    both = sorted(problem for problem, count in better.items() if count == 2)
+    return Measured(value=len(both), detail=", ".join(both))
 
 
 def _proved(
@@ -157,6 +205,11 @@ _SEARCH = ("interface=search", "seconds=10")
 _BEST = {4: 20, 5: 45, 6: 112, 7: 236}
 _PRIORITY = (5, 6, 7, 8)
 
+_PUBLISHED = {
+    "weibull5k": (0.68, 3), "or3": (3.11, 3), "or1": (5.30, 1), "or2": (4.19, 1), "or4": (2.47, 1)
+}  # fmt: skip
+"""FunSearch's values, and how many runs."""
+
 ROWS = [
     Row(
         name="explain: lines with every planted edit named",
@@ -185,6 +238,15 @@ ROWS = [
             _tested, problem="bin_packing:or3", minutes=1.5, runs=5, sample_minutes=0.5
         ),
         at_most=3.0,
+    ),
+    *(
+        Row(
+            name=f"bin_packing:{distribution}, published instances, 10 minutes, runs: {runs}",
+            unit="%",
+            measure=partial(_published, distribution=distribution, runs=runs),
+            at_most=math.nextafter(value, 0),  # below it
+        )
+        for distribution, (value, runs) in _PUBLISHED.items()
     ),
     *(
         Row(
@@ -233,5 +295,17 @@ ROWS = [
             _proved, problem="circle_packing:32", minutes=2,
             settings=("interface=search", "seconds=40"), sample_minutes=0.5,
         ),
+    ),
+    Row(
+        name="compare, six problems: tests in which the default is significantly worse",
+        unit="tests",
+        measure=_worse_than_a_baseline,
+        at_most=0,
+    ),
+    Row(
+        name="compare, six problems: significantly better than best-of-N and greedy",
+        unit="problems",
+        measure=_better_than_both,
+        at_least=3,
     ),
 ]  # fmt: skip

@@ -1,7 +1,8 @@
-"""Search quality: evaluations to the known optimum of five toy problems, offline proposers only.
+"""Search quality, compared by plans that are fixed in files; offline proposers only.
 
-`toys/plan.toml` is the plan; the plain call takes a sample of its methods, seeds and budget. A full
-one keeps each run's curve, so it goes on where it was cut off.
+`toys/plan.toml`: evaluations to the known optimum of five toy problems. The plain call takes a
+sample of a plan's methods, seeds and budget. A full one keeps each run's curve, so it goes on where
+it was cut off.
 """
 
 from __future__ import annotations
@@ -20,40 +21,40 @@ from benchmarks.rows import RESULTS, Measured, NotMeasured, Plan, Row, commit
 from evolve.compare import Folder, Matrix, Results, evaluated, plans, write_results
 
 PLAN = Path(__file__).parent / "toys" / "plan.toml"
-SAMPLE: dict[str, object] = {
-    "methods": ["default", "best_of_n", "greedy"],
-    "budget": {"evals": 300},
-}
+SAMPLE_METHODS = ["default", "best_of_n", "greedy"]
 SAMPLE_SEEDS = 2
+SAMPLE_EVALS = 300
 
 
-def _plan(plan: Plan, folder: Path) -> plans.Comparison:
+def _plan(plan: Plan, given_in: Path, evals: int, folder: Path) -> plans.Comparison:
     """The plan with seeds that begin at the benchmark's own, written where it is worked on."""
-    given = tomllib.loads(PLAN.read_text(encoding="utf-8"))
+    given = tomllib.loads(given_in.read_text(encoding="utf-8"))
     if not plan.full:
-        given |= SAMPLE
+        given |= {"methods": SAMPLE_METHODS, "budget": {"evals": evals}}
     seeds = given["seeds"] if plan.full else SAMPLE_SEEDS
     given["seeds"] = [plan.seed * 1000 + n for n in range(seeds)]
     for entry in given["problems"]:
-        entry["problem"] = str((PLAN.parent / entry["problem"]).resolve())
+        if entry["problem"].startswith("."):
+            entry["problem"] = str((given_in.parent / entry["problem"]).resolve())
     file = folder / "given.toml"
     file.write_bytes(msgspec.toml.encode(given))
     return plans.read(file)
 
 
 @lru_cache(maxsize=1)
-def _results(plan: Plan) -> Results:
+def compared(plan: Plan, given_in: Path, sample_evals: int) -> Results:
+    """What a plan's comparison comes to; a sample has fewer methods, seeds and evaluations."""
     name = commit()
     if not plan.full or name.endswith("+"):  # one changed tree looks like another
-        with tempfile.TemporaryDirectory(prefix="evolve-toys-") as scratch:
-            return _compared(plan, Path(scratch))
-    folder = RESULTS / f"toys-{name}-{plan.seed}"
+        with tempfile.TemporaryDirectory(prefix="evolve-compared-") as scratch:
+            return _compared(_plan(plan, given_in, sample_evals, Path(scratch)), Path(scratch))
+    folder = RESULTS / f"{given_in.parent.name}-{name}-{plan.seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    return _compared(plan, folder)
+    return _compared(_plan(plan, given_in, sample_evals, folder), folder)
 
 
-def _compared(plan: Plan, path: Path) -> Results:
-    comparison, folder = _plan(plan, path), Folder(path)
+def _compared(comparison: plans.Comparison, path: Path) -> Results:
+    folder = Folder(path)
     with folder.lock():
         folder.fix(comparison)
         matrix = Matrix(
@@ -72,7 +73,7 @@ def _compared(plan: Plan, path: Path) -> Results:
 
 def ahead(plan: Plan, method: str) -> Measured | NotMeasured:
     """How often a run of the default is at the optimum before one of the method, ties half."""
-    results = _results(plan)
+    results = compared(plan, PLAN, SAMPLE_EVALS)
     tests = [test for test in results.tests if test.method == method]
     if not tests:
         return NotMeasured(why="only with --full")
@@ -94,7 +95,7 @@ def ahead(plan: Plan, method: str) -> Measured | NotMeasured:
 
 def false_alarms(plan: Plan) -> Measured | NotMeasured:
     """How often the same tests find something when labels are permuted."""
-    control = _results(plan).control
+    control = compared(plan, PLAN, SAMPLE_EVALS).control
     if control is None:
         return NotMeasured(why="some run has no result")
     share = control["false_alarms"] / control["permutations"]
