@@ -226,6 +226,8 @@ class Session:
             proposer = REGISTRY[name](self.task)
             stack.push_async_callback(proposer.stop)
             await proposer.start()
+            for doubt in proposer.doubts:
+                self.tell(f"{name} cannot change seed {doubt}")
             proposers[name] = proposer
         return proposers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,6 +93,10 @@ class Proposer(Protocol):
     """
 
     name: str
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """Why it may have nothing to propose, in a line each; said at the start of a run."""
 
     @property
     def operators(self) -> Bandit | None:

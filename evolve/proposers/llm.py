@@ -102,6 +102,7 @@ class Prompting:
 class LLMProposer:
     """One model of a run as a proposer."""
 
+    doubts = ()
     operators = None
 
     def __init__(self, arm: str, desk: Desk, prompting: Prompting) -> None:

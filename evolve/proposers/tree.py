@@ -24,6 +24,7 @@ class TreeProposer:
 
     def __init__(self, task: Task) -> None:
         self._primitives = tuple(task.problem.primitives)
+        self.doubts = [f"{n}: {why}" for n, s in task.seeds().items() if (why := tree.doubt(s))]
         seeds = task.seeds().values()
         self.operators = over_operators(tree.fitting(tree.WEIGHTS, seeds))
         # a seed above the usual limit must be able to grow

@@ -72,6 +72,7 @@ class TunerProposer:
 
     def __init__(self, task: Task) -> None:
         self._pool = Pool("evolve.proposers.tuning", 1)
+        self.doubts = _doubts(task)
         self._sessions: dict[int, _Session] = {}
         self._on_island: dict[int, int] = {}
 
@@ -174,6 +175,16 @@ class TunerProposer:
         # from the best values that are known
         best = max(known, key=lambda session: (session.best, -session.number))
         return _opened(best.best_program, attempt, left[0], programs)
+
+
+def _doubts(task: Task) -> list[str]:
+    found = []
+    for name, seed in task.seeds().items():
+        try:
+            parameters(seed)
+        except TuneError as error:
+            found.append(f"{name}: {error}")
+    return found
 
 
 def _opened(base: int, number: int, operator: str, programs: Programs) -> _Session:

@@ -146,6 +146,15 @@ def propose(
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
 
 
+def doubt(program: Program) -> str:
+    """Why nothing can be made of a program; "" where something can."""
+    try:
+        source(program)
+    except TreeError as error:
+        return str(error)
+    return ""
+
+
 def _readable(program: Program) -> Source | None:
     try:
         return source(program)

@@ -305,3 +305,27 @@ def test_a_problem_folder_here_does_not_hide_the_one_with_that_name(
     shutil.copytree(toy, evolve.folder / "cap")
     ended = evolve("check", "cap")
     assert "for the folder here write ./cap" in ended.one_line
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        (
+            "X = 3.0  # tune: 5..5\ndef answer():\n    return X",
+            "program.py:2: the range 5..5 is empty",
+        ),
+        ("def answer():\n    return len('ab')", "hold no number that could be tuned"),
+    ],
+)
+def test_a_seed_that_one_proposer_can_do_nothing_with_is_said_and_the_other_goes_on(
+    evolve: Evolve, variant: Callable[..., Path], block: str, line: str
+) -> None:
+    toy = variant("toy", seed=f"# EVOLVE-BLOCK-START\n{block}\n# EVOLVE-BLOCK-END\n")
+    ended = evolve(
+        "run", toy, "--evals", 12, "--seed", 1, "--proposer", "tree", "--proposer", "tuner",
+        "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert ended.one_line.startswith("evolve: tuner cannot change seed seed.py: ")
+    assert ended.one_line.endswith(line)
+    assert ended.data["status"]["evaluated"] == 12  # type: ignore[index]
