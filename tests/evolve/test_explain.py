@@ -130,7 +130,9 @@ def test_a_run_is_explained_and_the_minimal_program_goes_back_into_it(
     (toy / "seed.py").write_text(
         f"# EVOLVE-BLOCK-START\ndef answer():\n{block}\n# EVOLVE-BLOCK-END\n"
     )
-    ran = evolve("run", toy, "--evals", 60, "--seed", 2, "--name", "mine")
+    # the tuner alone: tree mutation would take the dead branch out by itself
+    options = ("--evals", 60, "--seed", 2, "--proposer", "tuner", "--name", "mine")
+    ran = evolve("run", toy, *options)
     assert ran.code == 0, ran.err
     ended = evolve("explain", "mine", "--json", "--tune-evals", 8, "--draws", 4)
     assert ended.code == 0, ended.err
