@@ -133,7 +133,7 @@ class CandidateHandle(Protocol):
     def behaves_as(self, behaviour: bytes) -> None:
         """Says what the program did on probe inputs; programs that say the same are twins.
 
-        In training the evaluation ends here when an earlier program of the run said the same in
+        In training the evaluation ends here when an earlier, not longer program said the same in
         this stage: the attempt is stored as its twin, and nothing more is paid for it. Say only
         what decides the score completely, e.g. all answers that the score is computed from.
         """
