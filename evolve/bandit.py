@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
@@ -109,7 +109,10 @@ class Bandit:
 
     def plain(self) -> dict[str, list[float]]:
         """All that it has learnt, to be stored; `restore` reads it."""
-        return {name: list(astuple(arm)) for name, arm in sorted(self.arms.items())}
+        return {
+            name: [arm.attempts, arm.gain, arm.cost_usd, arm.asked, arm.better, arm.best]
+            for name, arm in sorted(self.arms.items())
+        }
 
     def restore(self, plain: object) -> None:
         """Takes up what `plain` gave; arms that are gone are forgotten."""

@@ -24,7 +24,11 @@ class TreeProposer:
 
     def __init__(self, task: Task) -> None:
         self._primitives = tuple(task.problem.primitives)
-        self.doubts = [f"{n}: {why}" for n, s in task.seeds().items() if (why := tree.doubt(s))]
+        self.doubts = [
+            f"{name}: {why}"
+            for name, seed in task.seeds().items()
+            if (why := tree.doubt(seed, self._primitives))
+        ]
         seeds = task.seeds().values()
         self.operators = over_operators(tree.fitting(tree.WEIGHTS, seeds))
         # a seed above the usual limit must be able to grow

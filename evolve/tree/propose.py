@@ -146,10 +146,10 @@ def propose(
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
 
 
-def doubt(program: Program) -> str:
-    """Why nothing can be made of a program; "" where something can."""
+def doubt(program: Program, primitives: Sequence[str] = ()) -> str:
+    """Why nothing is made of a program without inspirations; "" where something is."""
     try:
-        source(program)
+        propose(program, [], random.Random(0), primitives=primitives)
     except TreeError as error:
         return str(error)
     return ""

@@ -329,3 +329,13 @@ def test_a_seed_that_one_proposer_can_do_nothing_with_is_said_and_the_other_goes
     assert ended.one_line.startswith("evolve: tuner cannot change seed seed.py: ")
     assert ended.one_line.endswith(line)
     assert ended.data["status"]["evaluated"] == 12  # type: ignore[index]
+
+
+def test_a_seed_that_no_proposer_can_change_is_said_at_the_start(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    block = "def answer():\n    return sys.api_version"
+    toy = variant("toy", seed=f"import sys\n# EVOLVE-BLOCK-START\n{block}\n# EVOLVE-BLOCK-END\n")
+    ended = evolve("run", toy, "--minutes", 0.05, "--seed", 1, "--json")
+    assert ended.code == 0, ended.err
+    assert "evolve: tree cannot change seed seed.py: no operator found anything" in ended.err
