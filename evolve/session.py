@@ -101,6 +101,8 @@ class Session:
     _prices: dict[str, JSON] = field(default_factory=dict)
     _stack: AsyncExitStack = field(init=False)
     _newest_best: int = 0
+    _doubts: list[str] = field(default_factory=list)
+    """To be told once a seed has passed: one that fails has a line of its own."""
     _wired: bool = False
     _validating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -226,8 +228,7 @@ class Session:
             proposer = REGISTRY[name](self.task)
             stack.push_async_callback(proposer.stop)
             await proposer.start()
-            for doubt in proposer.doubts:
-                self.tell(f"{name} cannot change seed {doubt}")
+            self._doubts += [f"{name} cannot change seed {doubt}" for doubt in proposer.doubts]
             proposers[name] = proposer
         return proposers
 
@@ -450,6 +451,8 @@ class Session:
         self.champions.compare_with(self.budget)
 
     def _on_settled(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
+        while self._doubts:
+            self.tell(self._doubts.pop(0))
         if self.monitor.deterministic:
             late = [v for v in outcome.verdicts if v.status is VerdictStatus.TIMEOUT]
             if late:

@@ -96,7 +96,7 @@ class Proposer(Protocol):
 
     @property
     def doubts(self) -> Sequence[str]:
-        """Why it may have nothing to propose, in a line each; said at the start of a run."""
+        """Why it may have nothing to propose, in a line each; said when a seed has passed."""
 
     @property
     def operators(self) -> Bandit | None:
