@@ -120,7 +120,7 @@ def _published(plan: Plan, *, distribution: str, runs: int) -> Measured | NotMea
     if not os.environ.get("EVOLVE_PUBLISHED"):
         return NotMeasured(why="EVOLVE_PUBLISHED names no folder with the published instances")
     return _tested(
-        plan, problem=f"bin_packing:{distribution}", minutes=10, runs=runs, sample_minutes=0.2,
+        plan, problem=f"bin_packing:{distribution}", minutes=10, runs=runs, sample_minutes=0.1,
         options="--set instances=published",
     )  # fmt: skip
 
@@ -231,7 +231,7 @@ ROWS = [
         name="bin_packing, Weibull 5k, 90 s, median of 5",
         unit="%",
         measure=partial(
-            _tested, problem="bin_packing", minutes=1.5, runs=5, sample_minutes=0.4
+            _tested, problem="bin_packing", minutes=1.5, runs=5, sample_minutes=0.25
         ),
         at_most=0.75,
     ),
@@ -239,7 +239,7 @@ ROWS = [
         name="bin_packing:or3, 90 s, median of 5",
         unit="%",
         measure=partial(
-            _tested, problem="bin_packing:or3", minutes=1.5, runs=5, sample_minutes=0.4
+            _tested, problem="bin_packing:or3", minutes=1.5, runs=5, sample_minutes=0.25
         ),
         at_most=3.0,
     ),
@@ -278,7 +278,7 @@ ROWS = [
             name=f"cap_set:{n}, 2 minutes, priority functions",
             unit="vectors",
             measure=partial(
-                _proved, problem=f"cap_set:{n}", minutes=2, sample_minutes=0.25
+                _proved, problem=f"cap_set:{n}", minutes=2, sample_minutes=0.15
             ),
         )
         for n in _PRIORITY

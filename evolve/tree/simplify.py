@@ -7,7 +7,7 @@ inputs of a problem that has them; then it takes its parent's place, being short
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence, Set
 
 from evolve import syntax
 from evolve.tree import build, statements
@@ -111,13 +111,18 @@ def _idle_expressions(work: Work) -> list[Splice] | None:
 
 def _idle_statements(work: Work) -> list[Splice] | None:
     """Splices that take out one run of statements: not reached, or of no consequence."""
+    read: dict[str, set[str]] = {}
     for slot in work.source.slots:
         if not slot.function or not statements.alone(work, slot):
             continue
         rest = slot.body[slot.index + 1 :]
         if rest and statements.leaves([slot.statement]):
             return [_without(work, slot, rest)]
-        if rest and (_does_nothing(slot.statement, rest) or _is_not_read(work, slot)):
+        if slot.file not in read:
+            read[slot.file] = _read(work.source.program.files[slot.file])
+        if rest and (
+            _does_nothing(slot.statement, rest) or _is_not_read(slot.statement, read[slot.file])
+        ):
             return [_without(work, slot, [slot.statement])]
     return None
 
@@ -136,28 +141,26 @@ def _does_nothing(statement: ast.stmt, rest: Sequence[ast.stmt]) -> bool:
     return False
 
 
-def _is_not_read(work: Work, slot: Slot) -> bool:
-    """It only sets a local that nothing reads."""
-    statement = slot.statement
+def _is_not_read(statement: ast.stmt, read: Set[str]) -> bool:
+    """It only sets locals that nothing reads."""
     if not isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
         return False
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    if not all(isinstance(target, ast.Name) for target in targets):
-        return False
-    tree = syntax.parse(work.source.program.files[slot.file])
-    assert tree is not None
-    read = set(_read(tree))
-    return not any(isinstance(target, ast.Name) and target.id in read for target in targets)
+    return all(isinstance(target, ast.Name) and target.id not in read for target in targets)
 
 
-def _read(tree: ast.Module) -> Iterator[str]:
+def _read(text: str) -> set[str]:
     """Names that are read, or that belong to more than one function."""
+    tree = syntax.parse(text)
+    assert tree is not None
+    found = set[str]()
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Load()):
-                yield name
+                found.add(name)
             case ast.Global(names=names) | ast.Nonlocal(names=names):
-                yield from names
+                found.update(names)
+    return found
 
 
 def _without(work: Work, slot: Slot, gone: Sequence[ast.stmt]) -> Splice:
