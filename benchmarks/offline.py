@@ -133,7 +133,8 @@ def _worse_than_a_baseline(plan: Plan) -> Measured | NotMeasured:
     said = [(test, test.outcome(results.alpha)) for test in results.tests]
     return Measured(
         value=sum(outcome == "worse" for _, outcome in said),
-        detail="; ".join(
+        detail=_seeds(plan, len(results.seeds))
+        + "; ".join(
             f"{test.problem}, {test.method}: {test.ahead:.2f} ahead, {outcome}"
             for test, outcome in said
         ),
@@ -141,10 +142,7 @@ def _worse_than_a_baseline(plan: Plan) -> Measured | NotMeasured:
 
 
 def _better_than_both(plan: Plan) -> Measured | NotMeasured:
-    """Problems of the six on which the default is significantly better than best-of-N and greedy.
-
-    So few seeds as a sample has cannot be significant.
-    """
+    """Problems on which the default is significantly better than both best-of-N and greedy."""
     results = compared(plan, SIX, _SIX_EVALS)
     if not results.tests:
         return NotMeasured(why="; ".join(results.faults) or "some run has no result")
@@ -153,7 +151,12 @@ def _better_than_both(plan: Plan) -> Measured | NotMeasured:
         if test.method in ("best_of_n", "greedy") and test.outcome(results.alpha) == "better":
             better[test.problem] = better.get(test.problem, 0) + 1
     both = sorted(problem for problem, count in better.items() if count == 2)
-    return Measured(value=len(both), detail=", ".join(both))
+    return Measured(value=len(both), detail=_seeds(plan, len(results.seeds)) + ", ".join(both))
+
+
+def _seeds(plan: Plan, count: int) -> str:
+    too_few = "" if plan.full else ", too few for any test to be significant either way"
+    return f"{count} seeds{too_few}: "
 
 
 def _proved(
