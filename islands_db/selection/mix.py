@@ -1,5 +1,4 @@
-"""The default way to choose a parent: mostly by rank and novelty, at times an elite of the archive.
-"""
+"""The default way to choose a parent: mostly by rank, at times an elite of the archive."""
 
 from __future__ import annotations
 

@@ -68,9 +68,7 @@ POLICIES: Mapping[str, Policy] = {
     "power_law": Policy(_of_population(power_law)),
     "map_elites": Policy(_archive),
     "funsearch": Policy(_of_population(funsearch), Admission.ALL),
-    "tree_search": Policy(
-        _of_population(tree_search), Admission.ALL_AND_FAILED, counts_tries=True
-    ),
+    "tree_search": Policy(_of_population(tree_search), Admission.ALL_AND_FAILED, counts_tries=True),
     "pareto": Policy(_of_population(pareto), Admission.CROWDED),
     # baselines: samples from the seeds alone, and a walk that no score steers
     # (arXiv 2602.16805: plain sampling is hard to beat)
