@@ -73,7 +73,7 @@ class Island:
         self.inspire = settings.inspire[index % len(settings.inspire)]
         self.standing = Standing(index, born, 0, born, None)
         self.tries: Counter[int] = Counter()
-        """Attempts begun from each program since the last reset; kept for search trees only."""
+        """Attempts begun from each program since the last reset, where the policy counts them."""
         self._capacity = settings.population
         self._slot_of_program: dict[int, int] = {}
         self._slot_of_cell: dict[int, int] = {}
@@ -157,7 +157,7 @@ class Island:
         self._slot_of_program[entrant.program] = slot
         if self.policy.admits is Admission.ALL:
             self.population.assign_cluster(slot)
-        elif self.keeps_tree:
+        elif self.policy.counts_tries:
             tries = self.tries[entrant.program]
             self.population.set_node(slot, tries=tries, failures=self._failures_above(entrant))
 

@@ -38,7 +38,7 @@ class Islands:
             standings: One for each island, in order.
             members: The populations.
             elites: The archives.
-            tries: (island, parent, attempts begun since the island's last reset).
+            tries: (island, parent, attempts begun since the island's last reset), of members.
         """
         self.all = []
         for row in standings:
@@ -79,7 +79,7 @@ class Islands:
 
     def begin(self, island: int, parent: int | None) -> None:
         """Notes that an attempt has begun, where the island's policy asks."""
-        if parent is not None and self.all[island].keeps_tree:
+        if parent is not None and self.all[island].policy.counts_tries:
             self.all[island].count_try(parent)
 
     def enter(

@@ -109,7 +109,7 @@ def load(connection: sqlite3.Connection) -> State:
         standings(connection),
         _slots(connection, "members"),
         _slots(connection, "elites"),
-        _tries(connection) if any(island.keeps_tree for island in islands.all) else (),
+        _tries(connection) if any(home.policy.counts_tries for home in islands.all) else (),
     )
     if settings.stagnation:
         islands.seeds = seeds(connection)
@@ -164,9 +164,11 @@ def standings(connection: sqlite3.Connection) -> Iterator[Standing]:
 
 
 def _tries(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
+    # members of any island, since they may migrate back to one they have left
     return connection.execute(
         "SELECT a.island, a.parent, count(*) FROM attempts a JOIN islands i ON i.island = a.island"
-        " WHERE a.parent IS NOT NULL AND a.attempt >= i.since GROUP BY a.island, a.parent"
+        " WHERE a.parent IN (SELECT program FROM members) AND a.attempt >= i.since"
+        " GROUP BY a.island, a.parent"
     )
 
 

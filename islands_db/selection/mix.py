@@ -1,4 +1,4 @@
-"""The default way to choose a parent: mostly tournaments, at times an elite of the archive."""
+"""The default way to choose a parent: mostly by rank, at times an elite of the archive."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import random
 
 from islands_db.pool import Columns
 from islands_db.selection.archive import uniform
-from islands_db.selection.tournament import tournament
+from islands_db.selection.discounted import discounted
 
 ELITE_SHARE = 0.25
 """How often the parent comes from the archive instead of the population."""
-
-ENTRANTS = 4
 
 
 def parent(population: Columns, archive: Columns, rng: random.Random) -> tuple[Columns, int]:
     """The columns the parent is in and its slot there; the population must not be empty."""
     if len(archive) and rng.random() < ELITE_SHARE:
         return archive, uniform(archive, rng)
-    return population, tournament(population, rng, entrants=ENTRANTS)
+    return population, discounted(population, rng)

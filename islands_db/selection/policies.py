@@ -10,10 +10,11 @@ from enum import Enum, auto
 from islands_db.pool import Columns
 from islands_db.selection import mix
 from islands_db.selection.archive import uniform
+from islands_db.selection.discounted import discounted
 from islands_db.selection.funsearch import funsearch
 from islands_db.selection.pareto import pareto
 from islands_db.selection.power_law import power_law
-from islands_db.selection.tournament import tournament
+from islands_db.selection.tournament import ENTRANTS, tournament
 from islands_db.selection.tree_search import tree_search
 
 
@@ -37,11 +38,13 @@ class Policy:
     """A way to choose parents, and the population it works on.
 
     `parent` takes a population that is not empty, the island's archive, and a generator; it
-    gives the columns the parent is in and its slot there.
+    gives the columns the parent is in and its slot there. `counts_tries` says that it looks at how
+    many attempts have begun from each member.
     """
 
     parent: Callable[[Columns, Columns, random.Random], tuple[Columns, int]]
     admits: Admission = Admission.BETTER
+    counts_tries: bool = False
 
 
 def _archive(population: Columns, archive: Columns, rng: random.Random) -> tuple[Columns, int]:
@@ -57,14 +60,15 @@ def _of_population(
 
 
 POLICIES: Mapping[str, Policy] = {
-    "mix": Policy(mix.parent),
+    "mix": Policy(mix.parent, counts_tries=True),
+    "discounted": Policy(_of_population(discounted), counts_tries=True),
     "tournament": Policy(
-        _of_population(lambda columns, rng: tournament(columns, rng, entrants=mix.ENTRANTS))
+        _of_population(lambda columns, rng: tournament(columns, rng, entrants=ENTRANTS))
     ),
     "power_law": Policy(_of_population(power_law)),
     "map_elites": Policy(_archive),
     "funsearch": Policy(_of_population(funsearch), Admission.ALL),
-    "tree_search": Policy(_of_population(tree_search), Admission.ALL_AND_FAILED),
+    "tree_search": Policy(_of_population(tree_search), Admission.ALL_AND_FAILED, counts_tries=True),
     "pareto": Policy(_of_population(pareto), Admission.CROWDED),
     # baselines: samples from the seeds alone, and a walk that no score steers
     # (arXiv 2602.16805: plain sampling is hard to beat)

@@ -13,6 +13,8 @@ import random
 
 from islands_db.pool import Columns
 
+ENTRANTS = 4
+
 
 def tournament(columns: Columns, rng: random.Random, *, entrants: int) -> int:
     """The slot of the best of `entrants` drawn with replacement; of equals the first drawn.

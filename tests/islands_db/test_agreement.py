@@ -41,6 +41,7 @@ from islands_db import (
 from islands_db.collecting import BEST
 from islands_db.pool import FAILED, NO_CELL
 from islands_db.selection import migration, pareto
+from islands_db.selection.policies import POLICIES
 from islands_db.selection.reset import worse_half
 
 AXES = (Axis(name="x", low=0, high=3, cells=3),)
@@ -721,7 +722,7 @@ class StoreAgrees(RuleBasedStateMachine):
             assert slots.elite.tolist() == [n in home.archive.values() for n, _ in home.population]
             assert held.standing.peak == home.peak
             assert (held.standing.since, held.standing.improved) == (home.since, home.improved)
-            if home.policy == "tree_search":
+            if POLICIES[home.policy].counts_tries:
                 tries = [model.tries[held.index, number] for number, _ in home.population]
                 assert slots.tries.tolist() == tries
         for number, (outcome, _) in model.programs.items():

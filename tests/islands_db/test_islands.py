@@ -252,6 +252,22 @@ def test_best_of_n_makes_everything_from_seeds(new_run):
     assert set(sampled[1::2]) == {1, 3, 5, 7, 9}
 
 
+def test_attempts_are_counted_for_who_asks_and_after_a_crash_too(new_run):
+    run = new_run(islands=2, migration_every=4, policies=("mix", "power_law"))
+    run.add("seed", 1.0, seed=True)
+    for number in range(6):
+        run.add(f"{number}", 2.0 + number, parent=1 + number // 2, island=0)
+    before = [home.population.columns for home in run.store._state.islands.all]
+    assert dict(zip(before[0].program.tolist(), before[0].tries.tolist(), strict=True))[1] == 2
+    assert not before[1].tries.any()
+    run.reopen()
+    after = [home.population.columns for home in run.store._state.islands.all]
+    for old, new in zip(before, after, strict=True):
+        assert dict(zip(old.program.tolist(), old.tries.tolist(), strict=True)) == dict(
+            zip(new.program.tolist(), new.tries.tolist(), strict=True)
+        )
+
+
 def test_a_population_of_one_is_greedy_search(new_run):
     run = new_run(islands=1, population=1, policies=("tournament",))
     run.add("seed", 1.0, seed=True)

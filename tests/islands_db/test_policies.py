@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from islands_db.pool import FAILED
 from islands_db.selection import inspirations, migration, pareto, reset
+from islands_db.selection.discounted import discounted
 from islands_db.selection.funsearch import funsearch
 from islands_db.selection.policies import POLICIES
 from islands_db.selection.power_law import power_law
@@ -130,7 +131,7 @@ def test_funsearch_stands_any_size_of_score(make):
     assert fits(drawn(lambda rng: funsearch(columns, rng)), {1: 0.5, 2: 0.5})
 
 
-# Power law, tournament, archive
+# Power law, discounted or not, tournament, archive
 
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
@@ -139,6 +140,13 @@ def test_a_power_law_draws_by_rank(exponent, make):
     weights = dict(zip([1, 2, 0, 3], [rank**-exponent for rank in (1, 2, 3, 4)], strict=True))
     expected = {slot: weight / sum(weights.values()) for slot, weight in weights.items()}
     assert fits(drawn(lambda rng: power_law(columns, rng, exponent=exponent)), expected)
+
+
+def test_attempts_already_begun_discount_a_power_law(make):
+    columns = make.columns([3.0, 9.0, 3.0, -1.0], program=[4, 2, 3, 1], tries=[0, 99, 3, 8])
+    weights = {1: 1 / 10, 2: 1 / 4 / 2, 0: 1 / 9, 3: 1 / 16 / 3}
+    expected = {slot: weight / sum(weights.values()) for slot, weight in weights.items()}
+    assert fits(drawn(lambda rng: discounted(columns, rng)), expected)
 
 
 def test_the_tournament_policy_has_four_entrants(make):

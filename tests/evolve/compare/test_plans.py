@@ -32,7 +32,7 @@ def test_runs_differ_in_their_method_and_seed_alone(plan: Callable[..., Path]) -
     assert all(f.deterministic and f.workers == 1 and f.lag == 1 for f in files)
     assert all(f.budget.evals == 25 and f.parameters == {"goal": 1000} for f in files)
     assert [f.islands.population for f in files] == [50, 1, 50, 1]
-    assert [f.islands.count for f in files] == [4, 1, 4, 1]
+    assert [f.islands.inspirations for f in files] == [2, 0, 2, 0]
 
 
 def test_a_method_of_the_file_starts_from_another(plan: Callable[..., Path]) -> None:
