@@ -42,7 +42,7 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class Islands(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """How programs are chosen and kept; `docs/search.md` says what each key does."""
 
-    count: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
+    count: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4
     population: Annotated[int, msgspec.Meta(ge=1)] = 50
     policy: str | list[str] = "mix"
     """One for all islands, or a list that the islands take in turn."""

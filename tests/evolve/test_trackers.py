@@ -54,7 +54,7 @@ def test_a_run_is_told_step_by_step_and_not_twice(folder: RunFolder) -> None:
     assert told.ended
     assert told.final["champion_test"] == told.final["champion_training"]
     assert "best.py" in told.files
-    assert told.described.settings["islands.count"] == "1"
+    assert told.described.settings["islands.count"] == "4"
     again = Listed(last=steps[-1])
     assert follow(folder, again, going_on=lambda: False) == 0
     assert again.described.key == told.described.key
