@@ -18,7 +18,7 @@ _CLOSE = re.compile(
 _CHANNEL = re.compile(r"<\|channel\|>final(?:[^<]{0,80})<\|message\|>")
 _LAST = re.compile(
     r"[ \t]*(?:<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|return)\|>|<end_of_turn>|</s>"
-    r"|\[/INST\])\s*\Z",
+    r"|\[/INST\])\Z",
     re.IGNORECASE,
 )
 """What ends a turn for a model, and is part of the text where a server does not know it."""
@@ -42,10 +42,12 @@ def spoken(text: str) -> tuple[str, bool]:
     opening one ends a thinking that the vendor's template had begun.
     """
     for _ in range(_MOST_LAST):
-        ended = _LAST.search(text, max(0, len(text.rstrip()) - _LONGEST_LAST))
+        # blanks without end behind it would be gone through once for each of them
+        said = text.rstrip()
+        ended = _LAST.search(said, max(0, len(said) - _LONGEST_LAST))
         if ended is None:
             break
-        text = text[: ended.start()]
+        text = said[: ended.start()]
     final = _last(_CHANNEL, text)
     if final is not None:
         text = text[final:]
