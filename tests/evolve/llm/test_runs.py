@@ -120,7 +120,7 @@ def test_a_replay_needs_no_network_and_ends_the_same(vendor: Loopback, tmp_path:
 def test_a_replay_says_where_it_leaves_its_recording_and_can_go_on_live(
     vendor: Loopback, toy: Path
 ) -> None:
-    options = ("--deterministic", "--seed", "3", "--evals", "8", "--lag", "2", "--usd", "1")
+    options = ("--deterministic", "--seed", "3", "--evals", "16", "--lag", "2", "--usd", "1")
     ended = evolve(vendor, toy.parent, "run", "./toy", *BOTH, *options, "--name", "a")
     assert ended.returncode == 0, ended.stderr
     (toy / "prompts").mkdir()
@@ -136,7 +136,7 @@ def test_a_replay_says_where_it_leaves_its_recording_and_can_go_on_live(
     asked = len([entry for entry in vendor.entries()[before:] if entry["state"] == "taken"])
     with Reader(toy.parent / "runs" / "b" / "run.db") as reader:
         calls = reader.calls()
-        assert reader.counts().ran == 8
+        assert reader.counts().ran == 16
     assert 0 < asked < len(calls)  # what had not changed was not paid again
 
 
