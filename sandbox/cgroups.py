@@ -28,7 +28,7 @@ REMEDY = (
 )
 _TASKS = 128
 _SLACK_BYTES = 32 << 20
-_REMOVED_S = 10.0
+_REMOVED_S = 70.0
 _OURS = re.compile(r"evolve-([0-9]+)-[0-9a-f]{8}")
 _LEFT_FOR_S = 60.0
 _FIRST = {
@@ -40,18 +40,24 @@ _FIRST = {
 """What is written when a group is made; where there is no such file, there is no controller."""
 _NO_SWAP = {1: "memory.swappiness", 2: "memory.swap.max"}
 # Removes the groups when standard input ends, also because this process was killed. Those in a
-# group are dying then, and it can be removed as soon as the last is gone.
+# group are dying then, and it can be removed as soon as the last is gone: in milliseconds, on a
+# machine with too much to do in seconds. Who has not died after one is killed by its number.
 _CLEANER = """
 while read -r _; do :; done
 tries=0
-while [ "$tries" -lt 200 ]; do
+while [ "$tries" -lt 350 ]; do
     left=
     for group; do
-        [ -d "$group" ] && { rmdir "$group" 2>/dev/null || left=1; }
+        [ -d "$group" ] && { rmdir "$group" 2>/dev/null || left="$left $group/cgroup.procs"; }
     done
     [ "$left" ] || exit 0
     tries=$((tries + 1))
-    sleep 0.02
+    if [ "$tries" -lt 50 ]; then
+        sleep 0.02
+    else
+        kill -9 $(cat $left 2>/dev/null) 2>/dev/null
+        sleep 0.2
+    fi
 done
 """
 
@@ -174,7 +180,8 @@ class Group:
         if cleaner is not None:
             assert cleaner.stdin is not None
             cleaner.stdin.close()
-            cleaner.wait(_REMOVED_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it goes on trying without us
+                cleaner.wait(_REMOVED_S)
 
     def _make(self, controller: str, options: list[Place]) -> list[str]:
         """Makes the group for one controller in the first place that allows it, or says why not."""

@@ -119,9 +119,23 @@ def test_kill_9_of_the_worker_leaves_no_group(made: Made) -> None:
         worker.stdout.readline()
         assert folders_of(worker.pid)
         worker.kill()
-    end = time.monotonic() + 5
-    while folders_of(worker.pid):
+    _wait_for_none(worker.pid)
+
+
+def _wait_for_none(owner: int) -> None:
+    end = time.monotonic() + 60
+    while folders_of(owner):
         assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_who_lives_on_in_a_group_without_an_owner_is_killed(made: Made) -> None:
+    code = "from sandbox.cgroups import Group; import sys; g = Group(); g.add(int(sys.argv[1]))"
+    with subprocess.Popen(["sleep", "600"]) as stays:
+        owner = subprocess.Popen([sys.executable, "-c", code, str(stays.pid)])
+        assert owner.wait() == 0
+        assert stays.wait(60) == -signal.SIGKILL
+    _wait_for_none(owner.pid)
 
 
 def test_a_group_whose_owner_and_cleaner_were_killed_is_removed_by_the_next(made: Made) -> None:
