@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -25,3 +26,7 @@ def attend(parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     os.nice(NICENESS)
+    if sys.platform == "linux":
+        # woken by the engine's message, a helper does not take the core from it
+        with contextlib.suppress(OSError):  # a container may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

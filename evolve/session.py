@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from evolve.llm.desk import Desk, Line, LiveDesk
 
 _TICK_S = 0.25
+_SYNCED_EVERY, _FOLDED_EVERY = 4, 40
+"""Ticks between two syncs of the database's log, and between two copies of it into the database."""
 _RATE_WINDOW_S = 5.0
 _LENGTH_AXIS = ("length", 0.0, 200.0, 20)
 
@@ -494,9 +496,11 @@ class Session:
             self.monitor.note_rate()
             if self.watch(self.status()) is False:
                 self.loop.stop("stopped by the caller")
-            if count % 4 == 0:
+            if count % _SYNCED_EVERY == 0:
                 self._remember_time()
-                await asyncio.to_thread(self.store.checkpoint)
+                # each time the log starts over, the next commit waits for the disk in the loop
+                folds = count % _FOLDED_EVERY == 0
+                await asyncio.to_thread(self.store.checkpoint if folds else self.store.sync)
 
     def _remember_time(self) -> None:
         self.store.set_meta("elapsed_s", round(self.budget.elapsed_s, 3))

@@ -165,9 +165,10 @@ class Store:
         The writer goes on meanwhile; only if it never pauses and the log has grown large is it held
         back for the last bit.
 
-        The log is never copied otherwise, so call this about once a second while writing, but not
-        inside `atomic`. True when the whole log was copied, so that it starts over; False where a
-        reader is in the middle of it or writes came too fast, which the next call makes good.
+        The log is never copied otherwise, so call this every few seconds while writing, but not
+        inside `atomic`. True when the whole log was copied, so that it starts over, for which the
+        next commit waits for the disk; False where a reader is in the middle of it or writes came
+        too fast, which the next call makes good.
         """
         with faults(self.path):
             return connections.checkpoint(self.path, self._transactions.writing)

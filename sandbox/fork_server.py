@@ -225,7 +225,7 @@ class ForkServer:
             self._folder = None
 
     def _launch(self, control: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        launcher = subprocess.Popen(
             [
                 os.path.realpath(sys.executable),
                 *("-P", "-S", "-s", "-c", _BOOT),
@@ -239,6 +239,11 @@ class ForkServer:
             pass_fds=[control],
             start_new_session=True,
         )
+        # the kernel shares cores among sessions first, so in one of its own our niceness is lost
+        with contextlib.suppress(OSError):
+            niceness = os.getpriority(os.PRIO_PROCESS, 0)
+            Path(f"/proc/{launcher.pid}/autogroup").write_text(str(niceness), encoding="ascii")
+        return launcher
 
     def _begin(self) -> None:
         if self._asked:

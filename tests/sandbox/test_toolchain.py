@@ -163,7 +163,7 @@ def test_bombs_end_with_a_verdict_and_in_time(name: str) -> None:
     start = time.monotonic()
     error = failure(source, SHORT)
     assert error.kind in kinds, error
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     assert len(error.stderr) < 20000
     assert "\x1b" not in error.stderr
 
@@ -325,12 +325,12 @@ def test_kill_9_of_the_worker_ends_the_compiler() -> None:
         [sys.executable, "-c", _WORKER], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as worker:
         before = busy()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 100
         while not set(busy()) - set(before):
             assert time.monotonic() < end
         started = set(busy()) - set(before)
         worker.kill()
-    end = time.monotonic() + 2
+    end = time.monotonic() + 60
     while started & set(busy()):
         assert time.monotonic() < end
 
