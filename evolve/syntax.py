@@ -32,8 +32,12 @@ class NormalForm:
     node_lines: tuple[int, ...]
 
 
+@lru_cache(maxsize=16)
 def parse(text: str) -> ast.Module | None:
-    """The syntax tree, or None where Python refuses the text or gives up on its depth."""
+    """The syntax tree, or None where Python refuses the text or gives up on its depth.
+
+    Several ask for the same text one after the other; none of them may change the tree.
+    """
     try:
         if "\\" not in text:
             return ast.parse(text)

@@ -137,59 +137,110 @@ def dotted(node: ast.expr) -> str | None:
     return None
 
 
+class Reading:
+    """What expressions give where names have these kinds and functions return those.
+
+    Args:
+        known: What expressions give that are read with the same names; added to.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, Kind],
+        functions: Mapping[str, Kind],
+        known: dict[ast.expr, Kind],
+    ) -> None:
+        self._names = names
+        self._functions = functions
+        self._known = known
+
+    def of(self, node: ast.expr) -> Kind:
+        """What an expression gives."""
+        kind = self._known.get(node)
+        if kind is None:
+            kind = self._known[node] = self._read(node)
+        return kind
+
+    def _read(self, node: ast.expr) -> Kind:
+        match node:
+            case ast.Constant(value=bool()):
+                return Kind.BOOLEAN
+            case ast.Constant(value=int() | float()):
+                return Kind.NUMBER
+            case ast.Name(id=name):
+                return self._names.get(name, Kind.OTHER)
+            case ast.BinOp(left=left, op=op, right=right):
+                sides = {self.of(left), self.of(right)}
+                if isinstance(op, _LOGICAL) and sides == {Kind.MASK}:
+                    return Kind.MASK
+                return _elementwise(sides)
+            case ast.UnaryOp(op=ast.Not()):
+                return Kind.BOOLEAN
+            case ast.UnaryOp(op=op, operand=operand):
+                kind = self.of(operand)
+                if kind is Kind.MASK and isinstance(op, ast.Invert):
+                    return Kind.MASK
+                return _elementwise({kind})
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                if all(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in ops):
+                    return Kind.BOOLEAN
+                compared = {self.of(n) for n in (left, *others)}
+                if Kind.OTHER in compared:
+                    return Kind.OTHER
+                return Kind.MASK if compared & _ARRAYS else Kind.BOOLEAN
+            case ast.BoolOp(values=values):
+                return _common([self.of(value) for value in values])
+            case ast.IfExp(body=body, orelse=orelse):
+                return _common([self.of(body), self.of(orelse)])
+            case ast.Call(func=ast.Attribute(value=of, attr=method)) if (
+                method in _REDUCING and self.of(of) in _ARRAYS
+            ):
+                return Kind.NUMBER
+            case ast.Call(func=func, args=args):
+                return self._returned(dotted(func), args)
+            case ast.Subscript(value=value, slice=index) if not isinstance(index, ast.Slice):
+                kind = self.of(value)
+                if kind is Kind.ARRAY and self.of(index) is Kind.MASK:
+                    return Kind.ARRAY
+                return Kind.NUMBER if kind is Kind.NUMBERS else Kind.OTHER
+            case ast.Attribute(value=value, attr="size") if self.of(value) in _ARRAYS:
+                return Kind.NUMBER
+            case ast.List(elts=elts) | ast.Tuple(elts=elts) if elts:
+                kinds = {self.of(item) for item in elts}
+                return Kind.NUMBERS if kinds == {Kind.NUMBER} else Kind.OTHER
+            case ast.Attribute() if dotted(node) in ("math.pi", "math.e", "math.inf", "math.tau"):
+                return Kind.NUMBER
+            case ast.NamedExpr(value=value):
+                return self.of(value)
+        return Kind.OTHER
+
+    def _returned(self, name: str | None, arguments: list[ast.expr]) -> Kind:
+        if name is None:
+            return Kind.OTHER
+        if name in self._functions:
+            return self._functions[name]
+        if name in _NUMBER_FROM_ANYTHING:
+            return Kind.NUMBER
+        if name == "range":
+            return Kind.NUMBERS
+        kinds = [self.of(argument) for argument in arguments]
+        if name in _NUMBER_OF_NUMBERS and kinds == [Kind.NUMBERS]:
+            return Kind.NUMBER
+        root, _, function = name.rpartition(".")
+        if root in ALIASES:
+            return _returned_by_numpy(function, kinds)
+        if name == "abs" and kinds == [Kind.ARRAY]:
+            return Kind.ARRAY
+        if name in KNOWN and all(kind in (Kind.NUMBER, Kind.BOOLEAN) for kind in kinds):
+            return Kind.NUMBER
+        if name in ("sorted", "list", "tuple") and kinds == [Kind.NUMBERS]:
+            return Kind.NUMBERS
+        return Kind.OTHER
+
+
 def kind_of(node: ast.expr, names: Mapping[str, Kind], functions: Mapping[str, Kind]) -> Kind:
     """What an expression gives, where names have these kinds and functions return those."""
-    match node:
-        case ast.Constant(value=bool()):
-            return Kind.BOOLEAN
-        case ast.Constant(value=int() | float()):
-            return Kind.NUMBER
-        case ast.Name(id=name):
-            return names.get(name, Kind.OTHER)
-        case ast.BinOp(left=left, op=op, right=right):
-            sides = {kind_of(left, names, functions), kind_of(right, names, functions)}
-            if isinstance(op, _LOGICAL) and sides == {Kind.MASK}:
-                return Kind.MASK
-            return _elementwise(sides)
-        case ast.UnaryOp(op=ast.Not()):
-            return Kind.BOOLEAN
-        case ast.UnaryOp(op=op, operand=operand):
-            kind = kind_of(operand, names, functions)
-            if kind is Kind.MASK and isinstance(op, ast.Invert):
-                return Kind.MASK
-            return _elementwise({kind})
-        case ast.Compare(left=left, ops=ops, comparators=others):
-            if all(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in ops):
-                return Kind.BOOLEAN
-            compared = {kind_of(n, names, functions) for n in (left, *others)}
-            if Kind.OTHER in compared:
-                return Kind.OTHER
-            return Kind.MASK if compared & _ARRAYS else Kind.BOOLEAN
-        case ast.BoolOp(values=values):
-            return _common([kind_of(value, names, functions) for value in values])
-        case ast.IfExp(body=body, orelse=orelse):
-            return _common([kind_of(body, names, functions), kind_of(orelse, names, functions)])
-        case ast.Call(func=ast.Attribute(value=of, attr=method)) if (
-            method in _REDUCING and kind_of(of, names, functions) in _ARRAYS
-        ):
-            return Kind.NUMBER
-        case ast.Call(func=func, args=args):
-            return _returned(dotted(func), args, names, functions)
-        case ast.Subscript(value=value, slice=index) if not isinstance(index, ast.Slice):
-            kind = kind_of(value, names, functions)
-            if kind is Kind.ARRAY and kind_of(index, names, functions) is Kind.MASK:
-                return Kind.ARRAY
-            return Kind.NUMBER if kind is Kind.NUMBERS else Kind.OTHER
-        case ast.Attribute(value=value, attr="size") if kind_of(value, names, functions) in _ARRAYS:
-            return Kind.NUMBER
-        case ast.List(elts=elts) | ast.Tuple(elts=elts) if elts:
-            kinds = {kind_of(item, names, functions) for item in elts}
-            return Kind.NUMBERS if kinds == {Kind.NUMBER} else Kind.OTHER
-        case ast.Attribute() if dotted(node) in ("math.pi", "math.e", "math.inf", "math.tau"):
-            return Kind.NUMBER
-        case ast.NamedExpr(value=value):
-            return kind_of(value, names, functions)
-    return Kind.OTHER
+    return Reading(names, functions, {}).of(node)
 
 
 def _elementwise(kinds: set[Kind]) -> Kind:
@@ -201,35 +252,6 @@ def _elementwise(kinds: set[Kind]) -> Kind:
 
 def _common(kinds: list[Kind]) -> Kind:
     return kinds[0] if len(set(kinds)) == 1 else Kind.OTHER
-
-
-def _returned(
-    name: str | None,
-    arguments: list[ast.expr],
-    names: Mapping[str, Kind],
-    functions: Mapping[str, Kind],
-) -> Kind:
-    if name is None:
-        return Kind.OTHER
-    if name in functions:
-        return functions[name]
-    if name in _NUMBER_FROM_ANYTHING:
-        return Kind.NUMBER
-    if name == "range":
-        return Kind.NUMBERS
-    kinds = [kind_of(argument, names, functions) for argument in arguments]
-    if name in _NUMBER_OF_NUMBERS and kinds == [Kind.NUMBERS]:
-        return Kind.NUMBER
-    root, _, function = name.rpartition(".")
-    if root in ALIASES:
-        return _returned_by_numpy(function, kinds)
-    if name == "abs" and kinds == [Kind.ARRAY]:
-        return Kind.ARRAY
-    if name in KNOWN and all(kind in (Kind.NUMBER, Kind.BOOLEAN) for kind in kinds):
-        return Kind.NUMBER
-    if name in ("sorted", "list", "tuple") and kinds == [Kind.NUMBERS]:
-        return Kind.NUMBERS
-    return Kind.OTHER
 
 
 def _returned_by_numpy(function: str, kinds: list[Kind]) -> Kind:

@@ -13,6 +13,7 @@ from evolve.program import Block, Program, blocks
 from evolve.tree.kinds import (
     Kind,
     Primitive,
+    Reading,
     annotated,
     dotted,
     returned_kind,
@@ -67,6 +68,7 @@ class _Reader:
         self.helpers: list[Primitive] = []
         self.modules: set[str] = set()
         self.definitions: dict[str, ast.expr] = {}
+        self.kinds: dict[ast.expr, Kind] = {}
         self.returns = Kind.OTHER
         self.name = ""
         self.outer: frozenset[str] = frozenset()
@@ -247,7 +249,7 @@ class _Reader:
     ) -> None:
         if isinstance(node, _SKIPPED):
             return
-        kind = scope.kind_of(node)
+        kind = Reading(scope.names, scope.functions, self.kinds).of(node)
         if test and kind is Kind.OTHER and isinstance(node, ast.Compare | ast.BoolOp):
             kind = Kind.BOOLEAN
         if self.inside(node):
