@@ -119,7 +119,8 @@ class Sandbox:
         self._opened[made] = limits.memory_bytes + limits.tmp_bytes
         for other in [other for other in self._opened if other.finished]:
             del self._opened[other]
-        self._group.allow(sum(self._opened.values()), len(self._opened))
+        held = [*self._opened.values(), *self._current().dying_bytes]
+        self._group.allow(sum(held), len(held))
         return made
 
     def _check_promise(self, limits: Limits) -> None:

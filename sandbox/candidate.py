@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
-import select
 import signal
 import struct
 import time
@@ -41,7 +40,9 @@ _NONCES = struct.Struct("<16Q")
 _NUMBERS = frozenset((type(None), bool, int, float))
 _TEXTS = frozenset((str, bytes))
 _SHORT = 4096
-_ENDING_MS = 100
+_ENDING_S = 0.1
+_FREEING_S = 0.02
+"""How long a verdict waits for the memory of a killed process to be freed."""
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 _STILLBORN = 3
@@ -93,7 +94,8 @@ class Candidate:
         self._channel: Channel | None = None
         self._nearness: Nearness | None = None
         self.usage = Usage()
-        """What it used; complete once it is closed."""
+        """What it used; complete once it is closed. Of one that failed and had so much memory that
+        the kernel is still freeing it, what it had used when it was killed."""
 
     @property
     def stderr(self) -> str:
@@ -110,8 +112,7 @@ class Candidate:
         """
         if self._process is None:
             raise SandboxError("this candidate has no process")
-        # the clock of another process: clock_getcpuclockid(3)
-        return time.clock_gettime_ns((~_pid_of(self._process.pidfd) << 3) | 2)
+        return _cpu_ns_of(_pid_of(self._process.pidfd))
 
     @property
     def finished(self) -> bool:
@@ -311,7 +312,7 @@ class Candidate:
 
     def _fail(self, kind: FailureKind, reason: str) -> NoReturn:
         with contextlib.suppress(_ServerGone):
-            self._finish()
+            self._finish(within_s=_FREEING_S)
         self._failure = CandidateFailure(kind, reason, self.stderr)
         raise self._failure
 
@@ -322,11 +323,10 @@ class Candidate:
             began: It took the whole of its first request; before that, none of its code runs.
         """
         assert self._process is not None
-        ending = select.poll()
-        ending.register(self._process.pidfd, select.POLLIN)
-        ended = bool(ending.poll(_ENDING_MS))
+        ended = self._process.ended(_ENDING_S)
         end = self._finish()
         # who was still dying, on a busy machine, keeps its own status when it is killed
+        assert end is not None
         by_itself = ended or end.status != -signal.SIGKILL
         if by_itself and not began:
             raise _NeverBegan
@@ -345,8 +345,12 @@ class Candidate:
                 self._fail(FailureKind.CRASH, f"killed by {_name_of(number)}")
         self._fail(FailureKind.CRASH, f"ended by itself with exit code {end.status}")
 
-    def _finish(self) -> Exit:
+    def _finish(self, within_s: float | None = None) -> Exit | None:
         """Kills, has the server reap, and closes every end; the second time nothing happens.
+
+        Args:
+            within_s: Who takes longer to be gone is reaped later, and None given back. What it used
+                is then what it had used when it was killed.
 
         Raises:
             _ServerGone: the server is lost, and with it the process.
@@ -355,20 +359,23 @@ class Candidate:
         if self._nearness is not None:
             self._nearness.end()
         if process is None or self._server is None:
-            return Exit(0, 0.0, 0)
+            return None
         if self._channel is not None:
             self._channel.collect_output()
+        so_far = None if within_s is None else _used_by(process.pidfd)
         try:
-            process.kill()
-            end = self._server.reap(process.pid)
+            end = self._server.end(
+                process,
+                within_s=within_s,
+                held_bytes=self._limits.memory_bytes + self._limits.tmp_bytes,
+            )
         except ServerLost as lost:
             raise _ServerGone(str(lost)) from None
-        finally:
-            process.close()
+        used = end or so_far or Exit(0, 0.0, 0)
         self.usage = Usage(
             wall_s=time.monotonic() - self._started if self._started else 0.0,
-            cpu_s=end.cpu_s,
-            memory_bytes=end.memory_bytes,
+            cpu_s=used.cpu_s,
+            memory_bytes=used.memory_bytes,
         )
         return end
 
@@ -412,6 +419,22 @@ def _name_of(number: int) -> str:
 def _pid_of(pidfd: int) -> int:
     with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as info:
         return next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
+
+
+def _cpu_ns_of(pid: int) -> int:
+    # the clock of another process: clock_getcpuclockid(3)
+    return time.clock_gettime_ns((~pid << 3) | 2)
+
+
+def _used_by(pidfd: int) -> Exit | None:
+    """What a living process has used so far; None where it has just died."""
+    try:
+        pid = _pid_of(pidfd)
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
+            peak = next((line.split()[1] for line in status if line.startswith("VmHWM:")), "0")
+        return Exit(0, _cpu_ns_of(pid) / 1e9, int(peak) << 10)
+    except OSError:
+        return None
 
 
 def _fill(memory: int, content: Parts) -> bool:

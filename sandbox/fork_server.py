@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from sandbox.view import View
 
 _START_S = 60.0
 _ANSWER_S = 15.0
+_DYING = 4
+"""Killed processes whose memory the kernel may still be freeing while the next candidate works."""
 _MESSAGE_BYTES = 65536
 _BOOT = """
 import sys, types
@@ -83,6 +86,12 @@ class Process:
                 f"candidates cannot be ended here: pidfd_send_signal: {error.strerror}; "
                 "in a container: a seccomp profile that allows it"
             ) from None
+
+    def ended(self, within_s: float) -> bool:
+        """Whether it is dead and its memory is free, or is so before that many seconds are over."""
+        ending = select.poll()
+        ending.register(self.pidfd, select.POLLIN)
+        return bool(ending.poll(within_s * 1000))
 
     def close(self) -> None:
         """Closes the worker's ends; the process is to be reaped by its server."""
@@ -148,6 +157,7 @@ class ForkServer:
         self._asked = False
         self._coming: Process | None = None
         self._spare: Process | None = None
+        self._dying: dict[Process, int] = {}
         self._refusal = ""
         # before it has its configuration, and so before it starts anything
         group.add(self._launcher.pid)
@@ -183,6 +193,7 @@ class ForkServer:
         """
         self._begin()
         self._settle()
+        self._bury()
         process, self._spare = self._spare, None
         if process is not None and process.tmp_bytes != tmp_bytes:
             process.kill()
@@ -200,12 +211,35 @@ class ForkServer:
             raise SandboxError(self._refusal)
         return process
 
-    def reap(self, pid: int) -> Exit:
-        """Waits, with a bound, until a killed process and all it held is gone."""
-        self._begin()
-        end = self._reap(pid)
-        self._asked = False
+    def end(self, process: Process, *, within_s: float | None, held_bytes: int) -> Exit | None:
+        """Kills a process and waits, with a bound, until it and all it held is gone.
+
+        Args:
+            within_s: Where the kernel takes longer than that to free its memory (a quarter of a
+                second for a gigabyte), None is given back, and it is reaped before a later spawn.
+            held_bytes: What it may take until then.
+
+        Raises:
+            ServerLost: the server is gone, and the process with it.
+        """
+        self._dying[process] = held_bytes  # also where this is interrupted
+        try:
+            process.kill()
+            if within_s is not None and not process.ended(within_s):
+                return None
+            self._begin()
+            end = self._reap(process.pid)
+            self._asked = False
+        except (ServerLost, SandboxError):
+            self._forget(process)
+            raise
+        self._forget(process)
         return end
+
+    @property
+    def dying_bytes(self) -> list[int]:
+        """What each process may still take that was killed and is not reaped yet."""
+        return list(self._dying.values())
 
     def close(self) -> None:
         """Ends the server and everything in it, and waits for that."""
@@ -219,6 +253,10 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._launcher.kill()
             self._launcher.wait()
+        for dying in self._dying:
+            dying.ended(_ANSWER_S)
+            dying.close()
+        self._dying = {}
         if self._folder is not None:
             # folders in folders without end are beyond shutil.rmtree, which recurses
             subprocess.run(["/bin/rm", "-rf", "--", self._folder], check=False)
@@ -282,6 +320,20 @@ class ForkServer:
         else:
             coming.close()
             self._refusal = one_line(message[1:].decode())
+
+    def _bury(self) -> None:
+        """Reaps who has died since; waits, with a bound, for the first where there are many."""
+        for number, process in enumerate(list(self._dying)):
+            must = number == 0 and len(self._dying) >= _DYING
+            if process.ended(_ANSWER_S if must else 0.0):
+                self._reap(process.pid)
+                self._forget(process)
+            elif must:
+                raise ServerLost("a process that was killed does not end")
+
+    def _forget(self, process: Process) -> None:
+        del self._dying[process]
+        process.close()
 
     def _reap(self, pid: int) -> Exit:
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import CandidateFailure, FailureKind, Limits, Sandbox, SandboxError, Tier
+from sandbox import Candidate, CandidateFailure, FailureKind, Limits, Sandbox, SandboxError, Tier
 from sandbox.fork_server import ForkServer, Process
 
 HANG = {"program.py": "def f():\n    while True: pass\n"}
@@ -425,3 +425,56 @@ def test_threads_of_one_candidate_do_not_use_up_those_of_another(tier: Tier) -> 
         ):
             made = first.call("attack", {}), second.call("attack", {})
     assert min(made) > 50, made
+
+
+_LARGE = """
+import os
+def f(n):
+    global kept
+    kept = bytearray(n)
+    for at in range(0, n, 4096): kept[at] = 1
+
+def cheat():
+    os.write(4, bytes(100))
+    while True: pass
+"""
+
+
+def cheat(candidate: Candidate, size: int) -> None:
+    """Has one fail while it holds that many bytes."""
+    with candidate:
+        candidate.call("f", size)
+        with pytest.raises(CandidateFailure) as caught:
+            candidate.call("cheat")
+    assert caught.value.kind is FailureKind.VIOLATION
+
+
+def test_a_verdict_does_not_wait_until_memory_is_freed(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no time at all, so that each of them is still there
+    monkeypatch.setattr("sandbox.candidate._FREEING_S", 0.0)
+    server = tree(launchers()[-1])[1]
+    for _ in range(6):  # more than may be dying at a time
+        candidate = own.open({"program.py": _LARGE}, entry="program.py")
+        cheat(candidate, 64 << 20)
+        assert candidate.usage.memory_bytes > 64 << 20
+        assert candidate.usage.cpu_s > 0
+    left = children(server)
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert candidate.call("f", 5) == 5
+    assert server == tree(launchers()[-1])[1]
+    assert all_gone(left[:-1], 60.0)  # the last one was waiting for its program
+    with own.open(QUICK, entry="program.py") as candidate:
+        candidate.call("f")
+    assert len(children(server)) == 1
+
+
+def test_closing_waits_for_what_is_still_dying(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.candidate._FREEING_S", 0.0)
+    pids = tree(launchers()[-1])
+    cheat(own.open({"program.py": _LARGE}, entry="program.py"), 128 << 20)
+    own.close()
+    assert not any(alive(pid) for pid in pids)
