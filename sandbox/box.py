@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 
 from sandbox.candidate import Candidate, check_files
 from sandbox.cgroups import Group
-from sandbox.fork_server import ForkServer, PreloadFailed, refuse_other_machines
+from sandbox.fork_server import ForkServer, PreloadFailed
+from sandbox.machine import refuse_other_machines
 from sandbox.records import CandidateFailure, Limits, SandboxError, Tier, explained
 from sandbox.view import plan
 

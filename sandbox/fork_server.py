@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import resource
 import select
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from sandbox.cgroups import Group
 from sandbox.inside import wire
+from sandbox.machine import refuse_other_machines
 from sandbox.records import SandboxError, Tier, explained, one_line
 from sandbox.view import View
 
@@ -110,13 +110,6 @@ class Exit:
     memory_bytes: int
 
 
-def refuse_other_machines() -> None:
-    """Raises SandboxError where candidates cannot be isolated at all."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        where = f"{sys.platform} on {platform.machine()}"
-        raise SandboxError(f"candidates run on Linux on x86_64 only, this is {where}")
-
-
 class ForkServer:
     """A launcher with its server. It ends when this object is closed, or with the process.
 
@@ -148,7 +141,7 @@ class ForkServer:
         what = "socketpair"
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            what = "a new process"
+            what = "a new process in a session of its own"
             with theirs:
                 self._launcher = self._launch(theirs.fileno())
         except OSError as error:

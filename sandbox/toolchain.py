@@ -33,8 +33,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from sandbox.cgroups import Group
-from sandbox.fork_server import refuse_other_machines
 from sandbox.inside.compiler import OBJECT, SOURCE
+from sandbox.machine import refuse_other_machines
 from sandbox.records import (
     CandidateFailure,
     FailureKind,

@@ -247,16 +247,16 @@ def _enter(config: Mapping[str, object]) -> None:
 def main(descriptor: int, parent: int) -> NoReturn:
     """Runs in a fresh interpreter: the configuration is on standard input."""
     control = socket.socket(fileno=descriptor)
-    kernel.die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    config = json.load(sys.stdin)
     try:
+        kernel.die_with_parent(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        config = json.load(sys.stdin)
         process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _enter(config)
         kernel.die_with_parent(signal.SIGKILL)  # a change of user had cleared it
         launcher = os.getpid()
-        pid = os.fork()
+        pid = kernel.fork()  # whose error has a name
         if pid == 0:
             _serve(control, config, launcher, process)
     except OSError as error:
