@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping, Sequence
+from threading import RLock
 from types import TracebackType
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,8 @@ _TRIAL_LIMITS = Limits(memory_bytes=32 << 20)
 class Sandbox:
     """Isolated execution for one worker process; synchronous, a context manager.
 
+    Several threads may use one, each with candidates of its own; another process may not.
+
     Args:
         requires: Distributions that candidates may import; their dependencies come with them.
         preload: Modules imported once, before candidates are forked.
@@ -33,6 +36,7 @@ class Sandbox:
 
     Raises:
         SandboxError: this machine gives less than asked, or less than B.
+        ValueError, TypeError: an argument is not what is described above.
     """
 
     def __init__(
@@ -43,15 +47,18 @@ class Sandbox:
         library: Mapping[str, str] | None = None,
         tier: Tier | None = None,
     ) -> None:
+        tier = None if tier is None else Tier(tier)
+        requires, preload = _names("requires", requires), _names("preload", preload)
         refuse_other_machines()
-        self._preload = tuple(preload)
+        self._preload = preload
         self._library = dict(library or {})
+        self._turn = RLock()
         self.not_a = ""
         self._server: ForkServer | None = None
         self._group = Group()
         self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
         try:
-            self._view = plan(tuple(requires))
+            self._view = plan(requires)
             self._choose(tier)
             self._group.measure()
         except OSError as error:
@@ -106,7 +113,7 @@ class Sandbox:
         Raises:
             SandboxError: this process may not give a candidate what its limits promise.
         """
-        check_files(files, entry)
+        check_files(files, entry, driver)
         self._check_promise(limits)
         start = (
             dict(files),
@@ -117,11 +124,12 @@ class Sandbox:
             limits.output_bytes,
         )
         made = Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
-        self._opened[made] = limits.memory_bytes + limits.tmp_bytes
-        for other in [other for other in self._opened if other.finished]:
-            del self._opened[other]
-        held = [*self._opened.values(), *self._current().dying_bytes]
-        self._group.allow(sum(held), len(held))
+        with self._turn:
+            self._opened[made] = limits.memory_bytes + limits.tmp_bytes
+            for other in [other for other in self._opened if other.finished]:
+                del self._opened[other]
+            held = [*self._opened.values(), *self._current().dying_bytes]
+            self._group.allow(sum(held), len(held))
         return made
 
     def _check_promise(self, limits: Limits) -> None:
@@ -146,10 +154,11 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends the server and everything in it."""
-        try:
-            self._end_server()
-        finally:
-            self._group.close()
+        with self._turn:
+            try:
+                self._end_server()
+            finally:
+                self._group.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -181,7 +190,16 @@ class Sandbox:
             raise SandboxError("this sandbox is closed")
         return self._server
 
-    def _restart(self) -> ForkServer:
-        self._end_server()
-        self._server = self._start()
-        return self._server
+    def _restart(self, lost: ForkServer | None) -> ForkServer:
+        """A new server in the place of one that was lost, made by the first who finds that out."""
+        with self._turn:
+            if self._server is None or self._server is lost:
+                self._end_server()
+                self._server = self._start()
+            return self._server
+
+
+def _names(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{what} is a list of names, not {names!r}")
+    return tuple(names)

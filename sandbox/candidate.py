@@ -76,7 +76,7 @@ class Candidate:
         start: Start,
         limits: Limits,
         server: Callable[[], ForkServer],
-        replace: Callable[[], ForkServer],
+        replace: Callable[[ForkServer | None], ForkServer],
     ) -> None:
         self._start = start
         self._limits = limits
@@ -152,6 +152,8 @@ class Candidate:
         self.close()
 
     def _request(self, driven: bool, name: str, args: tuple[object, ...]) -> object:
+        if type(name) is not str:
+            raise TypeError(f"the name of a function is text, not {type(name).__name__}")
         kind, content = _encoded(driven, name, args)
         if self._closed:
             raise SandboxError("this candidate is closed")
@@ -176,7 +178,7 @@ class Candidate:
                     raise SandboxError(f"the fork server was lost twice: {gone}") from None
                 lost = True
                 try:
-                    self._replace()
+                    self._replace(self._server)
                 except _ServerGone as again:
                     raise SandboxError(f"the fork server was lost twice: {again}") from None
         raise SandboxError(
@@ -447,13 +449,19 @@ def _fill(memory: int, content: Parts) -> bool:
     return True
 
 
-def check_files(files: Mapping[str, str], entry: str) -> None:
+def check_files(files: Mapping[str, str], entry: str, driver: str | None = None) -> None:
     """Raises ValueError where a program is not a set of relative paths with a Python entry."""
+    if not isinstance(files, Mapping):
+        raise ValueError(f"a program is a mapping of paths to text, not {type(files).__name__}")
+    for path, text in files.items():
+        if not isinstance(path, str) or not isinstance(text, str):
+            raise ValueError(f"file {path!r}: path and content are text, nothing else")
+        if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
+            raise ValueError(f"{path!r} is not a relative path")
     size = sum(map(len, files.values()))
     if size > _SOURCE_CHARACTERS:
         raise ValueError(f"a program of {size} characters, at most {_SOURCE_CHARACTERS} are taken")
-    for path in files:
-        if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
-            raise ValueError(f"{path!r} is not a relative path")
     if entry not in files or not entry.endswith(".py"):
         raise ValueError(f"entry {entry!r} is not a .py file of the program")
+    if driver is not None and not isinstance(driver, str):
+        raise ValueError(f"a driver is the text of a module, not {type(driver).__name__}")

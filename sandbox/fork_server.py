@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import RLock
 
 from sandbox.cgroups import Group
 from sandbox.inside import wire
@@ -147,6 +148,8 @@ class ForkServer:
         except OSError as error:
             raise SandboxError(f"the sandbox does not start: {what}: {explained(error)}") from None
         self._control = ours
+        self._owner = os.getpid()
+        self._turn = RLock()
         self._asked = False
         self._coming: Process | None = None
         self._spare: Process | None = None
@@ -184,7 +187,19 @@ class ForkServer:
             SandboxError: none can be started.
             ServerLost: the server is gone, or was left in the middle of an answer.
         """
-        self._begin()
+        with self._turn:
+            if os.getpid() != self._owner:
+                raise SandboxError(
+                    "this sandbox belongs to the process that made it; make one in each process"
+                )
+            self._begin()
+            process = self._spawn(tmp_bytes)
+            self._asked = False
+        if process is None:
+            raise SandboxError(self._refusal)
+        return process
+
+    def _spawn(self, tmp_bytes: int) -> Process | None:
         self._settle()
         self._bury()
         process, self._spare = self._spare, None
@@ -199,9 +214,6 @@ class ForkServer:
             process, self._spare = self._spare, None
         if process is not None:
             self._ask_for(tmp_bytes)
-        self._asked = False
-        if process is None:
-            raise SandboxError(self._refusal)
         return process
 
     def end(self, process: Process, *, within_s: float | None, held_bytes: int) -> Exit | None:
@@ -215,19 +227,23 @@ class ForkServer:
         Raises:
             ServerLost: the server is gone, and the process with it.
         """
-        self._dying[process] = held_bytes  # also where this is interrupted
-        try:
-            process.kill()
-            if within_s is not None and not process.ended(within_s):
-                return None
-            self._begin()
-            end = self._reap(process.pid)
-            self._asked = False
-        except (ServerLost, SandboxError):
+        if os.getpid() != self._owner:
+            process.close()
+            raise ServerLost("it is another process's")
+        with self._turn:
+            self._dying[process] = held_bytes  # also where this is interrupted
+            try:
+                process.kill()
+                if within_s is not None and not process.ended(within_s):
+                    return None
+                self._begin()
+                end = self._reap(process.pid)
+                self._asked = False
+            except (ServerLost, SandboxError):
+                self._forget(process)
+                raise
             self._forget(process)
-            raise
-        self._forget(process)
-        return end
+            return end
 
     @property
     def dying_bytes(self) -> list[int]:

@@ -65,7 +65,7 @@ def _become_nobody() -> None:
         (os.setresuid, (NOBODY, NOBODY, NOBODY)),
     ):
         try:
-            change(*arguments)  # type: ignore[operator]
+            change(*arguments)
         except OSError as error:
             raise OSError(error.errno, f"{change.__name__}: {error.strerror}") from None
 

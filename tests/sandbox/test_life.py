@@ -247,7 +247,7 @@ def test_a_wedged_server_is_replaced(own: Sandbox, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sandbox.fork_server._ANSWER_S", 0.5)
     with own.open(QUICK, entry="program.py") as candidate:
         candidate.call("f")
-    own._restart()  # one that waits as short as that
+    own._restart(own._server)  # one that waits as short as that
     server = tree(launchers()[-1])[1]
     os.kill(server, signal.SIGSTOP)
     with own.open(QUICK, entry="program.py") as candidate:
