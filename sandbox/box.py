@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import resource
 from collections.abc import Mapping, Sequence
 from threading import RLock
@@ -120,7 +122,7 @@ class Sandbox:
             entry,
             driver,
             limits.memory_bytes,
-            limits.cpu_s,
+            self._cpu_bound(limits),
             limits.output_bytes,
         )
         made = Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
@@ -146,6 +148,18 @@ class Sandbox:
             raise SandboxError(
                 f"a candidate is to have {limits.cpu_s} s of CPU, and `ulimit -t` allows {most} s"
             )
+
+    def _cpu_bound(self, limits: Limits) -> int:
+        """Seconds of CPU; without a limit of its own, what all cores give in the wall limit.
+
+        Nobody watches the clock while a stage works on an answer: threads that a candidate left
+        running end by this.
+        """
+        if limits.cpu_s is not None:
+            return limits.cpu_s
+        bound = min(math.ceil(limits.wall_s * (os.cpu_count() or 1)) + 1, 1 << 31)
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        return min(bound, most) if most >= 0 else bound
 
     @property
     def lacking(self) -> str:

@@ -51,7 +51,7 @@ _DRIVEN = 32
 _SOURCE_CHARACTERS = 64 << 20
 
 
-Start = tuple[dict[str, str], str, str | None, int, int | None, int]
+Start = tuple[dict[str, str], str, str | None, int, int, int]
 """Files, entry, driver, memory and CPU limits, bytes of an answer."""
 
 
@@ -334,10 +334,10 @@ class Candidate:
             raise _NeverBegan
         if not by_itself:
             self._fail(FailureKind.VIOLATION, "closed its channel")
-        cpu_s = self._limits.cpu_s
+        cpu_s = self._start[4]
         match -end.status:
             # the kernel counts by its own ticks
-            case signal.SIGKILL if cpu_s is not None and end.cpu_s >= cpu_s / 2:
+            case signal.SIGKILL if end.cpu_s >= cpu_s / 2:
                 self._fail(FailureKind.TIMEOUT, f"more than {cpu_s} s of CPU")
             case signal.SIGKILL:
                 self._fail(FailureKind.MEMORY, "killed by the kernel, for want of memory")

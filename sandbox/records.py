@@ -46,7 +46,7 @@ class Limits:
     Attributes:
         wall_s: Its whole life, import included, from the moment its source is handed over.
         memory_bytes: Address space beyond what the warm interpreter already has.
-        cpu_s: CPU seconds; None leaves it to the wall limit.
+        cpu_s: CPU seconds; with None as many as all cores give within the wall limit, and one.
         output_bytes: One answer.
         tmp_bytes: Its private scratch directory, in memory; tier B has none.
         stderr_bytes: What is kept of its output, from the end.

@@ -57,6 +57,8 @@ class _Server:
     def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
         preload(self.config["preload"], self.config["library"])  # type: ignore[arg-type]
+        # what started it is no candidate's to know, and no argument of its program
+        del sys.argv[1:], sys.orig_argv[1:]
         tasks = os.open("self/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
         started = len(os.listdir(tasks)) - 1
         os.close(tasks)

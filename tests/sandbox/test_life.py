@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import os
@@ -478,3 +479,22 @@ def test_closing_waits_for_what_is_still_dying(
     cheat(own.open({"program.py": _LARGE}, entry="program.py"), 128 << 20)
     own.close()
     assert not any(alive(pid) for pid in pids)
+
+
+def test_threads_that_are_left_behind_an_answer_end_with_the_cpu_of_the_wall_limit(
+    own: Sandbox,
+) -> None:
+    source = (
+        "import threading\ndef spin():\n    while True: pass\n"
+        "def f():\n    for _ in range(4): threading.Thread(target=spin, daemon=True).start()\n"
+    )
+    limits = Limits(wall_s=0.5)
+    with own.open({"program.py": source}, entry="program.py", limits=limits) as candidate:
+        with contextlib.suppress(CandidateFailure):  # where the machine is busy
+            candidate.call("f")
+            busy = children(tree(launchers()[-1])[1])[0]
+            # the stage works on the answer, and nobody looks after the candidate
+            assert all_gone([busy], 120.0)
+        with pytest.raises(CandidateFailure) as caught:
+            candidate.call("f")
+    assert caught.value.kind is FailureKind.TIMEOUT
