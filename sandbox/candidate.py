@@ -43,6 +43,8 @@ _SHORT = 4096
 _ENDING_S = 0.1
 _FREEING_S = 0.02
 """How long a verdict waits for the memory of a killed process to be freed."""
+_CLOSING_S = 0.1
+"""How much longer closing waits for that."""
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 _STILLBORN = 3
@@ -85,6 +87,7 @@ class Candidate:
         self._answer_limits = CodecLimits(total_bytes=limits.output_bytes)
         self._server: ForkServer | None = None
         self._process: Process | None = None
+        self._dying: int | None = None
         self._failure: CandidateFailure | None = None
         self._closed = False
         self._answers = 0
@@ -137,8 +140,12 @@ class Candidate:
         """Kills the candidate and waits until it is gone."""
         if not self._closed:
             self._closed = True
-            with contextlib.suppress(_ServerGone):
+            with contextlib.suppress(_ServerGone, ServerLost):
                 self._finish()
+                if self._dying is not None and self._server is not None:
+                    end = self._server.ended(self._dying, _CLOSING_S)
+                    if end is not None:
+                        self._note_usage(self.usage.wall_s, end)
 
     def __enter__(self) -> Candidate:
         return self
@@ -373,13 +380,13 @@ class Candidate:
             )
         except ServerLost as lost:
             raise _ServerGone(str(lost)) from None
-        used = end or so_far or Exit(0, 0.0, 0)
-        self.usage = Usage(
-            wall_s=time.monotonic() - self._started if self._started else 0.0,
-            cpu_s=used.cpu_s,
-            memory_bytes=used.memory_bytes,
-        )
+        wall_s = time.monotonic() - self._started if self._started else 0.0
+        self._note_usage(wall_s, end or so_far or Exit(0, 0.0, 0))
+        self._dying = process.pid if end is None else None
         return end
+
+    def _note_usage(self, wall_s: float, end: Exit) -> None:
+        self.usage = Usage(wall_s=wall_s, cpu_s=end.cpu_s, memory_bytes=end.memory_bytes)
 
 
 def _encoded(driven: bool, name: str, args: tuple[object, ...]) -> tuple[int, Parts]:

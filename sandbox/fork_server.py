@@ -36,7 +36,7 @@ sys.modules["sandbox"] = package
 from sandbox.inside.server import main
 main(int(sys.argv[2]), int(sys.argv[3]))
 """
-_NOT_YET = -1
+_NONE = -1
 _SCRATCH = "/candidate/tmp"
 _ENVIRONMENT = {
     "HOME": _SCRATCH,
@@ -94,12 +94,19 @@ class Process:
         ending.register(self.pidfd, select.POLLIN)
         return bool(ending.poll(within_s * 1000))
 
+    def hang_up(self) -> Process:
+        """Closes the worker's ends of its channels; what is left is a way to know its end."""
+        self.lending.close()
+        for descriptor in (self.requests, self.answers, self.output):
+            if descriptor != _NONE:
+                os.close(descriptor)
+        return replace(self, requests=_NONE, answers=_NONE, output=_NONE)
+
     def close(self) -> None:
         """Closes the worker's ends; the process is to be reaped by its server."""
-        self.lending.close()
-        for descriptor in (self.pidfd, self.requests, self.answers, self.output):
-            if descriptor != _NOT_YET:
-                os.close(descriptor)
+        self.hang_up()
+        if self.pidfd != _NONE:
+            os.close(self.pidfd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +241,22 @@ class ForkServer:
             self._dying[process] = held_bytes  # also where this is interrupted
             try:
                 process.kill()
-                if within_s is not None and not process.ended(within_s):
-                    return None
-                self._begin()
-                end = self._reap(process.pid)
-                self._asked = False
-            except (ServerLost, SandboxError):
+            except SandboxError:
                 self._forget(process)
                 raise
-            self._forget(process)
-            return end
+            return self._ended(process, within_s)
+
+    def ended(self, pid: int, within_s: float) -> Exit | None:
+        """How a process ended whose end was not waited for, where it is gone by then.
+
+        Raises:
+            ServerLost: the server is gone, and the process with it.
+        """
+        with self._turn:
+            for process in self._dying:
+                if process.pid == pid:
+                    return self._ended(process, within_s)
+            return None
 
     @property
     def dying_bytes(self) -> list[int]:
@@ -330,6 +343,21 @@ class ForkServer:
             coming.close()
             self._refusal = one_line(message[1:].decode())
 
+    def _ended(self, process: Process, within_s: float | None) -> Exit | None:
+        try:
+            if within_s is not None and not process.ended(within_s):
+                held_bytes = self._dying.pop(process)
+                self._dying[process.hang_up()] = held_bytes
+                return None
+            self._begin()
+            end = self._reap(process.pid)
+            self._asked = False
+        except ServerLost:
+            self._forget(process)
+            raise
+        self._forget(process)
+        return end
+
     def _bury(self) -> None:
         """Reaps who has died since; waits, with a bound, for the first where there are many."""
         for number, process in enumerate(list(self._dying)):
@@ -376,7 +404,7 @@ def _ends(tmp_bytes: int) -> tuple[Process, list[int]]:
         # a candidate may not read
         os.set_blocking(requests, False)
         lending, theirs = sockets = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        coming = Process(_NOT_YET, _NOT_YET, requests, answers, lending, output, tmp_bytes)
+        coming = Process(_NONE, _NONE, requests, answers, lending, output, tmp_bytes)
         return coming, [to_read, to_write, theirs.detach(), printed]
     except BaseException:
         for descriptor in made:
