@@ -41,6 +41,8 @@ _SCRATCH = "/candidate/tmp"
 _ENVIRONMENT = {
     "HOME": _SCRATCH,
     "LANG": "C.UTF-8",
+    # functions of libraries are looked up once, and not by every child
+    "LD_BIND_NOW": "1",
     "TMPDIR": _SCRATCH,
     "PYTHONDONTWRITEBYTECODE": "1",
     # the order of sets of text is the same in every server

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from sandbox.inside import candidate, kernel, landlock, root, seccomp, wire
 from sandbox.inside.imports import AllowedPackages, preload
+from sandbox.inside.mapping import share_code
 from sandbox.records import explained, one_line
 
 _ENDS = (wire.REQUESTS, wire.ANSWERS, wire.LENDING, 1)
@@ -88,6 +89,10 @@ class _Server:
             # out of the way of what a child puts into the lowest numbers
             self.rules = kernel.duplicate_above(made, _FREE)
             os.close(made)
+        with open(
+            os.open("self/maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), errors="replace"
+        ) as maps:
+            share_code(maps.read())
         os.close(process)
         limits = dict(_FIXED_LIMITS)
         if self.tier != "none":
