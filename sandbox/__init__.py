@@ -17,7 +17,8 @@ Covered, in tiers A and B:
 Not covered:
 - whether an answer is right: that is the verifier's part. A driver runs beside the candidate, so
   what it returns is the candidate's word;
-- timing: candidates of one core share caches and clocks with their neighbours;
+- timing: candidates of one core share caches and clocks with their neighbours, and how busy the
+  machine is (uptime, free memory, number of processes) is no secret;
 - faults in the kernel that an allowed system call can reach, and in the processor;
 - tier B only: the existence, sizes and times of files, where links lead, the host's name and its
   process numbers can be seen; there is no scratch folder;

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import os
 import resource
 from collections.abc import Mapping, Sequence
+from threading import RLock
 from types import TracebackType
 from weakref import WeakKeyDictionary
 
 from sandbox.candidate import Candidate, check_files
 from sandbox.cgroups import Group
-from sandbox.fork_server import ForkServer, PreloadFailed, refuse_other_machines
+from sandbox.fork_server import ForkServer, PreloadFailed
+from sandbox.machine import refuse_other_machines
 from sandbox.records import CandidateFailure, Limits, SandboxError, Tier, explained
 from sandbox.view import plan
 
@@ -19,6 +23,8 @@ _TRIAL_LIMITS = Limits(memory_bytes=32 << 20)
 
 class Sandbox:
     """Isolated execution for one worker process; synchronous, a context manager.
+
+    Several threads may use one, each with candidates of its own; another process may not.
 
     Args:
         requires: Distributions that candidates may import; their dependencies come with them.
@@ -32,6 +38,7 @@ class Sandbox:
 
     Raises:
         SandboxError: this machine gives less than asked, or less than B.
+        ValueError, TypeError: an argument is not what is described above.
     """
 
     def __init__(
@@ -42,15 +49,18 @@ class Sandbox:
         library: Mapping[str, str] | None = None,
         tier: Tier | None = None,
     ) -> None:
+        tier = None if tier is None else Tier(tier)
+        requires, preload = _names("requires", requires), _names("preload", preload)
         refuse_other_machines()
-        self._preload = tuple(preload)
+        self._preload = preload
         self._library = dict(library or {})
+        self._turn = RLock()
         self.not_a = ""
         self._server: ForkServer | None = None
         self._group = Group()
         self._opened: WeakKeyDictionary[Candidate, int] = WeakKeyDictionary()
         try:
-            self._view = plan(tuple(requires))
+            self._view = plan(requires)
             self._choose(tier)
             self._group.measure()
         except OSError as error:
@@ -105,21 +115,23 @@ class Sandbox:
         Raises:
             SandboxError: this process may not give a candidate what its limits promise.
         """
-        check_files(files, entry)
+        check_files(files, entry, driver)
         self._check_promise(limits)
         start = (
             dict(files),
             entry,
             driver,
             limits.memory_bytes,
-            limits.cpu_s,
+            self._cpu_bound(limits),
             limits.output_bytes,
         )
         made = Candidate(start=start, limits=limits, server=self._current, replace=self._restart)
-        self._opened[made] = limits.memory_bytes + limits.tmp_bytes
-        for other in [other for other in self._opened if other.finished]:
-            del self._opened[other]
-        self._group.allow(sum(self._opened.values()), len(self._opened))
+        with self._turn:
+            self._opened[made] = limits.memory_bytes + limits.tmp_bytes
+            for other in [other for other in self._opened if other.finished]:
+                del self._opened[other]
+            held = [*self._opened.values(), *self._current().dying_bytes]
+            self._group.allow(sum(held), len(held))
         return made
 
     def _check_promise(self, limits: Limits) -> None:
@@ -137,6 +149,18 @@ class Sandbox:
                 f"a candidate is to have {limits.cpu_s} s of CPU, and `ulimit -t` allows {most} s"
             )
 
+    def _cpu_bound(self, limits: Limits) -> int:
+        """Seconds of CPU; without a limit of its own, what all cores give in the wall limit.
+
+        Nobody watches the clock while a stage works on an answer: threads that a candidate left
+        running end by this.
+        """
+        if limits.cpu_s is not None:
+            return limits.cpu_s
+        bound = min(math.ceil(limits.wall_s * (os.cpu_count() or 1)) + 1, 1 << 31)
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        return min(bound, most) if most >= 0 else bound
+
     @property
     def lacking(self) -> str:
         """Why it has not every control group it should have, in one line; empty where it has."""
@@ -144,10 +168,11 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends the server and everything in it."""
-        try:
-            self._end_server()
-        finally:
-            self._group.close()
+        with self._turn:
+            try:
+                self._end_server()
+            finally:
+                self._group.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -179,7 +204,16 @@ class Sandbox:
             raise SandboxError("this sandbox is closed")
         return self._server
 
-    def _restart(self) -> ForkServer:
-        self._end_server()
-        self._server = self._start()
-        return self._server
+    def _restart(self, lost: ForkServer | None) -> ForkServer:
+        """A new server in the place of one that was lost, made by the first who finds that out."""
+        with self._turn:
+            if self._server is None or self._server is lost:
+                self._end_server()
+                self._server = self._start()
+            return self._server
+
+
+def _names(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{what} is a list of names, not {names!r}")
+    return tuple(names)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
-import select
 import signal
 import struct
 import time
@@ -41,7 +40,11 @@ _NONCES = struct.Struct("<16Q")
 _NUMBERS = frozenset((type(None), bool, int, float))
 _TEXTS = frozenset((str, bytes))
 _SHORT = 4096
-_ENDING_MS = 100
+_ENDING_S = 0.1
+_FREEING_S = 0.02
+"""How long a verdict waits for the memory of a killed process to be freed."""
+_CLOSING_S = 0.1
+"""How much longer closing waits for that."""
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 _STILLBORN = 3
@@ -50,7 +53,7 @@ _DRIVEN = 32
 _SOURCE_CHARACTERS = 64 << 20
 
 
-Start = tuple[dict[str, str], str, str | None, int, int | None, int]
+Start = tuple[dict[str, str], str, str | None, int, int, int]
 """Files, entry, driver, memory and CPU limits, bytes of an answer."""
 
 
@@ -75,7 +78,7 @@ class Candidate:
         start: Start,
         limits: Limits,
         server: Callable[[], ForkServer],
-        replace: Callable[[], ForkServer],
+        replace: Callable[[ForkServer | None], ForkServer],
     ) -> None:
         self._start = start
         self._limits = limits
@@ -84,6 +87,7 @@ class Candidate:
         self._answer_limits = CodecLimits(total_bytes=limits.output_bytes)
         self._server: ForkServer | None = None
         self._process: Process | None = None
+        self._dying: int | None = None
         self._failure: CandidateFailure | None = None
         self._closed = False
         self._answers = 0
@@ -93,7 +97,8 @@ class Candidate:
         self._channel: Channel | None = None
         self._nearness: Nearness | None = None
         self.usage = Usage()
-        """What it used; complete once it is closed."""
+        """What it used; complete once it is closed. Of one that failed and had so much memory that
+        the kernel is still freeing it, what it had used when it was killed."""
 
     @property
     def stderr(self) -> str:
@@ -110,8 +115,7 @@ class Candidate:
         """
         if self._process is None:
             raise SandboxError("this candidate has no process")
-        # the clock of another process: clock_getcpuclockid(3)
-        return time.clock_gettime_ns((~_pid_of(self._process.pidfd) << 3) | 2)
+        return _cpu_ns_of(_pid_of(self._process.pidfd))
 
     @property
     def finished(self) -> bool:
@@ -136,8 +140,12 @@ class Candidate:
         """Kills the candidate and waits until it is gone."""
         if not self._closed:
             self._closed = True
-            with contextlib.suppress(_ServerGone):
+            with contextlib.suppress(_ServerGone, ServerLost):
                 self._finish()
+                if self._dying is not None and self._server is not None:
+                    end = self._server.ended(self._dying, _CLOSING_S)
+                    if end is not None:
+                        self._note_usage(self.usage.wall_s, end)
 
     def __enter__(self) -> Candidate:
         return self
@@ -151,6 +159,8 @@ class Candidate:
         self.close()
 
     def _request(self, driven: bool, name: str, args: tuple[object, ...]) -> object:
+        if type(name) is not str:
+            raise TypeError(f"the name of a function is text, not {type(name).__name__}")
         kind, content = _encoded(driven, name, args)
         if self._closed:
             raise SandboxError("this candidate is closed")
@@ -175,7 +185,7 @@ class Candidate:
                     raise SandboxError(f"the fork server was lost twice: {gone}") from None
                 lost = True
                 try:
-                    self._replace()
+                    self._replace(self._server)
                 except _ServerGone as again:
                     raise SandboxError(f"the fork server was lost twice: {again}") from None
         raise SandboxError(
@@ -311,7 +321,7 @@ class Candidate:
 
     def _fail(self, kind: FailureKind, reason: str) -> NoReturn:
         with contextlib.suppress(_ServerGone):
-            self._finish()
+            self._finish(within_s=_FREEING_S)
         self._failure = CandidateFailure(kind, reason, self.stderr)
         raise self._failure
 
@@ -322,20 +332,19 @@ class Candidate:
             began: It took the whole of its first request; before that, none of its code runs.
         """
         assert self._process is not None
-        ending = select.poll()
-        ending.register(self._process.pidfd, select.POLLIN)
-        ended = bool(ending.poll(_ENDING_MS))
+        ended = self._process.ended(_ENDING_S)
         end = self._finish()
         # who was still dying, on a busy machine, keeps its own status when it is killed
+        assert end is not None
         by_itself = ended or end.status != -signal.SIGKILL
         if by_itself and not began:
             raise _NeverBegan
         if not by_itself:
             self._fail(FailureKind.VIOLATION, "closed its channel")
-        cpu_s = self._limits.cpu_s
+        cpu_s = self._start[4]
         match -end.status:
             # the kernel counts by its own ticks
-            case signal.SIGKILL if cpu_s is not None and end.cpu_s >= cpu_s / 2:
+            case signal.SIGKILL if end.cpu_s >= cpu_s / 2:
                 self._fail(FailureKind.TIMEOUT, f"more than {cpu_s} s of CPU")
             case signal.SIGKILL:
                 self._fail(FailureKind.MEMORY, "killed by the kernel, for want of memory")
@@ -345,8 +354,12 @@ class Candidate:
                 self._fail(FailureKind.CRASH, f"killed by {_name_of(number)}")
         self._fail(FailureKind.CRASH, f"ended by itself with exit code {end.status}")
 
-    def _finish(self) -> Exit:
+    def _finish(self, within_s: float | None = None) -> Exit | None:
         """Kills, has the server reap, and closes every end; the second time nothing happens.
+
+        Args:
+            within_s: Who takes longer to be gone is reaped later, and None given back. What it used
+                is then what it had used when it was killed.
 
         Raises:
             _ServerGone: the server is lost, and with it the process.
@@ -355,22 +368,25 @@ class Candidate:
         if self._nearness is not None:
             self._nearness.end()
         if process is None or self._server is None:
-            return Exit(0, 0.0, 0)
+            return None
         if self._channel is not None:
             self._channel.collect_output()
+        so_far = None if within_s is None else _used_by(process.pidfd)
         try:
-            process.kill()
-            end = self._server.reap(process.pid)
+            end = self._server.end(
+                process,
+                within_s=within_s,
+                held_bytes=self._limits.memory_bytes + self._limits.tmp_bytes,
+            )
         except ServerLost as lost:
             raise _ServerGone(str(lost)) from None
-        finally:
-            process.close()
-        self.usage = Usage(
-            wall_s=time.monotonic() - self._started if self._started else 0.0,
-            cpu_s=end.cpu_s,
-            memory_bytes=end.memory_bytes,
-        )
+        wall_s = time.monotonic() - self._started if self._started else 0.0
+        self._note_usage(wall_s, end or so_far or Exit(0, 0.0, 0))
+        self._dying = process.pid if end is None else None
         return end
+
+    def _note_usage(self, wall_s: float, end: Exit) -> None:
+        self.usage = Usage(wall_s=wall_s, cpu_s=end.cpu_s, memory_bytes=end.memory_bytes)
 
 
 def _encoded(driven: bool, name: str, args: tuple[object, ...]) -> tuple[int, Parts]:
@@ -414,6 +430,22 @@ def _pid_of(pidfd: int) -> int:
         return next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
 
 
+def _cpu_ns_of(pid: int) -> int:
+    # the clock of another process: clock_getcpuclockid(3)
+    return time.clock_gettime_ns((~pid << 3) | 2)
+
+
+def _used_by(pidfd: int) -> Exit | None:
+    """What a living process has used so far; None where it has just died."""
+    try:
+        pid = _pid_of(pidfd)
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
+            peak = next((line.split()[1] for line in status if line.startswith("VmHWM:")), "0")
+        return Exit(0, _cpu_ns_of(pid) / 1e9, int(peak) << 10)
+    except OSError:
+        return None
+
+
 def _fill(memory: int, content: Parts) -> bool:
     """Puts a request into memory; False where a file may not be as large."""
     try:
@@ -424,13 +456,19 @@ def _fill(memory: int, content: Parts) -> bool:
     return True
 
 
-def check_files(files: Mapping[str, str], entry: str) -> None:
+def check_files(files: Mapping[str, str], entry: str, driver: str | None = None) -> None:
     """Raises ValueError where a program is not a set of relative paths with a Python entry."""
+    if not isinstance(files, Mapping):
+        raise ValueError(f"a program is a mapping of paths to text, not {type(files).__name__}")
+    for path, text in files.items():
+        if not isinstance(path, str) or not isinstance(text, str):
+            raise ValueError(f"file {path!r}: path and content are text, nothing else")
+        if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
+            raise ValueError(f"{path!r} is not a relative path")
     size = sum(map(len, files.values()))
     if size > _SOURCE_CHARACTERS:
         raise ValueError(f"a program of {size} characters, at most {_SOURCE_CHARACTERS} are taken")
-    for path in files:
-        if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
-            raise ValueError(f"{path!r} is not a relative path")
     if entry not in files or not entry.endswith(".py"):
         raise ValueError(f"entry {entry!r} is not a .py file of the program")
+    if driver is not None and not isinstance(driver, str):
+        raise ValueError(f"a driver is the text of a module, not {type(driver).__name__}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -15,14 +15,18 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import RLock
 
 from sandbox.cgroups import Group
 from sandbox.inside import wire
+from sandbox.machine import refuse_other_machines
 from sandbox.records import SandboxError, Tier, explained, one_line
 from sandbox.view import View
 
 _START_S = 60.0
 _ANSWER_S = 15.0
+_DYING = 4
+"""Killed processes whose memory the kernel may still be freeing while the next candidate works."""
 _MESSAGE_BYTES = 65536
 _BOOT = """
 import sys, types
@@ -32,11 +36,13 @@ sys.modules["sandbox"] = package
 from sandbox.inside.server import main
 main(int(sys.argv[2]), int(sys.argv[3]))
 """
-_NOT_YET = -1
+_NONE = -1
 _SCRATCH = "/candidate/tmp"
 _ENVIRONMENT = {
     "HOME": _SCRATCH,
     "LANG": "C.UTF-8",
+    # functions of libraries are looked up once, and not by every child
+    "LD_BIND_NOW": "1",
     "TMPDIR": _SCRATCH,
     "PYTHONDONTWRITEBYTECODE": "1",
     # the order of sets of text is the same in every server
@@ -84,12 +90,25 @@ class Process:
                 "in a container: a seccomp profile that allows it"
             ) from None
 
+    def ended(self, within_s: float) -> bool:
+        """Whether it is dead and its memory is free, or is so before that many seconds are over."""
+        ending = select.poll()
+        ending.register(self.pidfd, select.POLLIN)
+        return bool(ending.poll(within_s * 1000))
+
+    def hang_up(self) -> Process:
+        """Closes the worker's ends of its channels; what is left is a way to know its end."""
+        self.lending.close()
+        for descriptor in (self.requests, self.answers, self.output):
+            if descriptor != _NONE:
+                os.close(descriptor)
+        return replace(self, requests=_NONE, answers=_NONE, output=_NONE)
+
     def close(self) -> None:
         """Closes the worker's ends; the process is to be reaped by its server."""
-        self.lending.close()
-        for descriptor in (self.pidfd, self.requests, self.answers, self.output):
-            if descriptor != _NOT_YET:
-                os.close(descriptor)
+        self.hang_up()
+        if self.pidfd != _NONE:
+            os.close(self.pidfd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +118,6 @@ class Exit:
     status: int
     cpu_s: float
     memory_bytes: int
-
-
-def refuse_other_machines() -> None:
-    """Raises SandboxError where candidates cannot be isolated at all."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        where = f"{sys.platform} on {platform.machine()}"
-        raise SandboxError(f"candidates run on Linux on x86_64 only, this is {where}")
 
 
 class ForkServer:
@@ -139,15 +151,18 @@ class ForkServer:
         what = "socketpair"
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            what = "a new process"
+            what = "a new process in a session of its own"
             with theirs:
                 self._launcher = self._launch(theirs.fileno())
         except OSError as error:
             raise SandboxError(f"the sandbox does not start: {what}: {explained(error)}") from None
         self._control = ours
+        self._owner = os.getpid()
+        self._turn = RLock()
         self._asked = False
         self._coming: Process | None = None
         self._spare: Process | None = None
+        self._dying: dict[Process, int] = {}
         self._refusal = ""
         # before it has its configuration, and so before it starts anything
         group.add(self._launcher.pid)
@@ -181,8 +196,21 @@ class ForkServer:
             SandboxError: none can be started.
             ServerLost: the server is gone, or was left in the middle of an answer.
         """
-        self._begin()
+        with self._turn:
+            if os.getpid() != self._owner:
+                raise SandboxError(
+                    "this sandbox belongs to the process that made it; make one in each process"
+                )
+            self._begin()
+            process = self._spawn(tmp_bytes)
+            self._asked = False
+        if process is None:
+            raise SandboxError(self._refusal)
+        return process
+
+    def _spawn(self, tmp_bytes: int) -> Process | None:
         self._settle()
+        self._bury()
         process, self._spare = self._spare, None
         if process is not None and process.tmp_bytes != tmp_bytes:
             process.kill()
@@ -195,17 +223,47 @@ class ForkServer:
             process, self._spare = self._spare, None
         if process is not None:
             self._ask_for(tmp_bytes)
-        self._asked = False
-        if process is None:
-            raise SandboxError(self._refusal)
         return process
 
-    def reap(self, pid: int) -> Exit:
-        """Waits, with a bound, until a killed process and all it held is gone."""
-        self._begin()
-        end = self._reap(pid)
-        self._asked = False
-        return end
+    def end(self, process: Process, *, within_s: float | None, held_bytes: int) -> Exit | None:
+        """Kills a process and waits, with a bound, until it and all it held is gone.
+
+        Args:
+            within_s: Where the kernel takes longer than that to free its memory (a quarter of a
+                second for a gigabyte), None is given back, and it is reaped before a later spawn.
+            held_bytes: What it may take until then.
+
+        Raises:
+            ServerLost: the server is gone, and the process with it.
+        """
+        if os.getpid() != self._owner:
+            process.close()
+            raise ServerLost("it is another process's")
+        with self._turn:
+            self._dying[process] = held_bytes  # also where this is interrupted
+            try:
+                process.kill()
+            except SandboxError:
+                self._forget(process)
+                raise
+            return self._ended(process, within_s)
+
+    def ended(self, pid: int, within_s: float) -> Exit | None:
+        """How a process ended whose end was not waited for, where it is gone by then.
+
+        Raises:
+            ServerLost: the server is gone, and the process with it.
+        """
+        with self._turn:
+            for process in self._dying:
+                if process.pid == pid:
+                    return self._ended(process, within_s)
+            return None
+
+    @property
+    def dying_bytes(self) -> list[int]:
+        """What each process may still take that was killed and is not reaped yet."""
+        return list(self._dying.values())
 
     def close(self) -> None:
         """Ends the server and everything in it, and waits for that."""
@@ -219,6 +277,10 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._launcher.kill()
             self._launcher.wait()
+        for dying in self._dying:
+            dying.ended(_ANSWER_S)
+            dying.close()
+        self._dying = {}
         if self._folder is not None:
             # folders in folders without end are beyond shutil.rmtree, which recurses
             subprocess.run(["/bin/rm", "-rf", "--", self._folder], check=False)
@@ -283,6 +345,35 @@ class ForkServer:
             coming.close()
             self._refusal = one_line(message[1:].decode())
 
+    def _ended(self, process: Process, within_s: float | None) -> Exit | None:
+        try:
+            if within_s is not None and not process.ended(within_s):
+                held_bytes = self._dying.pop(process)
+                self._dying[process.hang_up()] = held_bytes
+                return None
+            self._begin()
+            end = self._reap(process.pid)
+            self._asked = False
+        except ServerLost:
+            self._forget(process)
+            raise
+        self._forget(process)
+        return end
+
+    def _bury(self) -> None:
+        """Reaps who has died since; waits, with a bound, for the first where there are many."""
+        for number, process in enumerate(list(self._dying)):
+            must = number == 0 and len(self._dying) >= _DYING
+            if process.ended(_ANSWER_S if must else 0.0):
+                self._reap(process.pid)
+                self._forget(process)
+            elif must:
+                raise ServerLost("a process that was killed does not end")
+
+    def _forget(self, process: Process) -> None:
+        del self._dying[process]
+        process.close()
+
     def _reap(self, pid: int) -> Exit:
         try:
             self._control.send(wire.REQUEST.pack(pid, 0))
@@ -315,7 +406,7 @@ def _ends(tmp_bytes: int) -> tuple[Process, list[int]]:
         # a candidate may not read
         os.set_blocking(requests, False)
         lending, theirs = sockets = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        coming = Process(_NOT_YET, _NOT_YET, requests, answers, lending, output, tmp_bytes)
+        coming = Process(_NONE, _NONE, requests, answers, lending, output, tmp_bytes)
         return coming, [to_read, to_write, theirs.detach(), printed]
     except BaseException:
         for descriptor in made:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sandbox.box import Sandbox
 from sandbox.cgroups import REMEDY, WITHOUT, Group
-from sandbox.fork_server import refuse_other_machines
 from sandbox.inside import landlock
+from sandbox.machine import refuse_other_machines
 from sandbox.records import SandboxError, Tier, explained, one_line
 
 _TRY = """

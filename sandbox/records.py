@@ -7,8 +7,11 @@ CandidateFailure    the candidate failed; `kind` says how
 from __future__ import annotations
 
 import errno
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+
+_MOST = 1 << 62
 
 
 class Tier(StrEnum):
@@ -43,10 +46,13 @@ class Limits:
     Attributes:
         wall_s: Its whole life, import included, from the moment its source is handed over.
         memory_bytes: Address space beyond what the warm interpreter already has.
-        cpu_s: CPU seconds; None leaves it to the wall limit.
+        cpu_s: CPU seconds; with None as many as all cores give within the wall limit, and one.
         output_bytes: One answer.
         tmp_bytes: Its private scratch directory, in memory; tier B has none.
         stderr_bytes: What is kept of its output, from the end.
+
+    Raises:
+        ValueError: one of them is no limit.
     """
 
     wall_s: float = 10.0
@@ -55,6 +61,26 @@ class Limits:
     output_bytes: int = 16 << 20
     tmp_bytes: int = 16 << 20
     stderr_bytes: int = 8192
+
+    def __post_init__(self) -> None:
+        check_seconds("wall_s", self.wall_s)
+        if self.cpu_s is not None:
+            _check_whole("cpu_s", self.cpu_s, least=1)
+        for name in ("memory_bytes", "output_bytes"):
+            _check_whole(name, getattr(self, name), least=1)
+        for name in ("tmp_bytes", "stderr_bytes"):
+            _check_whole(name, getattr(self, name), least=0)
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raises ValueError where this is no time that can pass; not-a-number never would."""
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{name} is {value!r}, expected seconds: a number above 0")
+
+
+def _check_whole(name: str, value: object, *, least: int) -> None:
+    if not isinstance(value, int) or not least <= value <= _MOST:
+        raise ValueError(f"{name} is {value!r}, expected a whole number from {least} to 2^62")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,8 +33,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from sandbox.cgroups import Group
-from sandbox.fork_server import refuse_other_machines
 from sandbox.inside.compiler import OBJECT, SOURCE
+from sandbox.machine import refuse_other_machines
 from sandbox.records import (
     CandidateFailure,
     FailureKind,
@@ -183,6 +183,8 @@ def compile_c(
             not within time, memory, or size (`violation`).
         SandboxError: no compiler, or no tier A, on this machine.
     """
+    if not isinstance(source, str) or isinstance(flags, str):
+        raise TypeError("compile_c takes a source as text and flags as a list of texts")
     for flag in flags:
         if not _FLAG.fullmatch(flag):
             raise ValueError(f"flag {flag!r} is not one that may be passed to the compiler")

@@ -4,7 +4,18 @@ Each defines `attack(world)` and returns something true where it got through. `c
 them; they are shipped so that any backend, and any machine, can be put to the same test.
 """
 
-from sandbox.attacks import channels, corners, edges, escape, forge, insider, persist, read, starve
+from sandbox.attacks import (
+    channels,
+    corners,
+    edges,
+    escape,
+    forge,
+    host,
+    insider,
+    persist,
+    read,
+    starve,
+)
 from sandbox.attacks.attack import KIT, Attack, Group
 
 ATTACKS: tuple[Attack, ...] = (
@@ -17,6 +28,7 @@ ATTACKS: tuple[Attack, ...] = (
     *insider.ATTACKS,
     *channels.ATTACKS,
     *edges.ATTACKS,
+    *host.ATTACKS,
 )
 
 __all__ = ["ATTACKS", "KIT", "Attack", "Group"]

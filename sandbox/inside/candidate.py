@@ -39,7 +39,7 @@ from sandbox.inside.wire import (
 )
 from sandbox.wire import DEFAULT_LIMITS
 
-_Start = tuple[dict[str, str], str, str | None, int, int | None, int]
+_Start = tuple[dict[str, str], str, str | None, int, int, int]
 _Request = tuple[bool, str, tuple[object, ...]]
 _TRUSTED = CodecLimits(total_bytes=1 << 30)
 _REASON_LENGTH = 2000
@@ -239,11 +239,10 @@ def _borrowed() -> int:
         lending.detach()
 
 
-def _limit(memory_bytes: int, cpu_s: int | None, output_bytes: int) -> None:
+def _limit(memory_bytes: int, cpu_s: int, output_bytes: int) -> None:
     kernel.set_limits(kernel.RLIMIT_AS, memory_bytes, memory_bytes)
-    if cpu_s is not None:
-        # soft = hard: the first process of a pid namespace ignores SIGXCPU
-        kernel.set_limits(kernel.RLIMIT_CPU, cpu_s, cpu_s)
+    # soft = hard: the first process of a pid namespace ignores SIGXCPU
+    kernel.set_limits(kernel.RLIMIT_CPU, cpu_s, cpu_s)
     soft, hard = kernel.limits(kernel.RLIMIT_FSIZE)
     kernel.set_limits(kernel.RLIMIT_FSIZE, soft, min(max(soft, output_bytes), hard))
 
@@ -296,11 +295,13 @@ def rehearse() -> None:
     here they are done once, and a child copies sixty pages less.
     """
     source = "def run(n):\n    return [i for i in range(n)]\n"
-    start = marshal.dumps(({"rehearsal.py": source}, "rehearsal.py", None, 1, None, 1))
+    start = marshal.dumps(({"rehearsal.py": source}, "rehearsal.py", None, 1, 1, 1))
     request = marshal.dumps((False, "run", (10,)))
     ours, theirs = os.pipe()
     channel = _Channel(ours, theirs)
     for _ in range(_REHEARSALS):
+        for which in (kernel.RLIMIT_AS, kernel.RLIMIT_CPU, kernel.RLIMIT_FSIZE):
+            kernel.set_limits(which, *kernel.limits(which))  # as they are
         os.write(
             theirs,
             HEAD.pack(0, len(start))

@@ -45,9 +45,7 @@ def enter(
     try:
         if uid == 0 and _has_nobody(process) and _unshare_as_root():
             _build(system, packages, links, masks)
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
+            _become_nobody()
             kernel.set_dumpable(True)  # a change of user had cleared it; the maps need it
             kernel.unshare(kernel.CLONE_NEWUSER)
             _map_ids(process, NOBODY, NOBODY)
@@ -58,6 +56,18 @@ def enter(
         kernel.unshare(kernel.CLONE_NEWPID)
     finally:
         os.close(process)
+
+
+def _become_nobody() -> None:
+    for change, arguments in (
+        (os.setgroups, ([],)),
+        (os.setresgid, (NOBODY, NOBODY, NOBODY)),
+        (os.setresuid, (NOBODY, NOBODY, NOBODY)),
+    ):
+        try:
+            change(*arguments)
+        except OSError as error:
+            raise OSError(error.errno, f"{change.__name__}: {error.strerror}") from None
 
 
 def _has_nobody(process: int) -> bool:

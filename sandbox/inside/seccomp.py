@@ -23,10 +23,10 @@ _ALLOWED = {
     # Landlock does not judge chmod, utime, xattr and, when old, truncate: they are left out
     "files: reading and writing what Landlock and the mounts leave": (
         "read:0 write:1 open:2 close:3 stat:4 fstat:5 lstat:6 lseek:8 pread64:17 pwrite64:18 "
-        "readv:19 writev:20 access:21 sendfile:40 fsync:74 fdatasync:75 "
+        "readv:19 writev:20 access:21 sendfile:40 "
         "ftruncate:77 getdents:78 getcwd:79 chdir:80 fchdir:81 rename:82 mkdir:83 rmdir:84 "
         "creat:85 link:86 unlink:87 symlink:88 readlink:89 umask:95 statfs:137 "
-        "fstatfs:138 getdents64:217 fadvise64:221 openat:257 mkdirat:258 newfstatat:262 "
+        "fstatfs:138 getdents64:217 openat:257 mkdirat:258 newfstatat:262 "
         "unlinkat:263 renameat:264 linkat:265 symlinkat:266 readlinkat:267 "
         "faccessat:269 fallocate:285 preadv:295 pwritev:296 renameat2:316 "
         "copy_file_range:326 preadv2:327 pwritev2:328 statx:332 faccessat2:439"
@@ -37,7 +37,7 @@ _ALLOWED = {
         "close_range:436 epoll_pwait2:441"
     ),
     "memory: its own, bounded by RLIMIT_AS; executable pages are what a JIT compiler makes": (
-        "mmap:9 mprotect:10 munmap:11 brk:12 mremap:25 msync:26 madvise:28"
+        "mprotect:10 munmap:11 brk:12 mremap:25"
     ),
     "threads: futexes and bookkeeping; clone itself is checked for CLONE_THREAD": (
         "sched_yield:24 gettid:186 futex:202 set_tid_address:218 set_robust_list:273 "
@@ -78,6 +78,15 @@ _FATAL = (
 
 _IOCTL, _RECVMSG, _CLONE, _FCNTL, _PRCTL, _TGKILL, _PRLIMIT = 16, 47, 56, 72, 157, 234, 302
 _CLONE3, _SCHED_GETAFFINITY = 435, 204
+_MMAP, _MADVISE = 9, 28
+# those pages are the whole machine's, and no limit counts them
+_MAP_HUGETLB = 0x40000
+# usual, needed or not, free, fork, huge or not, dump, populate, guard; not what reaches others:
+# merging pages with theirs (which shows what they hold), paging out, memory taken offline
+_ADVICE = (0, 1, 2, 3, 4, 8, 10, 11, 14, 15, 16, 17, 18, 19, 22, 23, 102, 103)
+# fsync, fdatasync, msync: done, as scratch files are in memory; on a bound file it would be the
+# host's disk that is flushed
+_FLUSHES = (74, 75, 26)
 _CLOCKS = (228, 229, 230)  # gettime, getres, nanosleep
 _DYNAMIC_CLOCKS = 16  # from here on they are other processes' and devices'
 _SIGKILL = 9
@@ -121,6 +130,7 @@ def _one_of(values: tuple[int, ...], argument: int) -> list[_Instruction]:
     ]
 
 
+_DONE: list[_Instruction] = [(_RETURN, 0, 0, _ERRNO)]
 _CLOCK_CHECK: list[_Instruction] = [
     (_LOAD, 0, 0, _argument_at(0)),
     (_JUMP_AT_LEAST, 0, 1, _DYNAMIC_CLOCKS),
@@ -147,6 +157,14 @@ def _checked_calls(process: int, more: frozenset[int]) -> dict[int, list[_Instru
             (_RETURN, 0, 0, _ALLOW),
         ],
         _SCHED_GETAFFINITY: _one_of((0, process), 0),
+        _MADVISE: _one_of(_ADVICE, 2),
+        _MMAP: [
+            (_LOAD, 0, 0, _argument_at(3)),
+            (_JUMP_ANY, 0, 1, _MAP_HUGETLB),
+            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+        ],
+        **dict.fromkeys(_FLUSHES, _DONE),
         **dict.fromkeys(_CLOCKS, _CLOCK_CHECK),
         # glibc falls back to clone, whose flags a filter can see
         _CLONE3: [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)],

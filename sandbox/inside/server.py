@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from sandbox.inside import candidate, kernel, landlock, root, seccomp, wire
 from sandbox.inside.imports import AllowedPackages, preload
+from sandbox.inside.mapping import share_code
 from sandbox.records import explained, one_line
 
 _ENDS = (wire.REQUESTS, wire.ANSWERS, wire.LENDING, 1)
@@ -57,6 +58,8 @@ class _Server:
     def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
         preload(self.config["preload"], self.config["library"])  # type: ignore[arg-type]
+        # what started it is no candidate's to know, and no argument of its program
+        del sys.argv[1:], sys.orig_argv[1:]
         tasks = os.open("self/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
         started = len(os.listdir(tasks)) - 1
         os.close(tasks)
@@ -86,6 +89,10 @@ class _Server:
             # out of the way of what a child puts into the lowest numbers
             self.rules = kernel.duplicate_above(made, _FREE)
             os.close(made)
+        with open(
+            os.open("self/maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), errors="replace"
+        ) as maps:
+            share_code(maps.read())
         os.close(process)
         limits = dict(_FIXED_LIMITS)
         if self.tier != "none":
@@ -247,16 +254,16 @@ def _enter(config: Mapping[str, object]) -> None:
 def main(descriptor: int, parent: int) -> NoReturn:
     """Runs in a fresh interpreter: the configuration is on standard input."""
     control = socket.socket(fileno=descriptor)
-    kernel.die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    config = json.load(sys.stdin)
     try:
+        kernel.die_with_parent(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        config = json.load(sys.stdin)
         process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _enter(config)
         kernel.die_with_parent(signal.SIGKILL)  # a change of user had cleared it
         launcher = os.getpid()
-        pid = os.fork()
+        pid = kernel.fork()  # whose error has a name
         if pid == 0:
             _serve(control, config, launcher, process)
     except OSError as error:

@@ -162,7 +162,7 @@ def test_a_group_whose_owner_and_cleaner_were_killed_is_removed_by_the_next(made
 def test_a_replaced_server_is_in_the_same_group(made: Made) -> None:
     with Sandbox() as sandbox:
         before = made()
-        sandbox._restart()
+        sandbox._restart(sandbox._server)
         assert made() == before
         for folder in before:
             assert len(Path(folder, "cgroup.procs").read_text().split()) >= 2

@@ -6,6 +6,7 @@ Such a machine is made by a filter on system calls, as containers have one, in a
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -104,23 +105,47 @@ def test_without_memory_to_lend_large_messages_go_through_the_pipe() -> None:
     assert on_less(MEMFD_CREATE)[0] == ["A", 5]
 
 
-def test_without_descriptors_for_processes_it_refuses() -> None:
-    (word, reason), _, _, _ = on_less(PIDFD_OPEN)
-    assert word == "refused"
-    assert "pidfd_open: Operation not permitted" in reason
+@pytest.mark.parametrize(
+    ("refused", "names"),
+    [
+        ([53], "socketpair"),
+        ([293], "pipe2"),
+        ([424], "pidfd_send_signal"),
+        ([PIDFD_OPEN], "pidfd_open"),
+        ([61], "wait4"),
+        ([63], "uname"),
+        ([110, 157, 44], "sendto, getppid, prctl"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_without_means_of_its_own_it_refuses_and_names_them(refused: list[int], names: str) -> None:
+    (verdict, reason), tier, refusal, _ = on_less(*refused)
+    assert (verdict, tier) == ("refused", "none")
+    assert reason.startswith(f"this process may not call {names}, ")
+    assert "use a seccomp profile that allows this" in reason
+    assert refusal == reason
+    assert "\n" not in reason
 
 
 @pytest.mark.parametrize(
     ("refused", "word"),
-    [(53, "socketpair: "), (293, "a new process: "), (424, "pidfd_send_signal: ")],
-    ids=["socketpair", "pipe2", "pidfd_send_signal"],
+    [(56, "fork: "), (112, "a new process in a session of its own: "), (126, "capset: ")],
+    ids=["clone", "setsid", "capset"],
 )
-def test_without_means_of_its_own_it_refuses_and_names_them(refused: int, word: str) -> None:
-    (verdict, reason), tier, refusal, _ = on_less(refused)
-    assert (verdict, tier) == ("refused", "none")
+def test_without_a_step_of_the_launcher_it_refuses_and_names_it(refused: int, word: str) -> None:
+    (verdict, reason), _, refusal, _ = on_less(refused)
+    assert verdict == "refused"
     assert word in reason
     assert refusal == reason
-    assert "\n" not in reason
+
+
+@pytest.mark.parametrize(("refused", "name"), [(116, "setgroups: "), (117, "setresuid: ")])
+def test_without_the_right_to_hand_over_to_nobody_it_is_tier_b(refused: int, name: str) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root hands over")
+    result, tier, not_a, _ = on_less(refused)
+    assert (result, tier) == (["B", 5], "B")
+    assert name in not_a
 
 
 def test_without_seccomp_it_refuses() -> None:

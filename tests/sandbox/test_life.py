@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import CandidateFailure, FailureKind, Limits, Sandbox, SandboxError, Tier
+from sandbox import Candidate, CandidateFailure, FailureKind, Limits, Sandbox, SandboxError, Tier
 from sandbox.fork_server import ForkServer, Process
 
 HANG = {"program.py": "def f():\n    while True: pass\n"}
@@ -247,7 +248,7 @@ def test_a_wedged_server_is_replaced(own: Sandbox, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sandbox.fork_server._ANSWER_S", 0.5)
     with own.open(QUICK, entry="program.py") as candidate:
         candidate.call("f")
-    own._restart()  # one that waits as short as that
+    own._restart(own._server)  # one that waits as short as that
     server = tree(launchers()[-1])[1]
     os.kill(server, signal.SIGSTOP)
     with own.open(QUICK, entry="program.py") as candidate:
@@ -425,3 +426,77 @@ def test_threads_of_one_candidate_do_not_use_up_those_of_another(tier: Tier) -> 
         ):
             made = first.call("attack", {}), second.call("attack", {})
     assert min(made) > 50, made
+
+
+_LARGE = """
+import os
+def f(n):
+    global kept
+    kept = bytearray(n)
+    for at in range(0, n, 4096): kept[at] = 1
+
+def cheat():
+    os.write(4, bytes(100))
+    while True: pass
+"""
+
+
+def cheat(candidate: Candidate, size: int) -> None:
+    """Has one fail while it holds that many bytes."""
+    with candidate:
+        candidate.call("f", size)
+        with pytest.raises(CandidateFailure) as caught:
+            candidate.call("cheat")
+    assert caught.value.kind is FailureKind.VIOLATION
+
+
+def test_a_verdict_does_not_wait_until_memory_is_freed(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no time at all, so that each of them is still there
+    monkeypatch.setattr("sandbox.candidate._FREEING_S", 0.0)
+    monkeypatch.setattr("sandbox.candidate._CLOSING_S", 0.0)
+    server = tree(launchers()[-1])[1]
+    for _ in range(6):  # more than may be dying at a time
+        candidate = own.open({"program.py": _LARGE}, entry="program.py")
+        cheat(candidate, 64 << 20)
+        assert candidate.usage.memory_bytes > 64 << 20
+        assert candidate.usage.cpu_s > 0
+    left = children(server)
+    with own.open(QUICK, entry="program.py") as candidate:
+        assert candidate.call("f", 5) == 5
+    assert server == tree(launchers()[-1])[1]
+    assert all_gone(left[:-1], 60.0)  # the last one was waiting for its program
+    with own.open(QUICK, entry="program.py") as candidate:
+        candidate.call("f")
+    assert len(children(server)) == 1
+
+
+def test_closing_waits_for_what_is_still_dying(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.candidate._FREEING_S", 0.0)
+    monkeypatch.setattr("sandbox.candidate._CLOSING_S", 0.0)
+    pids = tree(launchers()[-1])
+    cheat(own.open({"program.py": _LARGE}, entry="program.py"), 128 << 20)
+    own.close()
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_threads_that_are_left_behind_an_answer_end_with_the_cpu_of_the_wall_limit(
+    own: Sandbox,
+) -> None:
+    source = (
+        "import threading\ndef spin():\n    while True: pass\n"
+        "def f():\n    for _ in range(4): threading.Thread(target=spin, daemon=True).start()\n"
+    )
+    limits = Limits(wall_s=0.5)
+    with own.open({"program.py": source}, entry="program.py", limits=limits) as candidate:
+        with contextlib.suppress(CandidateFailure):  # where the machine is busy
+            candidate.call("f")
+            busy = children(tree(launchers()[-1])[1])[0]
+            # the stage works on the answer, and nobody looks after the candidate
+            assert all_gone([busy], 120.0)
+        with pytest.raises(CandidateFailure) as caught:
+            candidate.call("f")
+    assert caught.value.kind is FailureKind.TIMEOUT
