@@ -420,7 +420,7 @@ def test_a_text_that_is_packed_against_itself_is_damage(run):
     run.add("a" * 500, 1.0)
     run.store._connection.execute("UPDATE sources SET base = id")
     run.reopen()
-    with pytest.raises(StoreError, match="damaged.*later"):
+    with pytest.raises(StoreError, match=r"damaged.*later"):
         run.store.files(1)
 
 
