@@ -2,9 +2,11 @@
 
 import json
 import random
+import shutil
 import sqlite3
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -357,6 +359,39 @@ def test_the_last_round_of_a_checkpoint_waits_for_the_writer(run, monkeypatch):
         run.add("b", 2.0)
     thread.join()
     assert done == [True]
+
+
+def test_a_log_begun_anew_is_the_one_that_the_next_commit_goes_into(run):
+    """Its header holds the salt of all frames; whoever begins a log waits for the disk."""
+
+    def header():
+        return Path(f"{run.path}-wal").read_bytes()[:32]
+
+    assert not run.store.begin_log_anew()  # nothing has been written
+    run.add("a", 1.0)
+    assert run.store.checkpoint()
+    before = header()
+    assert run.store.begin_log_anew()
+    anew = header()
+    run.add("b", 2.0)
+    assert (anew != before, header() == anew) == (True, True)
+    shutil.copy(run.path, run.path.with_name("copy.db"))
+    shutil.copy(f"{run.path}-wal", run.path.with_name("copy.db-wal"))
+    with Reader(run.path.with_name("copy.db")) as reader:
+        assert reader.counts() == run.store.counts()
+
+
+def test_a_log_that_somebody_reads_is_not_begun_anew(run):
+    run.add("a", 1.0)
+    with Reader(run.path) as reader, reader.snapshot():
+        assert reader.counts().programs == 1
+        run.add("b", 2.0)
+        assert not run.store.begin_log_anew()
+        run.add("c", 3.0)
+        assert reader.counts().programs == 1
+    assert run.store.begin_log_anew()
+    run.reopen()
+    assert run.store.counts().programs == 3
 
 
 def test_files_keep_every_character_and_several_paths(run):
