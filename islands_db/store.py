@@ -167,8 +167,8 @@ class Store:
 
         The log is never copied otherwise, so call this every few seconds while writing, but not
         inside `atomic`. True when the whole log was copied, so that it starts over, for which the
-        next commit waits for the disk unless `begin_log_anew` has done that; False where a reader is in the middle of it or writes came
-        too fast, which the next call makes good.
+        next commit waits for the disk unless `begin_log_anew` has done that; False where a reader
+        is in the middle of it or writes came too fast, which the next call makes good.
         """
         with faults(self.path):
             return connections.checkpoint(self.path, self._transactions.writing)
