@@ -77,6 +77,8 @@ class Loop:
     """Ends all waiting for calls and money."""
     go: asyncio.Event
     """Cleared while the run is paused."""
+    may_write: asyncio.Event
+    """Cleared while a write would wait for the disk."""
     most_barren: int
     """So many attempts in a row without a program to evaluate, and the run stops."""
     stop_reason: str = ""
@@ -153,10 +155,12 @@ class Loop:
         try:
             held = self._held.pop(sample.attempt, None)
             outcome = await (self._again(sample, held) if held else self._outcome(sample))
+            await self.may_write.wait()
             early = not self._settling.is_next(sample.attempt)
             if early and held is None and outcome.fate is Fate.EVALUATED:
                 self.store.hold(sample.attempt, msgspec.msgpack.encode(outcome))
             async with self._settling.turn(sample.attempt):
+                await self.may_write.wait()
                 self._settle(sample, outcome)
         except Stopped:
             self._screening.give_up(sample.attempt)

@@ -362,8 +362,9 @@ class Session:
             judge=self.judge,
             tell=self.tell,
         )
-        go = asyncio.Event()
+        go, may_write = asyncio.Event(), asyncio.Event()
         go.set()
+        may_write.set()
         self.loop = Loop(
             store=self.store,
             judge=self.judge,
@@ -382,6 +383,7 @@ class Session:
             on_best=self._on_best,
             on_stop=self._desk.stop if self._desk else self.budget.cancel,
             go=go,
+            may_write=may_write,
             most_barren=BARREN if self.config.proposers else BARREN_ANSWERS,
         )
         self._wired = True
@@ -498,9 +500,20 @@ class Session:
                 self.loop.stop("stopped by the caller")
             if count % _SYNCED_EVERY == 0:
                 self._remember_time()
-                # each time the log starts over, the next commit waits for the disk in the loop
-                folds = count % _FOLDED_EVERY == 0
-                await asyncio.to_thread(self.store.checkpoint if folds else self.store.sync)
+                if count % _FOLDED_EVERY == 0:
+                    await self._fold_log()
+                else:
+                    await asyncio.to_thread(self.store.sync)
+
+    async def _fold_log(self) -> None:
+        """Copies the log into the database; results that come while it starts over wait a moment,
+        so that the loop does not wait for the disk."""
+        if await asyncio.to_thread(self.store.checkpoint):
+            self.loop.may_write.clear()
+            try:
+                await asyncio.to_thread(self.store.begin_log_anew)
+            finally:
+                self.loop.may_write.set()
 
     def _remember_time(self) -> None:
         self.store.set_meta("elapsed_s", round(self.budget.elapsed_s, 3))

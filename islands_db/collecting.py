@@ -104,9 +104,10 @@ def _drop(connection: sqlite3.Connection) -> int:
     )
     connection.execute("DELETE FROM contents WHERE program IN (SELECT program FROM dropped)")
     connection.execute(
-        "DELETE FROM sources WHERE id NOT IN (SELECT source FROM contents)"
-        " AND id NOT IN (SELECT s.base FROM sources s JOIN contents c ON c.source = s.id"
-        " WHERE s.base IS NOT NULL)"
+        "DELETE FROM sources WHERE id NOT IN (WITH RECURSIVE needed (id) AS ("
+        " SELECT source FROM contents UNION"
+        " SELECT s.base FROM needed JOIN sources s ON s.id = needed.id WHERE s.base IS NOT NULL)"
+        " SELECT id FROM needed)"
     )
     connection.execute("DROP TABLE kept")
     connection.execute("DROP TABLE dropped")

@@ -7,6 +7,7 @@ the file is larger than `CHECKED_BYTES`; `damage` reads every page.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -189,6 +190,26 @@ def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
         connection.close()
 
 
+def begin_log_anew(path: Path, writing: AbstractContextManager[object]) -> bool:
+    """Has the log start over, if all of it can be copied now; whether it did.
+
+    The first write into a log that starts over waits for the disk, lest frames of the old log be
+    taken for new ones after a power cut. It is made here, with nothing changed.
+    """
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        with writing:
+            logged, copied = _round(connection)
+            whole = 0 < logged == copied
+            if whole:
+                version = migrations.user_version(connection)
+                connection.execute(f"PRAGMA user_version = {version}")
+        return whole
+    finally:
+        connection.close()
+
+
 def _round(connection: sqlite3.Connection) -> tuple[int, int]:
     _, logged, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     return logged, copied
@@ -207,18 +228,41 @@ def sync_log(path: Path) -> None:
 
 
 def require(path: Path) -> None:
-    """Refuses a path that is no file or no SQLite database of ours, before anything touches it."""
+    """Refuses a path that is no file or no SQLite database of ours, before anything touches it.
+
+    A file that may be open in this process is looked at through SQLite only. Closing any other
+    descriptor of it drops the process's locks: then the next program that opens the run beside a
+    live one and leaves takes itself for the last, and deletes the log that is being written.
+    """
     try:
-        with path.open("rb") as file:
-            head = file.read(100)
+        size = path.stat().st_size
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(path, os.R_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        head = _MAGIC if size >= _HEADER_BYTES else path.read_bytes()
     except FileNotFoundError:
         raise StoreError(f"{path}: no such database; is the run's name right?") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(head) < 100 and head.startswith(b"SQLite format 3"[: len(head)]):
+    if size < _HEADER_BYTES and head.startswith(_MAGIC[: len(head)]):
         raise StoreError(f"{path}: cut short; {RESTORE}")
-    if not head.startswith(b"SQLite format 3\0"):
+    if head != _MAGIC or not _begins_as_database(path):
         raise StoreError(f"{path}: not a database; expected the database of a run")
+
+
+_MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
+
+
+def _begins_as_database(path: Path) -> bool:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    finally:
+        connection.close()
+    return True
 
 
 def require_ours(connection: sqlite3.Connection, path: Path) -> None:

@@ -167,11 +167,23 @@ class Store:
 
         The log is never copied otherwise, so call this every few seconds while writing, but not
         inside `atomic`. True when the whole log was copied, so that it starts over, for which the
-        next commit waits for the disk; False where a reader is in the middle of it or writes came
-        too fast, which the next call makes good.
+        next commit waits for the disk unless `begin_log_anew` has done that; False where a reader
+        is in the middle of it or writes came too fast, which the next call makes good.
         """
         with faults(self.path):
             return connections.checkpoint(self.path, self._transactions.writing)
+
+    def begin_log_anew(self) -> bool:
+        """Does after a checkpoint what the next commit would else wait for; from any thread.
+
+        The log starts over, which takes an fsync. The writer is held back meanwhile, so a thread
+        that must not block starts no transaction until this is done.
+
+        Returns:
+            Whether it did: not where there was nothing in the log, or a reader is in it.
+        """
+        with faults(self.path):
+            return connections.begin_log_anew(self.path, self._transactions.writing)
 
     def sync(self) -> None:
         """Makes all that was committed before this call survive a power cut; from any thread.

@@ -1,8 +1,9 @@
 """Where programs' texts lie: each distinct file once, compressed against the parent's version.
 
 A child differs from its parent in a few lines, so zlib with the parent's text as preset dictionary
-stores little more than the change. Chains do not grow: the base of a compressed text is always one
-that stands alone.
+stores little more than the change. A base may have a base itself, up to `LONGEST_CHAIN` steps, and
+then a text stands alone again. With every base standing alone, lines of descent of 2 kB programs
+took 360 bytes a text, since a child then carries all changes since the last base.
 """
 
 from __future__ import annotations
@@ -17,7 +18,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 CACHED = 512
-"""Programs and bases kept unpacked."""
+"""Programs and sources kept unpacked."""
+
+LONGEST_CHAIN = 16
+"""So many texts are unpacked one after the other at most, 15 microseconds each."""
+
+_CHAIN = """
+WITH RECURSIVE chain (id, base) AS (
+    SELECT s.id, s.base FROM contents c JOIN sources s ON s.id = c.source
+    WHERE c.program = ? AND c.path = ?
+    UNION ALL SELECT s.id, s.base FROM chain JOIN sources s ON s.id = chain.base
+    WHERE chain.base < chain.id)
+SELECT id FROM chain
+"""
+"""A file's source and those it needs, the last standing alone."""
 
 
 class Texts:
@@ -26,19 +40,17 @@ class Texts:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._programs: OrderedDict[int, dict[str, str]] = OrderedDict()
-        self._bases: OrderedDict[int, bytes] = OrderedDict()
+        self._sources: OrderedDict[int, bytes] = OrderedDict()
 
     def files(self, program: int) -> dict[str, str]:
         """The program's files, path to text; empty when there is no such program."""
         cached = self._programs.get(program)
         if cached is None:
             cached = {
-                path: self._unpack(base, body).decode()
-                for path, base, body in self._connection.execute(
-                    "SELECT c.path, s.base, s.body FROM contents c"
-                    " JOIN sources s ON s.id = c.source WHERE c.program = ? ORDER BY c.path",
-                    (program,),
-                )
+                path: self._text(source).decode()
+                for path, source in self._connection.execute(
+                    "SELECT path, source FROM contents WHERE program = ? ORDER BY path", (program,)
+                ).fetchall()
             }
             if cached:
                 _remember(self._programs, program, cached)
@@ -70,38 +82,33 @@ class Texts:
         return cursor.lastrowid
 
     def _pack(self, text: bytes, path: str, parent: int | None) -> tuple[int | None, bytes]:
-        base = self._base_of(path, parent)
-        if base is not None:
-            packer = zlib.compressobj(zdict=self._base(base))
+        chain = self._connection.execute(_CHAIN, (parent, path)).fetchall()
+        if 0 < len(chain) <= LONGEST_CHAIN:
+            ((base,), *_) = chain
+            packer = zlib.compressobj(zdict=self._text(base))
             body = packer.compress(text) + packer.flush()
             if 4 * len(body) <= len(text):
                 return base, body
         return None, zlib.compress(text)
 
-    def _base_of(self, path: str, parent: int | None) -> int | None:
-        row = self._connection.execute(
-            "SELECT ifnull(s.base, s.id) FROM contents c JOIN sources s ON s.id = c.source"
-            " WHERE c.program = ? AND c.path = ?",
-            (parent, path),
-        ).fetchone()
-        return None if row is None else int(row[0])
-
-    def _base(self, source: int) -> bytes:
-        text = self._bases.get(source)
+    def _text(self, source: int) -> bytes:
+        text = self._sources.get(source)
         if text is None:
-            (body,) = self._connection.execute(
-                "SELECT body FROM sources WHERE id = ?", (source,)
+            base, body = self._connection.execute(
+                "SELECT base, body FROM sources WHERE id = ?", (source,)
             ).fetchone()
-            text = zlib.decompress(body)
-            _remember(self._bases, source, text)
+            text = self._unpacked(source, base, body)
+            _remember(self._sources, source, text)
         else:
-            self._bases.move_to_end(source)
+            self._sources.move_to_end(source)
         return text
 
-    def _unpack(self, base: int | None, body: bytes) -> bytes:
+    def _unpacked(self, source: int, base: int | None, body: bytes) -> bytes:
         if base is None:
             return zlib.decompress(body)
-        unpacker = zlib.decompressobj(zdict=self._base(base))
+        if base >= source:
+            raise ValueError(f"source {source} is packed against a later one, {base}")
+        unpacker = zlib.decompressobj(zdict=self._text(base))
         return unpacker.decompress(body) + unpacker.flush()
 
 

@@ -58,13 +58,13 @@ def explain(
     Measures every edit of its lineage again on fresh draws, taken back alone; tunes an ancestor's
     numbers; takes the program's parts out. Needs no model; minutes at most for usual programs.
     """
-    from evolve.cli.running import unchanged_task
+    from evolve.cli.stored import stored_run
     from evolve.program import Program
 
     with opened_program(target, root) as (folder, reader, objective, program), reader.snapshot():
         stored = reader.lineage(program.id)
         line = [Program.of(reader.files(one.id)) for one in stored]
-        meta = dict(reader.meta)
+    run = stored_run(folder)
     # before minutes are spent
     if add:
         folder.lock().close()
@@ -73,7 +73,7 @@ def explain(
     tell = (lambda _: None) if as_json else _tell
     found = asyncio.run(
         _measured(
-            unchanged_task(meta), line, seed=int(str(meta["seed"])), unsafe=bool(meta["unsafe"]),
+            run.unchanged_task(), line, seed=run.seed, unsafe=run.without_sandbox,
             workers=workers or len(usable_cores()), tune_evals=tune_evals, draws=draws,
             tell=tell,
         )

@@ -61,7 +61,7 @@ def rescore(name: str | None, workers: int | None, root: Path, as_json: bool) ->
     Old verdicts are kept. The new ones take effect together at the end; cut off before that, the
     run keeps its old scores, and the same command goes on.
     """
-    from evolve.cli.running import stored_task
+    from evolve.cli.stored import stored_run
     from evolve.judging import Judge
     from evolve.loading import identity
     from evolve.rescoring import judge_again
@@ -69,22 +69,29 @@ def rescore(name: str | None, workers: int | None, root: Path, as_json: bool) ->
 
     folder = runs.find(root, name)
     with folder.lock():
+        stored = stored_run(folder)
         with Reader(folder.database) as reader:
-            meta = reader.meta
             before = _best(reader)
-        task = stored_task(meta)
+        task = stored.task()
         identity_now = identity(task)
         judge = Judge(
             task,
             workers=workers or len(usable_cores()),
-            unsafe=bool(meta["unsafe"]),
+            unsafe=stored.without_sandbox,
             log=folder.log,
         )
         with Rescoring(folder.database, identity_now) as work:
-            asyncio.run(judge_again(work, judge, seed=int(str(meta["seed"])), tell=_tell))
+            asyncio.run(judge_again(work, judge, seed=stored.seed, tell=_tell))
             done = work.done
             # what the old problem's code had computed is computed again when it is needed
-            work.finish({"identity": identity_now, MIXED: None, **dict.fromkeys(_COMPUTED)})
+            work.finish(
+                {
+                    "identity": identity_now,
+                    "unsafe": stored.without_sandbox,
+                    MIXED: None,
+                    **dict.fromkeys(_COMPUTED),
+                }
+            )
         with Reader(folder.database) as reader:
             after = _best(reader)
     if as_json:

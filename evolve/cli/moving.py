@@ -70,6 +70,7 @@ def import_(folder: Path, name: str | None, problem: str | None, root: Path, as_
         try:
             # a path from elsewhere must not decide what code runs here
             store.set_meta("folder", _local(problem, str(store.meta.get("problem", ""))))
+            store.set_meta("imported", True)
         finally:
             store.close()
     if as_json:
@@ -91,6 +92,7 @@ def merge(names: tuple[str, ...], new_name: str, root: Path, as_json: bool) -> N
     import msgspec
 
     from evolve import objects
+    from evolve.cli.stored import stored_run
     from islands_db import Reader, merge_runs
 
     folders = [runs.find(root, name) for name in names]
@@ -107,11 +109,13 @@ def merge(names: tuple[str, ...], new_name: str, root: Path, as_json: bool) -> N
                     f"{folder.name} has another {key} than {folders[0].name}, so their programs "
                     "cannot be compared" + ("; rescore both first" if key == "identity" else "")
                 )
-    draws = {meta.get("seed") for meta in metas}
+    stored = [stored_run(folder) for folder in folders]
     meta = metas[0] | {
-        "elapsed_s": sum(float(str(meta.get("elapsed_s", 0.0))) for meta in metas),
+        "elapsed_s": sum(run.elapsed_s for run in stored),
         "merged": [folder.name for folder in folders],
-        MIXED: len(draws) > 1 or any(meta.get(MIXED) for meta in metas),
+        "unsafe": any(run.unsafe for run in stored),
+        "imported": any(run.imported for run in stored),
+        MIXED: len({run.seed for run in stored}) > 1 or any(run.mixed for run in stored),
     }
     found = objects.best(*metas)
     if found is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,14 +12,26 @@ from evolve.errors import UsageError
 from evolve.lineage import champion, objective_of
 from evolve.problem import Objective
 from evolve.runs import RunFolder
-from islands_db import Reader, StoredProgram, StoreError
+from islands_db import JSON, Reader, StoredProgram, StoreError
 
 
 @contextmanager
 def opened_run(name: str | None, root: Path) -> Iterator[tuple[RunFolder, Reader, Objective]]:
+    """A run to be read; one without a sandbox is said to be one before anything of it is shown."""
     folder = runs.find(root, name or None)
     with Reader(folder.database) as reader:
+        if unsafe(reader.meta):
+            print(
+                f"evolve: NO SANDBOX: {folder.name} was run with --unsafe-no-sandbox, so its "
+                "programs could have forged what its scores were computed from",
+                file=sys.stderr,
+            )
         yield folder, reader, objective_of(reader)
+
+
+def unsafe(meta: Mapping[str, JSON]) -> bool:
+    """Whether the run was made with --unsafe-no-sandbox."""
+    return meta.get("unsafe") is True
 
 
 @contextmanager

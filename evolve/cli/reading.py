@@ -9,7 +9,7 @@ import msgspec
 
 from evolve import runs
 from evolve.bandit import Arm, Markets
-from evolve.cli.opening import opened_program, opened_run
+from evolve.cli.opening import opened_program, opened_run, unsafe
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.cycling import cycling
 from evolve.lineage import champion, made_by, objective_of, value_in
@@ -42,9 +42,10 @@ def ls(root: Path, as_json: bool) -> None:
         problem = str(meta.get("problem", "?"))
         data.append(
             {"run": folder.name, "problem": problem, "state": state,
-             "evaluated": counts.evaluated, "champion": value}
+             "evaluated": counts.evaluated, "champion": value, "unsafe": unsafe(meta)}
         )  # fmt: skip
-        rows.append([folder.name, problem, state, str(counts.evaluated), number(value)])
+        shown = f"{state}, NO SANDBOX" if unsafe(meta) else state
+        rows.append([folder.name, problem, shown, str(counts.evaluated), number(value)])
     if as_json:
         print_json(data)
         return
@@ -69,8 +70,10 @@ def best(name: str | None, top: int | None, root: Path, as_json: bool) -> None:
             return
         program = reader.program(champion(reader))
         files = reader.files(program.id)
+        forgeable = unsafe(reader.meta)
     if as_json:
-        print_json({"run": folder.name, **_plain(program, objective), "files": files})
+        plain = {**_plain(program, objective), "files": files}
+        print_json({"run": folder.name, "unsafe": forgeable, **plain})
         return
     for path, text in files.items():
         if len(files) > 1:
@@ -100,7 +103,7 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
             plain = {**_plain(program, objective), "files": files}
             plain["operators"] = markets
             plain["cycling"] = {"added": repeats.added, "returns": returns}
-            print_json({"run": folder.name, **plain})
+            print_json({"run": folder.name, "unsafe": unsafe(reader.meta), **plain})
             return
         click.echo(f"program {program.id} of {inert(folder.name)}  {inert(program.hash[:16])}")
         born = (

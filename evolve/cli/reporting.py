@@ -9,7 +9,7 @@ import click
 
 from evolve import runs
 from evolve.cli.options import runs_option
-from evolve.errors import MachineError
+from evolve.errors import MachineError, UsageError
 from evolve.terminal import inert
 
 
@@ -23,6 +23,8 @@ def report(name: str | None, output: Path | None, as_markdown: bool, root: Path)
 
     The file needs no network and holds no scripts. By default it lies in the run's folder.
     """
+    if output is not None and not output.name:
+        raise UsageError(f"-o {str(output)!r}: expected the name of a file")
     folder = runs.find(root, name)
     try:
         from evolve.report import gather, html, write_markdown

@@ -26,10 +26,10 @@ from evolve.commands import INTERRUPTED
 from evolve.config import Budget, RunFile
 from evolve.errors import UsageError
 from evolve.live import choose
-from evolve.loading import Task, identity, load
+from evolve.loading import Task
 from evolve.recording import Recording
 from evolve.runs import RunFolder
-from evolve.session import Ended, check_identity
+from evolve.session import Ended
 from evolve.starting import execute, prepared
 from evolve.summary import plain_summary, print_summary
 
@@ -184,26 +184,24 @@ def resume(
 
     Budgets are totals of the run: a run of 1000 evaluations goes on with --evals 2000.
     """
-    from islands_db import Reader
+    from evolve.cli.stored import stored_run
 
     folder = runs.find(root, name)
     with folder.lock():
-        with Reader(folder.database) as reader:
-            meta = reader.meta
+        stored = stored_run(folder)
         config = configuration.parse(
-            meta["config"], where=f"the stored configuration of {folder.name}"
+            stored.config, where=f"the stored configuration of {folder.name}"
         )
         if workers is not None:
             config = msgspec.structs.replace(config, workers=workers)
-        if meta.get(origins.MIXED):
+        if stored.mixed:
             raise UsageError(
                 f"{folder.name} holds scores from different draws, as the runs merged in it had "
                 f"different seeds; `evolve rescore {folder.name}` first"
             )
-        task = unchanged_task(meta)
-        last = msgspec.convert(meta.get("budget", {}), Budget)
-        budget = _budget(last, evals, minutes, target, usd, tokens)
-        ended = _execute(folder, task, config, budget, bool(meta["unsafe"]), as_json, new=False)
+        task = stored.unchanged_task()
+        budget = _budget(stored.budget, evals, minutes, target, usd, tokens)
+        ended = _execute(folder, task, config, budget, stored.without_sandbox, as_json, new=False)
     return _report(folder, task, ended, as_json, root)
 
 
@@ -222,13 +220,12 @@ def replay(
     Needs no network and no key. Only runs with --deterministic can be replayed: for others the
     order of results is not recorded.
     """
-    from islands_db import Reader
+    from evolve.cli.stored import stored_run
 
     recorded = runs.find(root, name)
-    with Reader(recorded.database) as reader:
-        meta = reader.meta
+    stored = stored_run(recorded)
     config = configuration.parse(
-        meta["config"], where=f"the stored configuration of {recorded.name}"
+        stored.config, where=f"the stored configuration of {recorded.name}"
     )
     if not config.llm:
         raise UsageError(f"{recorded.name} asked no models, so there are no answers to replay")
@@ -237,36 +234,15 @@ def replay(
             f"{recorded.name} was not run with --deterministic, so the order of its results is "
             "not recorded and it cannot be replayed"
         )
-    task = unchanged_task(meta)
+    task = stored.unchanged_task()
     folder = runs.create(root, new_name or f"{recorded.name}-replay", replace=replace)
-    last = msgspec.convert(meta.get("budget", {}), Budget)
-    limits = last if live else Budget(evals=last.evals)
+    limits = stored.budget if live else Budget(evals=stored.budget.evals)
     with folder.lock():
         ended = _execute(
-            folder, task, config, limits, bool(meta["unsafe"]), as_json, new=True,
+            folder, task, config, limits, stored.without_sandbox, as_json, new=True,
             recording=Recording(database=recorded.database, live=live),
         )  # fmt: skip
     return _report(folder, task, ended, as_json, root)
-
-
-def stored_task(meta: Mapping[str, object]) -> Task:
-    """The problem of a stored run as it is now."""
-    stored = meta["parameters"]
-    assert isinstance(stored, dict)
-    if not meta["folder"]:
-        raise UsageError(
-            "this run was imported without its problem; import it with --problem PROBLEM"
-        )
-    task = load(str(meta["folder"]), {k: str(v) for k, v in stored.items()})
-    return Task(problem=task.problem, parameters=task.parameters, reference=str(meta["problem"]))
-
-
-def unchanged_task(meta: Mapping[str, object]) -> Task:
-    """The problem of a stored run, if it is still what it was."""
-    task, known = stored_task(meta), meta["identity"]
-    assert isinstance(known, dict)
-    check_identity(known, identity(task))
-    return task
 
 
 def _origins(start: tuple[str, ...], root: Path, task: Task) -> origins.Origins:

@@ -284,6 +284,9 @@ def test_a_program_that_is_not_there_in_a_run(evolve: Evolve, toy: Path) -> None
     ended = evolve("show", "mine:999")
     assert ended.code != 0
     assert "no program 999" in ended.one_line
+    for nowhere in ("/", ""):
+        ended = evolve("report", "mine", "-o", nowhere)
+        assert (ended.code, "name of a file" in ended.one_line) == (2, True)
 
 
 def test_the_current_folder_changes_nothing(evolve: Evolve, toy: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from islands_db import Store, connections
+from islands_db import JSON, Store, connections
 
 if TYPE_CHECKING:
     from conftest import Evolve
@@ -73,6 +73,45 @@ def test_an_import_does_not_say_which_code_runs_here(ran: Evolve, toy: Path) -> 
     ended = ran("resume", "three", "--evals", 15)
     assert (ended.code, "--problem" in ended.one_line) == (2, True)
     assert ran("show", "three").code == 0
+
+
+def test_an_import_does_not_say_that_there_is_to_be_no_sandbox_here(ran: Evolve, toy: Path) -> None:
+    say(ran, "one", unsafe=True)
+    assert ran("export", "one", "-o", "out").code == 0
+    assert ran("import", "out", "--name", "three", "--problem", toy).code == 0
+    assert "NO SANDBOX" in ran("best", "three").err
+    tiers = "SELECT DISTINCT tier FROM verdicts WHERE program > (SELECT max(id) FROM programs) - 3"
+    assert "NO SANDBOX" not in ran("resume", "three", "--evals", 20).err
+    assert ("none",) not in query(ran, "three", tiers)
+    assert ran("rescore", "three").code == 0
+    assert ran("best", "three").err == ""
+
+
+def test_a_run_without_a_sandbox_marks_what_it_is_merged_into(ran: Evolve, toy: Path) -> None:
+    say(ran, "two", unsafe=True)
+    assert ran("merge", "one", "two", "-o", "both").code == 0
+    assert "both" in ran("best", "both").one_line
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("config", 5), ("parameters", []), ("seed", "x"), ("unsafe", None), ("elapsed_s", [1]),
+     ("identity", {"a": 1}), ("budget", "all"), ("folder", 3)],
+)  # fmt: skip
+def test_a_run_that_says_nonsense_of_itself(ran: Evolve, key: str, value: JSON) -> None:
+    say(ran, "one", **{key: value})
+    for command in (("resume", "one"), ("rescore", "one"), ("merge", "two", "one", "-o", "both")):
+        ended = ran(*command)
+        assert (ended.code, key in ended.one_line) in ((2, True), (3, True))
+    assert ran("best", "one").code == 0
+
+
+def say(evolve: Evolve, run: str, **values: JSON) -> None:
+    """Has a run say something else of itself."""
+    store = Store.open(evolve.folder / "runs" / run / "run.db")
+    for key, value in values.items():
+        store.set_meta(key, value)
+    store.close()
 
 
 def test_a_forged_program_is_not_imported(ran: Evolve) -> None:

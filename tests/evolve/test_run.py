@@ -398,6 +398,12 @@ def test_unsafe_runs_say_so_everywhere(evolve: Evolve, toy: Path) -> None:
     assert "every verdict is marked" in ended.out
     shown = evolve("show", "mine:best", "--json").data
     assert {verdict["tier"] for verdict in shown["verdicts"]} == {"none"}  # type: ignore[index, union-attr]
+    assert "NO SANDBOX" in evolve("ls").out
+    assert [run["unsafe"] for run in evolve("ls", "--json").data] == [True]  # type: ignore[index]
+    for command in (("best",), ("best", "--top", 2), ("show",), ("lineage",)):
+        ended = evolve(*command)
+        assert (ended.code, "NO SANDBOX: mine" in ended.one_line) == (0, True)
+    assert evolve("best", "--json").data["unsafe"] is True
 
 
 def test_json_is_json_on_every_reading_command(evolve: Evolve, toy: Path) -> None:

@@ -51,7 +51,7 @@ def test_it_is_read_without_being_changed(earlier, scripted):
         counts, programs, texts, proposals, generations, line = shown(reader)
         assert [call.answer for call in reader.calls()] == [ANSWER, None]
     assert (counts.attempts, counts.pending, len(proposals)) == (55, 3, 58)
-    assert (counts.evaluated, len(programs)) in ((33, 34), (28, 29))
+    assert (counts.evaluated, len(programs)) in ((33, 34), (28, 29), (30, 31))
     assert line[0].proposer == "seed"
     assert line[-1].fitness == max(program.fitness or 0.0 for program in programs)
     assert generations[0].programs == 2

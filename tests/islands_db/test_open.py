@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from islands_db import Reader, Settings, Store, StoreError, fingerprint
+from islands_db import Reader, Settings, Store, StoreError, connections, fingerprint
 
 
 def opened_and_closed(path):
@@ -173,3 +173,22 @@ def test_a_read_only_folder_of_another_user_can_be_read(log, finished, open_fold
         text=True,
     )
     assert done.stdout == f"60 {int(log != 'folded in')}\n", done.stderr
+
+
+def test_a_program_that_looks_at_a_live_run_and_leaves_takes_nothing_along(run):
+    """SQLite deletes the log when the last one leaves, and learns by locks who is there; those of
+    a process go when it closes the file by other means, as looking at its first bytes would."""
+    run.add("a", 1.0)
+    with Reader(run.path), Reader(run.path):
+        pass
+    connections.require(run.path)
+    visitor = (
+        "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]);"
+        "print(*connection.execute('SELECT count(*) FROM programs').fetchone()); connection.close()"
+    )
+    for programs in (1, 2):
+        seen = subprocess.run(
+            [sys.executable, "-c", visitor, run.path], check=True, capture_output=True, text=True
+        )
+        assert int(seen.stdout) == programs
+        run.add(f"b{programs}", 1.0)

@@ -2,9 +2,11 @@
 
 import json
 import random
+import shutil
 import sqlite3
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +21,10 @@ from islands_db import (
     Status,
     Store,
     StoreError,
+    collect,
     connections,
 )
+from islands_db.texts import LONGEST_CHAIN
 
 
 def test_a_new_run_holds_its_settings_and_values_after_reopening(tmp_path):
@@ -357,6 +361,39 @@ def test_the_last_round_of_a_checkpoint_waits_for_the_writer(run, monkeypatch):
     assert done == [True]
 
 
+def test_a_log_begun_anew_is_the_one_that_the_next_commit_goes_into(run):
+    """Its header holds the salt of all frames; whoever begins a log waits for the disk."""
+
+    def header():
+        return Path(f"{run.path}-wal").read_bytes()[:32]
+
+    assert not run.store.begin_log_anew()  # nothing has been written
+    run.add("a", 1.0)
+    assert run.store.checkpoint()
+    before = header()
+    assert run.store.begin_log_anew()
+    anew = header()
+    run.add("b", 2.0)
+    assert (anew != before, header() == anew) == (True, True)
+    shutil.copy(run.path, run.path.with_name("copy.db"))
+    shutil.copy(f"{run.path}-wal", run.path.with_name("copy.db-wal"))
+    with Reader(run.path.with_name("copy.db")) as reader:
+        assert reader.counts() == run.store.counts()
+
+
+def test_a_log_that_somebody_reads_is_not_begun_anew(run):
+    run.add("a", 1.0)
+    with Reader(run.path) as reader, reader.snapshot():
+        assert reader.counts().programs == 1
+        run.add("b", 2.0)
+        assert not run.store.begin_log_anew()
+        run.add("c", 3.0)
+        assert reader.counts().programs == 1
+    assert run.store.begin_log_anew()
+    run.reopen()
+    assert run.store.counts().programs == 3
+
+
 def test_files_keep_every_character_and_several_paths(run):
     files = {"a/main.py": "x = 'é\x00\U0001f600'\r\n\t", "b.py": ""}
     program = ProgramText(hash="h", syntax_hash="s", files=files, length=3)
@@ -384,7 +421,42 @@ def test_a_long_line_of_children_is_stored_as_changes_and_read_back_exactly(run)
     bytes_stored = run.store._connection.execute(
         "SELECT sum(length(body)) FROM sources"
     ).fetchone()[0]
-    assert bytes_stored < 0.15 * sum(map(len, texts))
+    assert bytes_stored < 0.05 * sum(map(len, texts))
+
+
+def test_no_text_needs_more_than_a_few_others_to_be_read(run):
+    parent, lines = None, [f"value_{n} = {n * n}" for n in range(100)]
+    for n in range(3 * LONGEST_CHAIN):
+        lines[n] = f"changed_{n} = {n}"
+        parent = run.add("\n".join(lines), 1.0, parent=parent).program
+    bases = dict(run.store._connection.execute("SELECT id, base FROM sources"))
+    steps = {None: -1}
+    for source, base in sorted(bases.items()):
+        steps[source] = steps[base] + 1
+    assert max(steps.values()) == LONGEST_CHAIN
+    assert list(bases.values()).count(None) == 3
+
+
+def test_a_text_stays_whole_when_programs_it_is_packed_against_go(run):
+    texts = ["\n".join(f"line {n}, {n == changed}" for n in range(50)) for changed in range(3)]
+    parent = run.add(texts[0], 1.0, seed=True).program
+    for text in texts[1:]:
+        parent = run.add(text, None, parent=parent).program
+    files = {"program.py": texts[2], "other.py": "kept as it was handed in"}
+    handed_in = ProgramText(hash="h", syntax_hash="h", files=files, length=1)
+    number = run.settle(Outcome(fate=Fate.EVALUATED, program=handed_in)).program
+    run.store.close()
+    assert collect(run.path).dropped == 2
+    run.store = Store.open(run.path)
+    assert run.store.files(number) == files
+
+
+def test_a_text_that_is_packed_against_itself_is_damage(run):
+    run.add("a" * 500, 1.0)
+    run.store._connection.execute("UPDATE sources SET base = id")
+    run.reopen()
+    with pytest.raises(StoreError, match=r"damaged.*later"):
+        run.store.files(1)
 
 
 def test_a_text_that_comes_again_in_another_program_is_stored_once(run):

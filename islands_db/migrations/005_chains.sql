@@ -1,0 +1,3 @@
+-- From here on the base of a source may have a base itself, an earlier one, up to the number of
+-- steps in `islands_db/texts.py`. Tables stay as they are; the version keeps those who know of no
+-- such chains from reading half of a text.
