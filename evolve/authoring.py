@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from evolve import tree
 from evolve.errors import FaultError, MachineError, UsageError
 from evolve.evaluation import compute_baselines, judge, stages_of
 from evolve.loading import Task
@@ -120,6 +121,8 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
     value = last.values[objective]
     reached = "" if judged[0].rung == len(task.problem.stages) else "; it misses a pass mark"
     findings = [Finding(what=what, fine=True, detail=f"{objective} {number(value, 6)}{reached}")]
+    if why := tree.doubt(program, task.problem.primitives):
+        findings.append(Finding(what="tree", fine=None, detail=f"cannot change it: {why}"))
     values = {j.verdicts[-1].exact.get(objective) for j in judged}
     if len(values) == 1:
         detail = f"the same score {_REPEATS} times"
@@ -134,7 +137,7 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
         Finding(
             what="cost",
             fine=None,
-            detail=f"{typical * 1000:.1f} ms an evaluation and core, about {number(per_hour, 2)} "
+            detail=f"{typical * 1000:.1f} ms an evaluation and core, about {_rounded(per_hour):,} "
             "an hour and core; no model is asked, so nothing is paid",
         )
     )
@@ -150,12 +153,21 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
     return findings
 
 
+def _rounded(value: float) -> int:
+    """Two digits of it, for people."""
+    return int(float(f"{value:.2g}"))
+
+
 def _check_known_bad(task: Task, sandbox: Sandbox) -> list[Finding]:
     files = task.problem.known_bad_files()
-    if not files:
+    if not task.problem.known_bad:
         detail = "no known_bad programs: write some that must be rejected, and name them"
         return [Finding(what="known-bad", fine=None, detail=detail)]
-    findings = []
+    findings = [
+        Finding(what="known-bad", fine=False, detail=f"{pattern} is no file of the folder")
+        for pattern in task.problem.known_bad
+        if not any(task.problem.folder.glob(pattern))
+    ]
     for path in files:
         name = str(path.relative_to(task.problem.folder))
         try:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from evolve.errors import FaultError, UsageError, nearest
-from evolve.problem import Problem, ProblemError
+from evolve import definition
+from evolve.errors import FaultError, ProblemError, UsageError, nearest
+from evolve.problem import Problem
 from evolve.program import Program, ProgramError, check_seed
 
 ENTRY = "program.py"
@@ -104,7 +105,10 @@ def load(reference: str, settings: Mapping[str, str] | None = None) -> Task:
     """
     folder, shorthand = _locate(reference)
     problem = _import(folder)
-    problem.check()
+    try:
+        definition.check(problem)
+    except ProblemError as error:
+        raise ProblemError(f"{folder / 'problem.py'}: {error}") from None
     try:
         parameters = problem.resolve(shorthand, settings)
         problem.settle(parameters)
