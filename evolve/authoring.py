@@ -19,7 +19,7 @@ from evolve.program import Program, ProgramError
 from evolve.prompts import facts_of, load_templates
 from evolve.terminal import number
 from evolve.worker import open_sandbox
-from islands_db import Status
+from islands_db import Status, Verdict
 from sandbox import Sandbox
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -95,6 +95,9 @@ def _check_prompts(task: Task) -> list[Finding]:
         facts = facts_of(task)
     except FaultError as error:
         return [Finding(what="prompts", fine=False, detail=str(error))]
+    if not task.problem.read(task.problem.statement).strip():
+        detail = f"{task.problem.statement} is empty: say what is asked"
+        findings.append(Finding(what="statement", fine=None, detail=detail))
     if not facts.contract:
         detail = (
             'none; a model is not told how its code is called: write contract="contract.md" with '
@@ -112,17 +115,18 @@ def _check_prompts(task: Task) -> list[Finding]:
 
 def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> list[Finding]:
     what = f"seed {name}"
-    judged = [_training(task, sandbox, program, seed=0) for _ in range(_REPEATS)]
-    last = judged[0].verdicts[-1]
+    first = _training(task, sandbox, program, seed=0)
+    last = first.verdicts[-1]
     if last.status is not Status.OK:
-        detail = f"{last.status} at stage {last.stage!r}: {last.reason}"
-        return [Finding(what=what, fine=False, detail=detail)]
+        return [Finding(what=what, fine=False, detail=_failure(last))]
     objective = task.problem.objectives[0].name
     value = last.values[objective]
-    reached = "" if judged[0].rung == len(task.problem.stages) else "; it misses a pass mark"
+    reached = "" if first.rung == len(task.problem.stages) else "; it misses a pass mark"
     findings = [Finding(what=what, fine=True, detail=f"{objective} {number(value, 6)}{reached}")]
     if why := tree.doubt(program, task.problem.primitives):
         findings.append(Finding(what="tree", fine=None, detail=f"cannot change it: {why}"))
+    again = (_training(task, sandbox, program, seed=0) for _ in range(_REPEATS - 1))
+    judged = [first, *again]
     values = {j.verdicts[-1].exact.get(objective) for j in judged}
     if len(values) == 1:
         detail = f"the same score {_REPEATS} times"
@@ -151,6 +155,12 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
         detail = f"standard deviation {number(spread, 2)} of {objective} between draws"
         findings.append(Finding(what="noise", fine=None, detail=detail))
     return findings
+
+
+def _failure(verdict: Verdict) -> str:
+    if verdict.status is Status.EVALUATOR_ERROR:
+        return verdict.reason  # it names the stage
+    return f"{verdict.status} at stage {verdict.stage!r}: {verdict.reason}"
 
 
 def _rounded(value: float) -> int:
@@ -192,7 +202,7 @@ def _check_splits(task: Task, sandbox: Sandbox) -> list[Finding]:
         judged = judge(task, sandbox, dict(program.files), split=split, seed=1, artifact=True)
         last = judged.verdicts[-1]
         good = last.status is Status.OK
-        detail = f"{last.wall_s:.2f} s" if good else f"{last.status}: {last.reason}"
+        detail = f"{last.wall_s:.2f} s" if good else _failure(last)
         findings.append(Finding(what=split.value, fine=good, detail=detail))
         if good and split is SplitKind.TEST and task.problem.verifier:
             findings.append(_check_artifact(task, judged))

@@ -9,12 +9,15 @@ import click
 
 from evolve.closing import TestResult
 from evolve.commands import INTERRUPTED
+from evolve.drafting import SEED
 from evolve.live import market, money, waste
 from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder
 from evolve.session import Ended
+from evolve.status import Status
 from evolve.terminal import clipped, duration, inert, number
+from islands_db import Reader
 
 
 def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
@@ -45,22 +48,20 @@ def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
     }
 
 
-def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> None:
-    """The end of a run for a person."""
+def print_summary(
+    folder: RunFolder, task: Task, ended: Ended, root: Path, *, below_panel: bool = False
+) -> None:
+    """The end of a run for a person; below the live panel nothing of it is said again."""
     objective = task.problem.objectives[0]
     status = ended.status
     at = "" if root == Path("runs") else f" --runs {root}"
     click.echo("")
     click.echo(
-        f"{folder.name}: {ended.reason}; {status.evaluated} programs evaluated "
-        f"in {duration(status.elapsed_s)} ({status.attempts} proposals)"
+        f"{folder.name}: {ended.reason}; {_count(status.evaluated, 'program')} evaluated "
+        f"in {duration(status.elapsed_s)} ({_count(status.attempts, 'proposal')})"
     )
-    for line in [*market(status), *money(status)]:
-        click.echo(f"  {inert(line)}")
-    if spilt := waste(status):
-        click.echo(f"  wasted: {spilt}")
-    if status.alarm:
-        click.echo(f"  ALARM: {status.alarm}")
+    if not below_panel:
+        _print_panel(status)
     if status.tier == "none":
         click.echo("  every verdict is marked: run without a sandbox, data could have been forged")
     if ended.reason == INTERRUPTED:
@@ -75,11 +76,31 @@ def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> No
             f"  champion: program {ended.standing.program}, "
             f"{objective.name} {number(ended.standing.value)} in {status.champion_split}"
         )
+    if _is_seed(folder, ended.standing.program):
+        click.echo("  the champion is the seed program: nothing better was found")
     click.echo("")
     click.echo(f"  its code          evolve best {folder.name}{at}")
     click.echo(f"  where it is from  evolve lineage {folder.name}{at} --diff")
     if folder.certificate.exists():
         click.echo(f"  check the claim   evolve verify {_near(folder.certificate)}")
+
+
+def _print_panel(status: Status) -> None:
+    for line in [*market(status), *money(status)]:
+        click.echo(f"  {inert(line)}")
+    if spilt := waste(status):
+        click.echo(f"  wasted: {spilt}")
+    if status.alarm:
+        click.echo(f"  ALARM: {status.alarm}")
+
+
+def _is_seed(folder: RunFolder, program: int) -> bool:
+    with Reader(folder.database) as reader:
+        return reader.program(program).proposer == SEED
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def standing_of(objective: Objective, value: float, known: Sequence[tuple[str, float]]) -> str:
