@@ -123,6 +123,11 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
     value = last.values[objective]
     reached = "" if first.rung == len(task.problem.stages) else "; it misses a pass mark"
     findings = [Finding(what=what, fine=True, detail=f"{objective} {number(value, 6)}{reached}")]
+    findings += [
+        Finding(what=f"feature {feature.name}", fine=None, detail="no stage gave it for this seed")
+        for feature in task.problem.features
+        if feature.name not in first.features
+    ]
     if why := tree.doubt(program, task.problem.primitives):
         findings.append(Finding(what="tree", fine=None, detail=f"cannot change it: {why}"))
     again = (_training(task, sandbox, program, seed=0) for _ in range(_REPEATS - 1))

@@ -277,4 +277,6 @@ def flat(value: object, prefix: str = "") -> dict[str, str]:
         for key, inner in value.items():
             found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
         return found
+    if isinstance(value, list | tuple) and any(isinstance(inner, Mapping) for inner in value):
+        return flat({str(number): inner for number, inner in enumerate(value)}, prefix)
     return {prefix: str(value)}

@@ -38,6 +38,7 @@ def line(run: Watched, row: int) -> Plain:
         "parent": int(one["parent"]) or None,
         "value": None if np.isnan(fitness) else run.sign * fitness,
         "validation": run.validated.get(id),
+        "fell_behind": run.draws.get(id, 0) < max(run.draws.values(), default=0),
         "rung": int(one["rung"]),
         "generation": int(one["generation"]),
         "island": int(one["island"]),

@@ -109,8 +109,13 @@ def _order(run: Watched, rows: NDArray[np.int64], query: Query) -> NDArray[np.in
             order = np.lexsort((table["id"][rows], -fitness, -table["rung"][rows]))
             return order[::-1] if query.descending else order
         case "validation":
-            shown = [run.sign * run.validated.get(int(id), np.nan) for id in table["id"][rows]]
-            key = -np.nan_to_num(np.array(shown, dtype=np.float64), nan=-np.inf)
+            ids = table["id"][rows].tolist()
+            shown = [run.sign * run.validated.get(id, np.nan) for id in ids]
+            # as champions compare: first by the draws they were measured on
+            draws = np.array([run.draws.get(id, 0) for id in ids])
+            fitness = np.nan_to_num(np.array(shown, dtype=np.float64), nan=-np.inf)
+            order = np.lexsort((table["id"][rows], -fitness, -draws))
+            return order[::-1] if query.descending else order
         case "proposer" | "operator":
             names = getattr(run.programs, f"{query.sort}s")
             places = np.argsort(np.argsort(np.array([name.casefold() for name in names])))
