@@ -85,7 +85,7 @@ export function overview({ run, get }) {
           h("h2", {}, "Came to nothing"),
           lost(data.counts).length
             ? table([{ text: "fate" }, { text: "attempts", n: true }], lost(data.counts).map(([fate, n]) => [fate.replaceAll("_", " "), count(n)]))
-            : h("p", { class: "soft" }, "No attempt yet."))),
+            : h("p", { class: "soft" }, "None."))),
       data.picture && h("figure", {}, h("img", { src: data.picture, alt: "What was found, as the problem draws it" }), h("figcaption", {}, "What was found, as the problem draws it")));
       put(log, h("h2", {}, "What happened"), data.events.length
         ? table([{ text: "when (UTC)" }, { text: "event" }, { text: "with" }], data.events.map((one) => [one.created.slice(0, 19).replace("T", " "), one.kind.replaceAll("_", " "), h("code", {}, brief(one.data))]))
