@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 
 from evolve import tree
+from evolve.certificate import registered
 from evolve.errors import FaultError, MachineError, UsageError
 from evolve.evaluation import compute_baselines, judge, stages_of
 from evolve.loading import Task
@@ -82,6 +83,7 @@ def check_problem(task: Task, *, unsafe: bool = False) -> list[Finding]:
             findings += _check_seed(task, sandbox, name, program)
         findings += _check_known_bad(task, sandbox)
         findings += _check_splits(task, sandbox)
+    findings += _check_verifier(task)
     findings += _check_baselines(task)
     findings += _check_records(task)
     return findings
@@ -209,7 +211,7 @@ def _check_splits(task: Task, sandbox: Sandbox) -> list[Finding]:
         good = last.status is Status.OK
         detail = f"{last.wall_s:.2f} s" if good else _failure(last)
         findings.append(Finding(what=split.value, fine=good, detail=detail))
-        if good and split is SplitKind.TEST and task.problem.verifier:
+        if good and split is SplitKind.TEST and task.problem.verifier in registered():
             findings.append(_check_artifact(task, judged))
         if good and split is SplitKind.TEST and task.problem.drawing:
             findings.append(_check_picture(judged))
@@ -224,19 +226,23 @@ def _check_picture(judged: Judged) -> Finding:
     return Finding(what="picture", fine=False, detail=detail)
 
 
+def _check_verifier(task: Task) -> list[Finding]:
+    name = task.problem.verifier
+    if name is None or name in registered():
+        return []
+    detail = f"{name!r} is not registered in the entry-point group evolve.verifiers"
+    return [Finding(what="certificate", fine=False, detail=detail)]
+
+
 def _check_artifact(task: Task, judged: Judged) -> Finding:
     from fractions import Fraction
 
     import msgspec
 
     from evaluators import Invalid
-    from evolve.certificate import registered
 
-    name = task.problem.verifier
-    verifier = registered().get(name or "")
-    if verifier is None:
-        detail = f"{name!r} is not registered in the entry-point group evolve.verifiers"
-        return Finding(what="certificate", fine=False, detail=detail)
+    name = task.problem.verifier or ""
+    verifier = registered()[name]
     if not judged.artifact:
         detail = "the test's Score has no artifact, so there is nothing to certify"
         return Finding(what="certificate", fine=False, detail=detail)

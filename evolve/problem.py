@@ -296,7 +296,7 @@ class Problem:
         """The text of one file of the problem's folder."""
         path = self.folder / file
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
         except UnicodeDecodeError as error:
             raise ProblemError(f"{self.name}: {path} is not UTF-8 text: {error.reason}") from error
         except (OSError, ValueError) as error:
