@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -15,9 +15,13 @@ from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder
 from evolve.session import Ended
+from evolve.standing import standings
 from evolve.status import Status
-from evolve.terminal import clipped, duration, inert, number
+from evolve.terminal import clipped, duration, inert, number, telling
 from islands_db import Reader
+
+_FIGURE = 13
+"""Columns of a figure in the table of the test."""
 
 
 def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
@@ -103,20 +107,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def standing_of(objective: Objective, value: float, known: Sequence[tuple[str, float]]) -> str:
-    """Where a value stands beside the best of some named ones: better, equal, worse."""
-    if not known:
-        return ""
-    who, best = known[0]
-    for name, other in known[1:]:
-        if objective.better(other, best):
-            who, best = name, other
-    if value == best:
-        return f"equal to the best of these, {clipped(inert(who), 34)}"
-    word = "better than" if objective.better(value, best) else "behind"
-    return f"{word} the best of these, {clipped(inert(who), 34)}"
-
-
 def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
     name = objective.name
     value = test.champion.values[name]
@@ -128,19 +118,25 @@ def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
     if seed_value is not None:
         rows.append(("the seed program", seed_value, "same test"))
     rows += [(b.name, b.values[name], "same test") for b in test.baselines if name in b.values]
-    for label, figure, note in rows:
-        click.echo(f"    {inert(label):<34} {number(figure):>10}  {note}")
     records = [
         r for r in task.problem.known_records(task.parameters) if r.objective in (None, name)
     ]
-    if records:
-        click.echo("  published values, as their sources measured them")
-        for record in records:
-            label = clipped(inert(record.who), 34)
-            click.echo(f"    {label:<34} {number(float(record.value)):>10}")
-            click.echo(f"      {clipped(inert(record.source), 72)}")
-        known = [(r.who, float(r.value)) for r in records]
-        click.echo(f"  the champion is {standing_of(objective, value, known)}")
+    figures = [figure for _, figure, _ in rows]
+    digits = telling([*figures, *(float(record.value) for record in records)])
+    for label, figure, note in rows:
+        click.echo(f"    {inert(label):<34} {number(figure, digits):>{_FIGURE}}  {note}")
+    if not records:
+        return
+    click.echo("  published values, as their sources measured them")
+    for record in records:
+        label = clipped(inert(record.who), 34)
+        note = "  claimed" if record.claimed else ""
+        click.echo(f"    {label:<34} {number(float(record.value), digits):>{_FIGURE}}{note}")
+        click.echo(f"      {clipped(inert(record.source), 72)}")
+    exact = Fraction(test.champion.exact[name])
+    for found in standings([objective], {name: exact}, records):
+        who = clipped(inert(found.best.who), 34)
+        click.echo(f"  the champion is {found.word} the best known, {who}")
 
 
 def _value(test: TestResult, name: str) -> float | None:
