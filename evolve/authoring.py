@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from evolve import tree
+from evolve.certificate import registered
 from evolve.errors import FaultError, MachineError, UsageError
 from evolve.evaluation import compute_baselines, judge, stages_of
 from evolve.loading import Task
@@ -18,7 +20,7 @@ from evolve.program import Program, ProgramError
 from evolve.prompts import facts_of, load_templates
 from evolve.terminal import number
 from evolve.worker import open_sandbox
-from islands_db import Status
+from islands_db import Status, Verdict
 from sandbox import Sandbox
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -81,6 +83,7 @@ def check_problem(task: Task, *, unsafe: bool = False) -> list[Finding]:
             findings += _check_seed(task, sandbox, name, program)
         findings += _check_known_bad(task, sandbox)
         findings += _check_splits(task, sandbox)
+    findings += _check_verifier(task)
     findings += _check_baselines(task)
     findings += _check_records(task)
     return findings
@@ -94,6 +97,9 @@ def _check_prompts(task: Task) -> list[Finding]:
         facts = facts_of(task)
     except FaultError as error:
         return [Finding(what="prompts", fine=False, detail=str(error))]
+    if not task.problem.read(task.problem.statement).strip():
+        detail = f"{task.problem.statement} is empty: say what is asked"
+        findings.append(Finding(what="statement", fine=None, detail=detail))
     if not facts.contract:
         detail = (
             'none; a model is not told how its code is called: write contract="contract.md" with '
@@ -111,15 +117,23 @@ def _check_prompts(task: Task) -> list[Finding]:
 
 def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> list[Finding]:
     what = f"seed {name}"
-    judged = [_training(task, sandbox, program, seed=0) for _ in range(_REPEATS)]
-    last = judged[0].verdicts[-1]
+    first = _training(task, sandbox, program, seed=0)
+    last = first.verdicts[-1]
     if last.status is not Status.OK:
-        detail = f"{last.status} at stage {last.stage!r}: {last.reason}"
-        return [Finding(what=what, fine=False, detail=detail)]
+        return [Finding(what=what, fine=False, detail=_failure(last))]
     objective = task.problem.objectives[0].name
     value = last.values[objective]
-    reached = "" if judged[0].rung == len(task.problem.stages) else "; it misses a pass mark"
+    reached = "" if first.rung == len(task.problem.stages) else "; it misses a pass mark"
     findings = [Finding(what=what, fine=True, detail=f"{objective} {number(value, 6)}{reached}")]
+    findings += [
+        Finding(what=f"feature {feature.name}", fine=None, detail="no stage gave it for this seed")
+        for feature in task.problem.features
+        if feature.name not in first.features
+    ]
+    if why := tree.doubt(program, task.problem.primitives):
+        findings.append(Finding(what="tree", fine=None, detail=f"cannot change it: {why}"))
+    again = (_training(task, sandbox, program, seed=0) for _ in range(_REPEATS - 1))
+    judged = [first, *again]
     values = {j.verdicts[-1].exact.get(objective) for j in judged}
     if len(values) == 1:
         detail = f"the same score {_REPEATS} times"
@@ -134,7 +148,7 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
         Finding(
             what="cost",
             fine=None,
-            detail=f"{typical * 1000:.1f} ms an evaluation and core, about {number(per_hour, 2)} "
+            detail=f"{typical * 1000:.1f} ms an evaluation and core, about {_rounded(per_hour):,} "
             "an hour and core; no model is asked, so nothing is paid",
         )
     )
@@ -150,12 +164,27 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
     return findings
 
 
+def _failure(verdict: Verdict) -> str:
+    if verdict.status is Status.EVALUATOR_ERROR:
+        return verdict.reason  # it names the stage
+    return f"{verdict.status} at stage {verdict.stage!r}: {verdict.reason}"
+
+
+def _rounded(value: float) -> int:
+    """Two digits of it, for people."""
+    return int(float(f"{value:.2g}"))
+
+
 def _check_known_bad(task: Task, sandbox: Sandbox) -> list[Finding]:
     files = task.problem.known_bad_files()
-    if not files:
+    if not task.problem.known_bad:
         detail = "no known_bad programs: write some that must be rejected, and name them"
         return [Finding(what="known-bad", fine=None, detail=detail)]
-    findings = []
+    findings = [
+        Finding(what="known-bad", fine=False, detail=f"{pattern} is no file of the folder")
+        for pattern in task.problem.known_bad
+        if not any(task.problem.folder.glob(pattern))
+    ]
     for path in files:
         name = str(path.relative_to(task.problem.folder))
         try:
@@ -180,9 +209,9 @@ def _check_splits(task: Task, sandbox: Sandbox) -> list[Finding]:
         judged = judge(task, sandbox, dict(program.files), split=split, seed=1, artifact=True)
         last = judged.verdicts[-1]
         good = last.status is Status.OK
-        detail = f"{last.wall_s:.2f} s" if good else f"{last.status}: {last.reason}"
+        detail = f"{last.wall_s:.2f} s" if good else _failure(last)
         findings.append(Finding(what=split.value, fine=good, detail=detail))
-        if good and split is SplitKind.TEST and task.problem.verifier:
+        if good and split is SplitKind.TEST and task.problem.verifier in registered():
             findings.append(_check_artifact(task, judged))
         if good and split is SplitKind.TEST and task.problem.drawing:
             findings.append(_check_picture(judged))
@@ -197,19 +226,23 @@ def _check_picture(judged: Judged) -> Finding:
     return Finding(what="picture", fine=False, detail=detail)
 
 
+def _check_verifier(task: Task) -> list[Finding]:
+    name = task.problem.verifier
+    if name is None or name in registered():
+        return []
+    detail = f"{name!r} is not registered in the entry-point group evolve.verifiers"
+    return [Finding(what="certificate", fine=False, detail=detail)]
+
+
 def _check_artifact(task: Task, judged: Judged) -> Finding:
     from fractions import Fraction
 
     import msgspec
 
     from evaluators import Invalid
-    from evolve.certificate import registered
 
-    name = task.problem.verifier
-    verifier = registered().get(name or "")
-    if verifier is None:
-        detail = f"{name!r} is not registered in the entry-point group evolve.verifiers"
-        return Finding(what="certificate", fine=False, detail=detail)
+    name = task.problem.verifier or ""
+    verifier = registered()[name]
     if not judged.artifact:
         detail = "the test's Score has no artifact, so there is nothing to certify"
         return Finding(what="certificate", fine=False, detail=detail)

@@ -210,7 +210,7 @@ class Budget:
     def spent(self) -> str:
         """Why the run must stop, or an empty text."""
         if self.limits.evals is not None and self.evaluations >= self.limits.evals:
-            return f"{self.limits.evals} evaluations used"
+            return f"{self.limits.evals} evaluation{'s' * (self.limits.evals != 1)} used"
         return self.over()
 
     def over(self) -> str:
@@ -218,7 +218,7 @@ class Budget:
         if self.reached_target:
             return f"target {self.limits.target:g} reached"
         if self.limits.minutes is not None and self.elapsed_s >= self.limits.minutes * 60:
-            return f"{self.limits.minutes:g} minutes used"
+            return f"{self.limits.minutes:g} minute{'s' * (self.limits.minutes != 1)} used"
         return ""
 
     def seconds_left(self) -> float | None:

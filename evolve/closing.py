@@ -16,6 +16,7 @@ from evaluators import Invalid
 from evolve import certificate, objects
 from evolve.champion import Standing
 from evolve.drafting import SEED
+from evolve.errors import FaultError
 from evolve.evaluation import drawn
 from evolve.judging import Judge
 from evolve.loading import ENTRY, Task
@@ -23,7 +24,7 @@ from evolve.messages import BaselineValue, Judged
 from evolve.problem import Objective, SplitKind
 from evolve.randomness import derive
 from evolve.runs import RunFolder
-from islands_db import Reader, Store, Verdict
+from islands_db import Reader, Status, Store, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,8 @@ class Closing:
         origin = self._seed_program(program)
         judged = await self._judged(program, seed)
         verdicts = judged.verdicts
+        if verdicts[-1].status is Status.EVALUATOR_ERROR:
+            raise FaultError(f"test: {verdicts[-1].reason}; the search is stored")
         alone = judged if origin == program else await self._judged(origin, seed)
         baselines = await self.judge.baselines(SplitKind.TEST, seed)
         with self.store.atomic():

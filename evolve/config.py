@@ -268,3 +268,15 @@ def _known_model_keys(entry: object, where: str) -> None:
 
 
 _KEY_KEYS = ("key_env", "key_file")
+
+
+def flat(value: object, prefix: str = "") -> dict[str, str]:
+    """Nested settings as names with dots and texts."""
+    if isinstance(value, Mapping):
+        found: dict[str, str] = {}
+        for key, inner in value.items():
+            found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        return found
+    if isinstance(value, list | tuple) and any(isinstance(inner, Mapping) for inner in value):
+        return flat({str(number): inner for number, inner in enumerate(value)}, prefix)
+    return {prefix: str(value)}

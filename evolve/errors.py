@@ -5,6 +5,7 @@
     ├── MachineError       3   this machine cannot run it (sandbox, disk, permissions)
     ├── BusyError          4   the run is in use by another process
     └── FaultError         5   the problem's own code fails: seeds, stages, verifiers
+        └── ProblemError       a definition that cannot be used
 
 Exit code 1 is a negative answer (a certificate that does not hold, an unsound problem, an invalid
 program), 0 a positive one, 130 a stop by Ctrl-C, 70 a bug of ours.
@@ -33,6 +34,10 @@ class BusyError(EvolveError):
 
 class FaultError(EvolveError):
     exit_code = 5
+
+
+class ProblemError(FaultError):
+    """A problem definition that cannot be used; the message names what is wrong and where."""
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -19,6 +19,7 @@ from evaluators import Invalid
 from evolve import picture
 from evolve.loading import Task, located
 from evolve.messages import BaselineValue, Judged
+from evolve.overheard import overheard
 from evolve.problem import Number, Score, SplitKind, Stage
 from evolve.repeats import behind, mean_score
 from evolve.staging import Asks, StageCandidate, Twin
@@ -120,7 +121,7 @@ def drawn(task: Task, artifact: str) -> tuple[str, str]:
     if draw is None:
         return "", ""
     try:
-        with _alarm(DRAW_S):
+        with _alarm(DRAW_S), overheard():
             return picture.checked(draw(json.loads(artifact))), ""
     except picture.PictureError as error:
         return "", str(error)
@@ -146,7 +147,7 @@ def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[Basel
     found = []
     for baseline in task.problem.baselines:
         try:
-            with _alarm(60.0):
+            with _alarm(60.0), overheard():
                 score = baseline.function(seed=seed, split=split, **task.parameters)
             if isinstance(score, Score):
                 values = {name: float(value) for name, value in score.values.items()}
@@ -209,7 +210,7 @@ def _run(
     score: Score | None = None
     reason, feedback = "", ""
     try:
-        with _alarm(limit):
+        with _alarm(limit), overheard():
             result = stage.function(candidate, **_arguments(stage, task, seed))
         match result:
             case Invalid(reason=text):
@@ -224,10 +225,8 @@ def _run(
                     status, score, feedback = Status.OK, given, given.feedback
             case other:
                 status = Status.EVALUATOR_ERROR
-                reason = (
-                    f"stage {stage.name!r} returned {type(other).__name__} {other!r:.60}, "
-                    "expected Score or Invalid"
-                )
+                what = "nothing" if other is None else f"{type(other).__name__} {other!r:.60}"
+                reason = f"stage {stage.name!r} returned {what}, expected Score or Invalid"
     except CandidateFailure as failure:
         status, reason = Status(failure.kind.value), failure.reason
     except SandboxError as error:

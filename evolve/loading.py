@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from evolve.errors import FaultError, UsageError, nearest
-from evolve.problem import Problem, ProblemError
+from evolve import definition
+from evolve.errors import FaultError, ProblemError, UsageError, nearest
+from evolve.overheard import overheard
+from evolve.problem import Problem
 from evolve.program import Program, ProgramError, check_seed
 
 ENTRY = "program.py"
@@ -104,7 +106,10 @@ def load(reference: str, settings: Mapping[str, str] | None = None) -> Task:
     """
     folder, shorthand = _locate(reference)
     problem = _import(folder)
-    problem.check()
+    try:
+        definition.check(problem)
+    except ProblemError as error:
+        raise ProblemError(f"{folder / 'problem.py'}: {error}") from None
     try:
         parameters = problem.resolve(shorthand, settings)
         problem.settle(parameters)
@@ -148,16 +153,27 @@ def _import(folder: Path) -> Problem:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # relative imports in the folder need it
     try:
-        spec.loader.exec_module(module)
+        with overheard():
+            spec.loader.exec_module(module)
     except ProblemError as error:
         raise FaultError(f"{file}: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001  a user's module may raise anything
-        raise FaultError(f"{file} does not import: {located(error, folder)}") from None
+        why = located(error, folder).replace(f"{name}.", ".")
+        raise FaultError(f"{file} does not import: {why}{_beside(error, folder)}") from None
     problem = getattr(module, "problem", None)
     if not isinstance(problem, Problem):
         raise FaultError(f"{file}: expected a module-level `problem = Problem(...)`")
     problem.folder = folder
     return problem
+
+
+def _beside(error: BaseException, folder: Path) -> str:
+    """What to write where a file of the folder was imported as if it were installed."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        stem = error.name.partition(".")[0]
+        if (folder / f"{stem}.py").is_file() or (folder / stem).is_dir():
+            return f"; for the file beside it write `from .{stem} import ...`"
+    return ""
 
 
 def located(error: BaseException, folder: Path) -> str:

@@ -6,209 +6,30 @@ run in a worker, drive the candidate in its sandbox, and judge the data it hands
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from fractions import Fraction
-from math import isfinite
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from evaluators import Invalid
-from evolve.errors import FaultError
+from evolve import parameters as parameter
+from evolve.errors import ProblemError
+from evolve.parameters import Parameters
+from evolve.scores import Number, Objective, Score, SplitKind
+from evolve.stages import CandidateHandle, Seconds, Stage, limited
 
-Number = int | float | Fraction
-Parameters = Mapping[str, object]
-Seconds = float | Callable[[Parameters], float]
-"""A limit, or how it follows from the parameters."""
+__all__ = [
+    "Baseline", "CandidateHandle", "Feature", "Number", "Objective", "Parameters", "Problem",
+    "ProblemError", "Record", "Score", "SplitKind", "Stage",
+]  # fmt: skip
+
 Names = Sequence[str] | Callable[[Parameters], Sequence[str]]
 """A list, or how it follows from the parameters."""
-
-
-class ProblemError(FaultError):
-    """A problem definition that cannot be used; the message names what is wrong and where."""
-
-
-class SplitKind(StrEnum):
-    """The three disjoint sets: training searches, validation picks, test publishes."""
-
-    TRAINING = "training"
-    VALIDATION = "validation"
-    TEST = "test"
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """One objective in its own sign and unit; `direction` is "min" or "max"."""
-
-    name: str
-    direction: str
-
-    @classmethod
-    def parse(cls, text: str) -> Objective:
-        """Reads "min excess_percent" or "max size"."""
-        match text.split():
-            case [("min" | "max") as direction, name] if name.isidentifier():
-                return cls(name, direction)
-        raise ProblemError(f"objective {text!r}: expected 'min NAME' or 'max NAME'")
-
-    def fitness(self, value: Number) -> float:
-        """The one place where a value becomes "higher is better"."""
-        return float(value) if self.direction == "max" else -float(value)
-
-    def better(self, a: Number, b: Number) -> bool:
-        return a > b if self.direction == "max" else a < b
-
-    def reaches(self, value: Number, mark: Number) -> bool:
-        return value >= mark if self.direction == "max" else value <= mark
-
-
-_RESERVED = ("artifact", "feedback", "features", "metrics")
-
-
-class Score:
-    """What a stage returns for a valid candidate: `Score(rank=23, artifact=found)`.
-
-    Keywords that name an objective of the problem are its values; all others are metrics.
-
-    Args:
-        artifact: The object found, as plain data; kept only where a certificate needs it.
-        feedback: Text for the next prompt.
-        features: Values of the problem's declared features, by name.
-        metrics: Further figures by name.
-
-    Raises:
-        ValueError: a value is not a finite int, float or Fraction.
-    """
-
-    __slots__ = ("artifact", "features", "feedback", "values")
-
-    def __init__(
-        self,
-        *,
-        artifact: object = None,
-        feedback: str = "",
-        features: Mapping[str, float] | None = None,
-        metrics: Mapping[str, Number] | None = None,
-        **values: Number,
-    ) -> None:
-        if not isinstance(feedback, str):
-            raise ValueError(f"feedback is {type(feedback).__name__}, expected text")
-        self.artifact = artifact
-        self.feedback = feedback
-        self.features = {k: float(_finite(k, v)) for k, v in (features or {}).items()}
-        self.values = {k: _finite(k, v) for k, v in {**(metrics or {}), **values}.items()}
-
-    def __repr__(self) -> str:
-        return f"Score({', '.join(f'{k}={v}' for k, v in self.values.items())})"
-
-
-def _finite(name: str, value: object) -> Number:
-    # numpy scalars are turned into plain numbers; bool is a mistake here, not 0 or 1
-    item = getattr(value, "item", None)
-    plain = item() if callable(item) else value
-    if isinstance(plain, bool) or not isinstance(plain, int | float | Fraction):
-        raise ValueError(
-            f"score {name!r} is {type(value).__name__}, expected int, float or Fraction"
-        )
-    if isinstance(plain, float) and not isfinite(plain):
-        raise ValueError(f"score {name!r} is {plain}, expected a finite number")
-    return plain
-
-
-class CandidateHandle(Protocol):
-    """What a stage sees of a program in its sandbox."""
-
-    def call(self, name: str, /, *args: object) -> object:
-        """Calls the program's function `name` with plain data and gives back plain data."""
-
-    def drive(self, name: str, /, *args: object) -> object:
-        """Calls the driver's function `name`, beside the candidate, as name(module, *args)."""
-
-    def fresh(self) -> AbstractContextManager[CandidateHandle]:
-        """Another process of the same program, that has seen nothing yet."""
-
-    def behaves_as(self, behaviour: bytes) -> None:
-        """Says what the program did on probe inputs; programs that say the same are twins.
-
-        In training the evaluation ends here when an earlier, not longer program said the same in
-        this stage: the attempt is stored as its twin, and nothing more is paid for it. Say only
-        what decides the score completely, e.g. all answers that the score is computed from.
-        """
-
-
-StageFunction = Callable[..., "Score | Invalid"]
 BaselineFunction = Callable[..., "Score | Invalid"]
 DrawFunction = Callable[[object], str]
 F = TypeVar("F", bound=Callable[..., object])
 DrawT = TypeVar("DrawT", bound=DrawFunction)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One step of the evaluation cascade, with its limits.
-
-    Attributes:
-        timeout_s: Wall seconds for the candidate's whole life in this stage, import included.
-        timeout_of: How they follow from the parameters, where they do; `Problem.settle` applies it.
-        memory_mb: Address space of the candidate, in MiB.
-        cores: Cores the stage occupies.
-        exclusive: Nothing else of the run evaluates meanwhile (for timing).
-        pass_mark: Value of the first objective that a program must reach to go on.
-        repeats: For scores with noise: so many measurements, whose mean counts; fewer in training
-            for a program that is clearly behind its parent.
-    """
-
-    name: str
-    function: StageFunction
-    timeout_s: float = 10.0
-    timeout_of: Callable[[Parameters], float] | None = None
-    memory_mb: int = 1024
-    cores: int = 1
-    exclusive: bool = False
-    pass_mark: Number | None = None
-    repeats: int = 1
-
-    def takes(self, name: str) -> bool:
-        """Whether its function is given this parameter: it need not take those it does not use."""
-        code = self.function.__code__
-        takes_any = bool(code.co_flags & 0x08)
-        return takes_any or name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-
-    def settled(self, parameters: Parameters) -> Stage:
-        if self.timeout_of is None:
-            return self
-        return replace(self, timeout_s=self.timeout_of(parameters), timeout_of=None)
-
-
-def _timed(
-    function: Callable[..., object],
-    timeout_s: Seconds,
-    *,
-    memory_mb: int,
-    exclusive: bool,
-    cores: int = 1,
-    pass_mark: Number | None = None,
-    repeats: int = 1,
-) -> Stage:
-    if type(repeats) is not int or repeats < 1:
-        raise ProblemError(
-            f"stage {function.__name__!r}: repeats = {repeats!r}, expected an integer from 1"
-        )
-    fixed = not callable(timeout_s)
-    return Stage(
-        name=function.__name__,
-        function=function,  # type: ignore[arg-type]
-        timeout_s=timeout_s if fixed else 0.0,  # type: ignore[arg-type]
-        timeout_of=None if fixed else timeout_s,  # type: ignore[arg-type]
-        memory_mb=memory_mb,
-        cores=cores,
-        exclusive=exclusive,
-        pass_mark=pass_mark,
-        repeats=repeats,
-    )
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,6 +132,8 @@ class Problem:
 
     def stage(
         self,
+        function: None = None,
+        /,
         *,
         timeout_s: Seconds = 10.0,
         memory_mb: int = 1024,
@@ -320,10 +143,11 @@ class Problem:
         repeats: int = 1,
     ) -> Callable[[F], F]:
         """Adds a training stage; stages run in the order they are defined."""
+        _called("stage", function)
 
         def add(function: F) -> F:
             self.stages.append(
-                _timed(
+                limited(
                     function,
                     timeout_s,
                     memory_mb=memory_mb,
@@ -339,6 +163,8 @@ class Problem:
 
     def validation(
         self,
+        function: None = None,
+        /,
         *,
         timeout_s: Seconds = 30.0,
         memory_mb: int = 1024,
@@ -346,9 +172,10 @@ class Problem:
         repeats: int = 1,
     ) -> Callable[[F], F]:
         """Sets the evaluation on fresh draws that picks champions."""
+        _called("validation", function, self.validation_stage)
 
         def add(function: F) -> F:
-            self.validation_stage = _timed(
+            self.validation_stage = limited(
                 function, timeout_s, memory_mb=memory_mb, exclusive=exclusive, repeats=repeats
             )
             return function
@@ -357,6 +184,8 @@ class Problem:
 
     def test(
         self,
+        function: None = None,
+        /,
         *,
         timeout_s: Seconds = 60.0,
         memory_mb: int = 1024,
@@ -364,9 +193,10 @@ class Problem:
         repeats: int = 1,
     ) -> Callable[[F], F]:
         """Sets the evaluation that is drawn at the end and scored once."""
+        _called("test", function, self.test_stage)
 
         def add(function: F) -> F:
-            self.test_stage = _timed(
+            self.test_stage = limited(
                 function, timeout_s, memory_mb=memory_mb, exclusive=exclusive, repeats=repeats
             )
             return function
@@ -375,6 +205,8 @@ class Problem:
 
     def baseline(self, name: str) -> Callable[[F], F]:
         """Adds a computed reference; it gets the same keywords as a stage, without a candidate."""
+        if not isinstance(name, str):
+            raise ProblemError('write @problem.baseline("NAME"), with the name it is shown by')
 
         def add(function: F) -> F:
             self.baselines.append(Baseline(name=name, function=function))  # type: ignore[arg-type]
@@ -382,14 +214,20 @@ class Problem:
 
         return add
 
+    @property
+    def every_stage(self) -> list[Stage]:
+        """The training stages in their order, then validation and test where there are such."""
+        further = [self.validation_stage, self.test_stage]
+        return [*self.stages, *(stage for stage in further if stage is not None)]
+
     def settle(self, parameters: Parameters) -> None:
         """Fixes the limits and modules that follow from the parameters.
 
         Raises:
             ProblemError: a function refuses these parameters, or a library's name is no module's.
         """
-        self.requires = _settled(self.requires, parameters)
-        self.preload = _settled(self.preload, parameters)
+        self.requires = self._names("requires", self.requires, parameters)
+        self.preload = self._names("preload", self.preload, parameters)
         for name in self.library:
             if not name.isidentifier():
                 raise ProblemError(f"{self.name}: preload {name + '.py'!r} is not a module's name")
@@ -410,11 +248,11 @@ class Problem:
 
     def seed_files(self, parameters: Parameters) -> list[str]:
         """Names of the seed programs for these parameters."""
-        return list(_settled(self.seeds, parameters))
+        return self._names("seeds", self.seeds, parameters)
 
     def contract_file(self, parameters: Parameters) -> str:
         """The file with the contract for these parameters; "" where there is none."""
-        return self._text_for("contract", self.contract, parameters)
+        return self._text("contract", self.contract, parameters)
 
     def contract_text(self, parameters: Parameters) -> str:
         """The contract for these parameters; "" where there is none."""
@@ -423,40 +261,7 @@ class Problem:
 
     def measurement_text(self, parameters: Parameters) -> str:
         """How the score is measured with these parameters; "" where nobody said."""
-        return self._text_for("measurement", self.measurement, parameters)
-
-    def _text_for(
-        self, what: str, given: str | Callable[[Parameters], str], parameters: Parameters
-    ) -> str:
-        try:
-            text = given(parameters) if callable(given) else given
-        except Exception as error:  # noqa: BLE001  a user's function may raise anything
-            raise ProblemError(f"{self.name}: {what}: {type(error).__name__}: {error}") from None
-        if not isinstance(text, str):
-            raise ProblemError(f"{self.name}: {what} is {type(text).__name__}, expected text")
-        return text
-
-    def check(self) -> None:
-        """What can be said without running anything.
-
-        Raises:
-            ProblemError: the definition contradicts itself or names files that are not there.
-        """
-        if not self.name.isidentifier():
-            raise ProblemError(f"problem name {self.name!r} is not an identifier")
-        if not self.stages:
-            raise ProblemError(
-                f"{self.name}: no stage; decorate one function with @problem.stage()"
-            )
-        names = [stage.name for stage in self.stages]
-        for name in names:
-            if names.count(name) > 1:
-                raise ProblemError(f"{self.name}: two stages are named {name!r}")
-        if not self.objectives:
-            raise ProblemError(f"{self.name}: no objective; write e.g. objective='max size'")
-        self.read(self.statement)
-        if self.driver is not None:
-            self.read(self.driver)
+        return self._text("measurement", self.measurement, parameters)
 
     @property
     def preloaded_modules(self) -> list[str]:
@@ -489,39 +294,52 @@ class Problem:
 
     def read(self, file: str) -> str:
         """The text of one file of the problem's folder."""
+        path = self.folder / file
         try:
-            return (self.folder / file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProblemError(f"{self.name}: cannot read {self.folder / file}: {error}") from error
+            return path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
+        except UnicodeDecodeError as error:
+            raise ProblemError(f"{self.name}: {path} is not UTF-8 text: {error.reason}") from error
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ProblemError(f"{self.name}: cannot read {path}: {why}") from error
 
     def resolve(
         self, shorthand: str = "", settings: Mapping[str, str] | None = None
     ) -> dict[str, object]:
         """The parameters with defaults, shorthand and `--set` applied, types checked."""
-        chosen: dict[str, str] = {}
-        if shorthand:
-            if not self.shorthand:
-                raise ProblemError(f"{self.name} takes no shorthand, but ':{shorthand}' was given")
-            pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(self.shorthand))
-            match = re.fullmatch(pattern, shorthand)
-            if match is None:
-                raise ProblemError(
-                    f"{self.name}:{shorthand}: expected {self.name}:{self.shorthand}"
-                )
-            chosen.update(match.groupdict())
-        chosen.update(settings or {})
-        for name in chosen:
-            if name not in self.parameters:
-                known = ", ".join(self.parameters) or "none"
-                raise ProblemError(f"{self.name} has no parameter {name!r}; it has: {known}")
-        return {
-            name: _value(self.name, name, default, chosen.get(name))
-            for name, default in self.parameters.items()
-        }
+        return parameter.chosen(
+            self.name,
+            self.parameters,
+            pattern=self.shorthand,
+            shorthand=shorthand,
+            settings=settings,
+        )
 
+    def _names(self, what: str, given: Names, parameters: Parameters) -> list[str]:
+        names = self._given(what, given, parameters)
+        fine = isinstance(names, Sequence) and not isinstance(names, str)
+        if not fine or not all(isinstance(name, str) for name in names):
+            raise ProblemError(f"{self.name}: {what} is {names!r:.60}, expected a list of texts")
+        return list(names)
 
-def _settled(names: Names, parameters: Parameters) -> Sequence[str]:
-    return names(parameters) if callable(names) else names
+    def _text(
+        self, what: str, given: str | Callable[[Parameters], str], parameters: Parameters
+    ) -> str:
+        text = self._given(what, given, parameters)
+        if not isinstance(text, str):
+            raise ProblemError(f"{self.name}: {what} is {type(text).__name__}, expected text")
+        return text
+
+    def _given(self, what: str, given: T | Callable[[Parameters], T], parameters: Parameters) -> T:
+        """What was written down, or follows from the parameters."""
+        if not callable(given):
+            return given
+        try:
+            return given(parameters)
+        except ProblemError:
+            raise
+        except Exception as error:  # noqa: BLE001  a user's function may raise anything
+            raise ProblemError(f"{self.name}: {what}: {type(error).__name__}: {error}") from None
 
 
 def _known(names: Names) -> Sequence[str]:
@@ -529,29 +347,13 @@ def _known(names: Names) -> Sequence[str]:
     return names
 
 
-def _value(problem: str, name: str, default: object, text: str | None) -> object:
-    if isinstance(default, tuple):
-        if text is None:
-            return default[0]
-        for choice in default:
-            if str(choice) == text:
-                return choice
-        raise ProblemError(f"{problem}: {name}={text} is none of {', '.join(map(str, default))}")
-    if text is None:
-        return default
-    try:
-        match default:
-            case bool():
-                return {"true": True, "false": False}[text.lower()]
-            case int():
-                return int(text)
-            case float() if isfinite(float(text)):
-                return float(text)
-            case float():
-                raise ValueError
-            case _:
-                return text
-    except (ValueError, KeyError):
-        raise ProblemError(
-            f"{problem}: {name}={text} is not {type(default).__name__}, as its default {default} is"
-        ) from None
+def _called(name: str, function: object, earlier: Stage | None = None) -> None:
+    """Whether a decorator was written as one, and once.
+
+    Raises:
+        ProblemError: it was not.
+    """
+    if function is not None:
+        raise ProblemError(f"write @problem.{name}(), with parentheses")
+    if earlier is not None:
+        raise ProblemError(f"two functions are @problem.{name}(); one of them is to go")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import click
 
 from evolve.closing import TestResult
 from evolve.commands import INTERRUPTED
+from evolve.drafting import SEED
 from evolve.live import market, money, waste
 from evolve.loading import Task
 from evolve.problem import Objective
 from evolve.runs import RunFolder
 from evolve.session import Ended
-from evolve.terminal import clipped, duration, inert, number
+from evolve.standing import standings
+from evolve.status import Status
+from evolve.terminal import clipped, duration, inert, number, telling
+from islands_db import Reader
+
+_FIGURE = 13
+"""Columns of a figure in the table of the test."""
 
 
 def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
@@ -45,22 +52,20 @@ def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
     }
 
 
-def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> None:
-    """The end of a run for a person."""
+def print_summary(
+    folder: RunFolder, task: Task, ended: Ended, root: Path, *, below_panel: bool = False
+) -> None:
+    """The end of a run for a person; below the live panel nothing of it is said again."""
     objective = task.problem.objectives[0]
     status = ended.status
     at = "" if root == Path("runs") else f" --runs {root}"
     click.echo("")
     click.echo(
-        f"{folder.name}: {ended.reason}; {status.evaluated} programs evaluated "
-        f"in {duration(status.elapsed_s)} ({status.attempts} proposals)"
+        f"{folder.name}: {ended.reason}; {_count(status.evaluated, 'program')} evaluated "
+        f"in {duration(status.elapsed_s)} ({_count(status.attempts, 'proposal')})"
     )
-    for line in [*market(status), *money(status)]:
-        click.echo(f"  {inert(line)}")
-    if spilt := waste(status):
-        click.echo(f"  wasted: {spilt}")
-    if status.alarm:
-        click.echo(f"  ALARM: {status.alarm}")
+    if not below_panel:
+        _print_panel(status)
     if status.tier == "none":
         click.echo("  every verdict is marked: run without a sandbox, data could have been forged")
     if ended.reason == INTERRUPTED:
@@ -75,6 +80,8 @@ def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> No
             f"  champion: program {ended.standing.program}, "
             f"{objective.name} {number(ended.standing.value)} in {status.champion_split}"
         )
+    if _is_seed(folder, ended.standing.program):
+        click.echo("  the champion is the seed program: nothing better was found")
     click.echo("")
     click.echo(f"  its code          evolve best {folder.name}{at}")
     click.echo(f"  where it is from  evolve lineage {folder.name}{at} --diff")
@@ -82,18 +89,22 @@ def print_summary(folder: RunFolder, task: Task, ended: Ended, root: Path) -> No
         click.echo(f"  check the claim   evolve verify {_near(folder.certificate)}")
 
 
-def standing_of(objective: Objective, value: float, known: Sequence[tuple[str, float]]) -> str:
-    """Where a value stands beside the best of some named ones: better, equal, worse."""
-    if not known:
-        return ""
-    who, best = known[0]
-    for name, other in known[1:]:
-        if objective.better(other, best):
-            who, best = name, other
-    if value == best:
-        return f"equal to the best of these, {clipped(inert(who), 34)}"
-    word = "better than" if objective.better(value, best) else "behind"
-    return f"{word} the best of these, {clipped(inert(who), 34)}"
+def _print_panel(status: Status) -> None:
+    for line in [*market(status), *money(status)]:
+        click.echo(f"  {inert(line)}")
+    if spilt := waste(status):
+        click.echo(f"  wasted: {spilt}")
+    if status.alarm:
+        click.echo(f"  ALARM: {status.alarm}")
+
+
+def _is_seed(folder: RunFolder, program: int) -> bool:
+    with Reader(folder.database) as reader:
+        return reader.program(program).proposer == SEED
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
@@ -107,19 +118,25 @@ def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
     if seed_value is not None:
         rows.append(("the seed program", seed_value, "same test"))
     rows += [(b.name, b.values[name], "same test") for b in test.baselines if name in b.values]
-    for label, figure, note in rows:
-        click.echo(f"    {inert(label):<34} {number(figure):>10}  {note}")
     records = [
         r for r in task.problem.known_records(task.parameters) if r.objective in (None, name)
     ]
-    if records:
-        click.echo("  published values, as their sources measured them")
-        for record in records:
-            label = clipped(inert(record.who), 34)
-            click.echo(f"    {label:<34} {number(float(record.value)):>10}")
-            click.echo(f"      {clipped(inert(record.source), 72)}")
-        known = [(r.who, float(r.value)) for r in records]
-        click.echo(f"  the champion is {standing_of(objective, value, known)}")
+    figures = [figure for _, figure, _ in rows]
+    digits = telling([*figures, *(float(record.value) for record in records)])
+    for label, figure, note in rows:
+        click.echo(f"    {inert(label):<34} {number(figure, digits):>{_FIGURE}}  {note}")
+    if not records:
+        return
+    click.echo("  published values, as their sources measured them")
+    for record in records:
+        label = clipped(inert(record.who), 34)
+        note = "  claimed" if record.claimed else ""
+        click.echo(f"    {label:<34} {number(float(record.value), digits):>{_FIGURE}}{note}")
+        click.echo(f"      {clipped(inert(record.source), 72)}")
+    exact = Fraction(test.champion.exact[name])
+    for found in standings([objective], {name: exact}, records):
+        who = clipped(inert(found.best.who), 34)
+        click.echo(f"  the champion is {found.word} the best known, {who}")
 
 
 def _value(test: TestResult, name: str) -> float | None:

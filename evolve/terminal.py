@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -92,6 +92,15 @@ def number(value: float | int | None, digits: int = 4) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"
+
+
+def telling(values: Iterable[float], least: int = 4, most: int = 10) -> int:
+    """So many significant digits as tell these figures apart, from `least` to `most`."""
+    distinct = set(values)
+    for digits in range(least, most):
+        if len({number(value, digits) for value in distinct}) == len(distinct):
+            return digits
+    return most
 
 
 def signed(value: float | None, digits: int = 3) -> str:

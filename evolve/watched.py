@@ -33,6 +33,8 @@ class Watched:
     settings: Settings = field(init=False)
     validated: dict[int, float] = field(default_factory=dict)
     """Values in validation, by program."""
+    draws: dict[int, int] = field(default_factory=dict)
+    """On how many draws each was validated; who falls behind the champion has no further ones."""
     banned: frozenset[int] = frozenset()
     _seen: tuple[int, ...] = ()
     _identity: tuple[int, ...] = ()
@@ -59,8 +61,9 @@ class Watched:
             if standing != self._seen:
                 first = len(self.programs.table)
                 reader.follow(self.programs)
-                found = reader.values("validation").items()
-                self.validated = {program: self.sign * fitness for program, fitness in found}
+                found = reader.values("validation")
+                self.validated = {program: self.sign * mean for program, (mean, _) in found.items()}
+                self.draws = {program: draws for program, (_, draws) in found.items()}
                 banned = frozenset(reader.banned())
                 if banned != self.banned:
                     self.banned, self._bests, first = banned, [], 0
@@ -93,9 +96,9 @@ class Watched:
 
     def champion(self) -> int | None:
         """The champion where validation has begun, else the best in training."""
-        sound = {p: v for p, v in self.validated.items() if p not in self.banned}
+        sound = [program for program in self.validated if program not in self.banned]
         if sound:
-            return min(sound, key=lambda program: (-self.sign * sound[program], program))
+            return min(sound, key=lambda p: (-self.draws[p], -self.sign * self.validated[p], p))
         return int(self.programs.table["id"][self._bests[-1]]) if self._bests else None
 
     @property

@@ -367,17 +367,17 @@ class Reader:
         )
         return found[0]
 
-    def values(self, split: str) -> dict[int, float]:
+    def values(self, split: str) -> dict[int, tuple[float, int]]:
         """The mean fitness of every program that has one in each verdict of a split other than
-        training."""
-        found: list[tuple[int, float]] = self._read(
-            lambda row: (row["program"], row["fitness"]),
-            "SELECT program, avg(fitness) AS fitness FROM verdicts"
+        training, and the number of these verdicts: means of few are of easier draws, perhaps."""
+        found: list[tuple[int, float, int]] = self._read(
+            lambda row: (row["program"], row["fitness"], row["draws"]),
+            "SELECT program, avg(fitness) AS fitness, count(*) AS draws FROM verdicts"
             " WHERE split = ? AND split <> 'training'"
             " GROUP BY program HAVING count(fitness) = count(*)",
             split,
         )
-        return dict(found)
+        return {program: (fitness, draws) for program, fitness, draws in found}
 
     def epochs(self) -> list[tuple[int, str, int | None, int | None]]:
         """What happened to the islands: (settled attempts, kind, island, program), in order."""

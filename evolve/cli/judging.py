@@ -41,7 +41,7 @@ def evaluate(
 
     task = load(problem, settings_of(settings))
     try:
-        program = Program.of({ENTRY: file.read_text(encoding="utf-8")})
+        program = Program.of({ENTRY: file.read_text(encoding="utf-8-sig")})
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
     except (UnicodeDecodeError, ProgramError) as error:

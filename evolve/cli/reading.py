@@ -14,11 +14,15 @@ from evolve.cli.options import json_option, print_json, runs_option
 from evolve.cycling import cycling
 from evolve.lineage import champion, made_by, objective_of, value_in
 from evolve.problem import Objective
-from evolve.terminal import clipped, inert, number, shortened, table
+from evolve.terminal import clipped, inert, number, shortened, table, wrapped
 from islands_db import Reader, StoredProgram, StoreError, Verdict
 
 _TEXT_SHOWN = 20_000
 _RETURNS_SHOWN = 5
+_FELL_BEHIND = (
+    "* It fell behind the champion on the first draws and was measured on no more, so the values "
+    "do not compare."
+)
 _SPLITS = ("training", "validation", "test")
 
 
@@ -187,16 +191,18 @@ def _list(reader: Reader, programs: list[StoredProgram], as_json: bool) -> None:
     if as_json:
         print_json([_plain(program, objective) for program in programs])
         return
-    rows = [
-        [
-            str(program.id),
-            *(number(value_in(program.verdicts, split, objective)) for split in _SPLITS),
-            str(program.length),
-            clipped(program.operator, 20),
-        ]
-        for program in programs
-    ]
+    draws = [sum(v.split == "validation" for v in program.verdicts) for program in programs]
+    rows = []
+    for program, drawn in zip(programs, draws, strict=True):
+        values = {split: number(value_in(program.verdicts, split, objective)) for split in _SPLITS}
+        if 0 < drawn < max(draws):
+            values["validation"] += " *"
+        rows.append(
+            [str(program.id), *values.values(), str(program.length), clipped(program.operator, 20)]
+        )
     click.echo("\n".join(table(["id", *_SPLITS, "length", "by"], rows, right="rrrrr-")))
+    if any(0 < drawn < max(draws) for drawn in draws):
+        click.echo(wrapped(_FELL_BEHIND, indent=2))
 
 
 def _plain(program: StoredProgram, objective: Objective) -> dict[str, object]:

@@ -284,7 +284,7 @@ def _report(folder: RunFolder, task: Task, ended: Ended, as_json: bool, root: Pa
     if as_json:
         print_json(plain_summary(folder, ended))
     else:
-        print_summary(folder, task, ended, root)
+        print_summary(folder, task, ended, root, below_panel=sys.stdout.isatty())
     return 130 if ended.reason == INTERRUPTED else 0
 
 

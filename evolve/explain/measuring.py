@@ -10,7 +10,7 @@ from evolve.errors import FaultError, first_leaf
 from evolve.evaluation import stages_of
 from evolve.judging import Judge
 from evolve.loading import Task
-from evolve.problem import Objective, SplitKind, Stage
+from evolve.problem import Objective, SplitKind
 from evolve.program import Program
 from evolve.randomness import derive
 from islands_db import Status
@@ -45,7 +45,7 @@ class Measure:
     @property
     def varies(self) -> bool:
         """Whether another draw can give another value at all: some stage takes the seed."""
-        return any(_takes_seed(stage) for stage in stages_of(self.task, self.split))
+        return any(stage.takes("seed") for stage in stages_of(self.task, self.split))
 
     async def training(self, program: Program) -> Rank | None:
         """Rung and fitness on the training draw of the run; None without a score."""
@@ -90,9 +90,3 @@ class Measure:
         if last.status is Status.EVALUATOR_ERROR:
             raise FaultError(last.reason)
         return None if judged.fitness is None else (judged.rung, judged.fitness)
-
-
-def _takes_seed(stage: Stage) -> bool:
-    code = stage.function.__code__
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return "seed" in names or bool(code.co_flags & 0x08)

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from evolve.report.facts import Facts
@@ -118,7 +119,16 @@ def progress(ax: Axes, facts: Facts, at: NDArray[np.float64], unit: str) -> None
             [at[row] for row, _ in shown], [value for _, value in shown], "s", color=ORANGE,
             markersize=3.5, label="validated",
         )  # fmt: skip
+    counted = unit == "evaluations"
+    ax.set_xlim(0, _end(at, least=2 if counted else 0))
+    if counted:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _frame(ax, facts, values, unit)
+
+
+def _end(at: NDArray[np.float64], *, least: float) -> float:
+    """Where an axis from 0 ends: a little beyond what is shown."""
+    return 1.02 * max(float(at[-1]), least) or 1.0
 
 
 def _frame(ax: Axes, facts: Facts, values: Sequence[float], unit: str) -> None:
@@ -197,6 +207,8 @@ def islands(ax: Axes, facts: Facts) -> None:
     ours = [value for _, value in facts.bests]
     margin = 0.08 * ((max(ours) - min(ours)) or abs(max(ours)) or 1.0)
     ax.set_ylim(min(ours) - margin, max(ours) + margin)
+    ax.set_xlim(0, 1.02 * len(history.attempt))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("attempts that ended")
     ax.set_ylabel(facts.objective.name)
     ax.legend(loc="best", ncols=2)
@@ -231,6 +243,8 @@ def archive(ax: Axes, facts: Facts) -> None:
     ax.set_xlabel(f"{_edges(facts, len(sizes) - 1, names, own_length)}\n"
                   f"{filled} of {grid.size} cells hold a program")  # fmt: skip
     ax.set_ylabel(_edges(facts, len(sizes) - 2, names, own_length) if wide else "")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     if not wide:
         ax.set_yticks([])
 
@@ -241,4 +255,5 @@ def _edges(facts: Facts, index: int, names: Sequence[str], own_length: bool) -> 
     if place < 0:
         return names[index]
     axis = facts.settings.axes[place]
-    return f"{clipped(inert(axis.name), 28)}, {number(axis.low)} to {number(axis.high)}"
+    span = f"{number(axis.low)} to {number(axis.high)} in {axis.cells} cells"
+    return f"{clipped(inert(axis.name), 28)}, {span}"

@@ -39,7 +39,10 @@ def story(facts: Facts) -> str:
     if not facts.path:
         return ""
     count = len(facts.path) - 1
-    text = f"Program {facts.champion} is {count} steps from the program the search began with."
+    if not count:
+        return f"Program {facts.champion} is where the search began: nothing better was found."
+    steps = f"{count} step{'s' * (count != 1)}"
+    text = f"Program {facts.champion} is {steps} from the program the search began with."
     leap = facts.leap
     if leap is not None:
         text += (

@@ -15,9 +15,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from evolve.config import flat
 from evolve.errors import MachineError
 from evolve.runs import RunFolder
-from evolve.ui.views import flat, standing
+from evolve.ui.figures import standing
 from evolve.watched import Watched
 from islands_db import Reader
 
@@ -136,6 +137,6 @@ def _final(run: Watched, reader: Reader) -> dict[str, float]:
 
 def _settings(meta: Mapping[str, object]) -> dict[str, str]:
     config = meta.get("config")
-    every = flat("", config if isinstance(config, Mapping) else {})
+    every = flat(config if isinstance(config, Mapping) else {})
     every["problem"] = str(meta.get("problem"))
     return {name[:250]: value[:250] for name, value in every.items() if value not in ("", "None")}

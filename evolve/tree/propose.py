@@ -151,7 +151,8 @@ def doubt(program: Program, primitives: Sequence[str] = ()) -> str:
     try:
         propose(program, [], random.Random(0), primitives=primitives)
     except TreeError as error:
-        return str(error)
+        hint = "say what parameters are, as in `def f(x: float, y: np.ndarray)`, or ask a model"
+        return f"{error}; {hint}"
     return ""
 
 

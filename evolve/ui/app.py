@@ -20,7 +20,8 @@ from starlette.staticfiles import StaticFiles
 from evolve.control import MAX_LINE, ask
 from evolve.errors import EvolveError, UsageError
 from evolve.terminal import inert, shortened
-from evolve.ui import views
+from evolve.ui import archive, family, population, views
+from evolve.ui.figures import Plain
 from evolve.ui.guard import Guard
 from evolve.watched import Runs, Watched
 from islands_db import StoreError
@@ -32,10 +33,10 @@ TEXT_SHOWN = 200_000
 _EXACT = 2**53
 """Beyond it a browser's numbers skip integers, and seeds are 64 bits."""
 _MOST_COMPARED = 8
-_VIEWS: Mapping[str, Callable[[Watched], views.Plain]] = {
+_VIEWS: Mapping[str, Callable[[Watched], Plain]] = {
     "overview": views.overview,
-    "tree": views.tree,
-    "islands": views.islands,
+    "tree": family.tree,
+    "islands": archive.islands,
 }
 
 
@@ -119,7 +120,7 @@ def _answered(work: Callable[[], object]) -> Response:
     )
 
 
-def _cards(runs: Runs) -> list[views.Plain]:
+def _cards(runs: Runs) -> list[Plain]:
     found = []
     for name in runs.names():
         try:
@@ -133,10 +134,10 @@ def _current(run: Watched, name: str, request: Request) -> object:
     """The view, or only that nothing has changed since the state the page has."""
     if name == "programs":
         try:
-            query = msgspec.convert(dict(request.query_params), views.Query, strict=False)
+            query = msgspec.convert(dict(request.query_params), population.Query, strict=False)
         except msgspec.ValidationError as error:
             raise UsageError(f"programs: {error}") from None
-        found = views.population(run, query)
+        found = population.population(run, query)
     elif name in _VIEWS:
         if name != "overview" and request.query_params.get("seen"):
             with run.reading():
@@ -148,7 +149,7 @@ def _current(run: Watched, name: str, request: Request) -> object:
     return {**found, "version": run.version, "live": run.listens}
 
 
-def _compared(runs: Runs, names: list[str]) -> views.Plain:
+def _compared(runs: Runs, names: list[str]) -> Plain:
     if not 1 <= len(names) <= _MOST_COMPARED:
         raise UsageError(f"compare: expected 1 to {_MOST_COMPARED} runs")
     return views.compared([runs.get(name) for name in dict.fromkeys(names)])

@@ -46,6 +46,7 @@ _REASON_LENGTH = 2000
 _DESCRIPTOR = struct.Struct("i")
 _REHEARSALS = 20
 _RESERVE_BYTES = 4 << 20  # more than the interpreter maps at once for small objects
+_UNREADABLE = b"a numpy array was handed over, but numpy is not required (requires=['numpy']): "
 _PIECE = 1 << 14  # larger ones are mapped anew for each read
 
 
@@ -159,11 +160,18 @@ class _Channel:
         self.rest = data[end:]
         return nonce, data[HEAD.size : end]
 
-    def request(self) -> tuple[int, _Request]:
+    def request(self) -> tuple[int, _Request | ImportError]:
+        """A nonce, and what is asked; an array cannot be read where numpy is not bound."""
         nonce, content = self.message()
+        try:
+            return nonce, self._read(content)
+        except ImportError as error:
+            return nonce, error
+
+    def _read(self, content: bytes | bytearray) -> _Request:
         kind = content[0]
         if kind == MARSHALLED:
-            return nonce, marshal.loads(content[1:])  # noqa: S302  the worker wrote it
+            return marshal.loads(content[1:])  # type: ignore[no-any-return]  # noqa: S302  ours
         if kind == SHARED:
             (size,) = SIZE.unpack_from(content, 1)
             memory = _borrowed()
@@ -171,8 +179,8 @@ class _Channel:
                 message = shared.mapped(memory, size)
             finally:
                 os.close(memory)
-            return nonce, decode(message, _TRUSTED, in_place=True)  # type: ignore[return-value]
-        return nonce, decode(memoryview(content)[1:], _TRUSTED)  # type: ignore[return-value]
+            return decode(message, _TRUSTED, in_place=True)  # type: ignore[return-value]
+        return decode(memoryview(content)[1:], _TRUSTED)  # type: ignore[return-value]
 
     def answer(self, nonce: int, kind: int, parts: Sequence[bytes | memoryview]) -> None:
         size = sum(map(len, parts))
@@ -266,6 +274,9 @@ def serve(base_memory_bytes: int) -> None:
         except MemoryError:
             reserve.clear()  # room for that; nothing of the request was read yet
             nonce, request = channel.request()
+        if isinstance(request, ImportError):
+            channel.answer(nonce, RAISED, (_UNREADABLE + str(request).encode(),))
+            continue
         try:
             kind, parts = _outcome(program, request, limits)
             channel.answer(nonce, kind, parts)
@@ -311,7 +322,9 @@ def rehearse() -> None:
         )
         files, entry, driver, *_ = marshal.loads(channel.message()[1])  # noqa: S302
         program = _Program(files, entry, driver)
-        nonce, (driven, name, arguments) = channel.request()
+        nonce, asked = channel.request()
+        assert not isinstance(asked, ImportError)
+        driven, name, arguments = asked
         for value in (program.call(driven, name, arguments), 1, 0.5, (1, 0.5, "text")):
             channel.answer(nonce, RETURNED, encode_parts(value, DEFAULT_LIMITS))
             channel.message()

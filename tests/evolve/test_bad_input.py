@@ -342,3 +342,59 @@ def test_a_seed_that_no_proposer_can_change_is_said_at_the_start(
     ended = evolve("run", toy, "--evals", 1, "--seed", 1, "--json")
     assert ended.code == 0, ended.err
     assert "evolve: tree cannot change seed seed.py: no operator found anything" in ended.one_line
+
+
+def test_an_array_for_a_program_without_numpy_says_so(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    folder = variant(
+        "toy",
+        ("from evolve import", "import numpy\n\nfrom evolve import"),
+        ('candidate.call("answer")', 'candidate.call("answer", numpy.ones(3))'),
+    )
+    ended = evolve("run", folder, "--evals", 1)
+    assert ended.code == 5
+    assert "numpy is not required (requires=['numpy'])" in ended.one_line
+
+
+def test_what_a_stage_prints_is_apart_and_inert(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    folder = variant(
+        "toy",
+        (
+            '    found = candidate.call("answer")\n',
+            '    found = candidate.call("answer")\n    print("\\x1b[2Jprinted")\n'
+            "    import sys\n    sys.stdout.close()\n",
+        ),
+        ("problem = Problem(", 'print("imported")\nproblem = Problem('),
+        seed="\ufeff# EVOLVE-BLOCK-START\ndef answer():\n    return 1\n# EVOLVE-BLOCK-END\n",
+    )
+    ended = evolve("evaluate", folder, folder / "seed.py", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.data["valid"] is True
+    assert "imported" in ended.err
+    assert "\\x1b[2Jprinted" in ended.err
+
+
+def test_a_test_stage_that_fails_is_not_the_champions_fault(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    folder = variant("toy")
+    text = (folder / "problem.py").read_text()
+    begun, _, rest = text.partition("@problem.test(timeout_s=2.0, memory_mb=256)\n")
+    _, _, behind = rest.partition("@problem.baseline")
+    final = "@problem.test()\ndef final(candidate):\n    return 1 / 0\n\n\n@problem.baseline"
+    (folder / "problem.py").write_text(begun + final + behind)
+    ended = evolve("run", folder, "--evals", 2, "--name", "a")
+    assert ended.code == 5
+    assert "test: stage 'final' raised ZeroDivisionError" in ended.one_line
+    assert evolve("best", "a").code == 0
+
+
+def test_an_import_of_a_file_beside_is_answered_with_how_to_write_it(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    folder = variant("toy", ("from evolve import", "import cases\nfrom evolve import"))
+    (folder / "cases.py").write_text("X = 3\n")
+    assert "write `from .cases import ...`" in evolve("check", folder).one_line

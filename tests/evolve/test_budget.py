@@ -22,7 +22,7 @@ def test_evaluations_given_back_may_be_used_again() -> None:
 
 def test_totals_count_what_an_earlier_session_used() -> None:
     assert Budget(Limits(evals=5), evaluated=5).spent() == "5 evaluations used"
-    assert Budget(Limits(minutes=1), elapsed_s=61).spent() == "1 minutes used"
+    assert Budget(Limits(minutes=1), elapsed_s=61).spent() == "1 minute used"
     assert not Budget(Limits(minutes=2), elapsed_s=61).spent()
 
 

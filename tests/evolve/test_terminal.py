@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.terminal import clipped, duration, inert, number, table
+from evolve.terminal import clipped, duration, inert, number, table, telling
 
 
 @given(st.text())
@@ -42,3 +42,12 @@ def test_figures_read_well() -> None:
 def test_a_table_is_aligned() -> None:
     lines = table(["name", "n"], [["a", "1"], ["long", "100"]], right="-r")
     assert lines == ["name    n", "a       1", "long  100"]
+
+
+def test_figures_have_the_digits_that_tell_them_apart() -> None:
+    assert telling([0.7319, 4.083]) == 4
+    assert telling([2.635862756413, 2.635983084917, 2.634]) == 5
+    assert telling([2.63598308, 2.63598325]) == 8
+    assert telling([1.0, 1.0]) == 4
+    assert telling([1 / 3, 1 / 3 + 1e-15]) == 10
+    assert telling([]) == 4

@@ -5,9 +5,9 @@ import { number, s } from "./dom.js";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [300, 56, 12, 16, 40];
 export const narrow = matchMedia("(max-width: 40rem)");
 
-export function ticks(low, high, most = 6) {
+export function ticks(low, high, most = 6, least = 0) {
   const span = high - low || Math.abs(high) || 1;
-  const raw = span / most;
+  const raw = Math.max(span / most, least);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= raw);
   const found = [];
@@ -27,7 +27,7 @@ export function chart({ label, series, across = [], unit, objective, end, onpick
   for (const one of near) [low, high] = [Math.min(low, one.value), Math.max(high, one.value)];
   const margin = 0.07 * (high - low || span);
   [low, high] = [low - margin, high + margin];
-  const last = Math.max(end ?? 0, 1, ...lines.flatMap((one) => one.points.map((p) => p[0])));
+  const last = Math.max(end ?? 0, 2, ...lines.flatMap((one) => one.points.map((p) => p[0])));
   const x = (value) => LEFT + (WIDTH - LEFT - RIGHT) * (value / last);
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low));
   const inside = (p) => p[1] >= low && p[1] <= high;
@@ -37,7 +37,11 @@ export function chart({ label, series, across = [], unit, objective, end, onpick
     parts.push(s("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick) }),
       s("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, number(tick)));
   }
-  for (const tick of ticks(0, last, narrow.matches ? 4 : 7)) parts.push(s("text", { x: x(tick), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, number(tick)));
+  for (const tick of ticks(0, last, narrow.matches ? 4 : 7, 1)) {
+    const name = number(tick);
+    const atEdge = x(tick) + 3.5 * name.length > WIDTH;
+    parts.push(s("text", { x: atEdge ? WIDTH : x(tick), y: HEIGHT - BOTTOM + 16, "text-anchor": atEdge ? "end" : "middle" }, name));
+  }
   parts.push(s("line", { class: "frame", x1: LEFT, x2: WIDTH - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }),
     s("text", { x: (WIDTH + LEFT) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, unit));
   near.sort((a, b) => b.value - a.value);

@@ -39,6 +39,8 @@ export function number(value) {
   return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(3) : String(Number(value.toPrecision(4)));
 }
 
+export const dollars = (value) => (!value ? "" : value < 0.001 ? value.toPrecision(2) : value.toFixed(value < 0.995 ? 4 : 2));
+
 export const count = (value) => (value ?? 0).toLocaleString("en-GB");
 
 export function signed(value) {

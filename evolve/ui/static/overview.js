@@ -2,7 +2,7 @@
 
 import { chart } from "./chart.js";
 import { actions } from "./actions.js";
-import { count, duration, facts, h, number, put, table } from "./dom.js";
+import { count, dollars, duration, facts, h, number, put, table } from "./dom.js";
 
 function left(status) {
   const parts = [];
@@ -14,9 +14,11 @@ function left(status) {
   return parts.join(", ") || "no limit";
 }
 
+const lost = (counts) => Object.entries(counts.fates).filter(([fate]) => !["seed", "evaluated"].includes(fate)).sort((a, b) => b[1] - a[1]);
+
 function figures(data) {
   const { status, counts, champion } = data;
-  const wasted = Object.entries(counts.fates).filter(([fate]) => !["seed", "evaluated"].includes(fate));
+  const wasted = lost(counts);
   return facts([
     ["state", `${status ? "live: " : ""}${data.state}`],
     ["champion", champion ? h("a", { key: "champion", href: `#/run/${encodeURIComponent(data.name)}/program/${champion.id}` }, `program ${champion.id}`) : "none yet"],
@@ -27,7 +29,7 @@ function figures(data) {
     ["not evaluated", count(wasted.reduce((sum, [, n]) => sum + n, 0))],
     ["time", duration(status?.elapsed_s ?? data.elapsed_s)],
     ["left", status ? left(status) : null],
-    ["cost", counts.cost_usd ? `$${number(counts.cost_usd)}` : null],
+    ["cost", counts.cost_usd ? `$${dollars(counts.cost_usd)}` : null],
     ["sandbox", data.unsafe ? "NONE: data could have been forged" : status?.tier === "B" ? "tier B" : null],
   ]);
 }
@@ -79,10 +81,11 @@ export function overview({ run, get }) {
             bests.map((p) => [h("a", { key: `best-${p[3]}`, href: `#/run/${encodeURIComponent(run)}/program/${p[3]}` }, p[3]), number(p[2]), count(p[0]), duration(p[1])]))),
         h("section", {}, h("h2", {}, "Proposers"),
           table([{ text: "who" }, { text: "attempts", n: true }, { text: "programs", n: true }, { text: "bests", n: true }, { text: "$", n: true }],
-            data.proposers.map((one) => [one.name, count(one.attempts), count(one.programs), count(one.bests), one.cost_usd ? number(one.cost_usd) : ""])),
+            data.proposers.map((one) => [one.name, count(one.attempts), count(one.programs), count(one.bests), dollars(one.cost_usd)])),
           h("h2", {}, "Came to nothing"),
-          table([{ text: "fate" }, { text: "attempts", n: true }],
-            Object.entries(data.counts.fates).filter(([fate]) => !["seed", "evaluated"].includes(fate)).sort((a, b) => b[1] - a[1]).map(([fate, n]) => [fate.replaceAll("_", " "), count(n)])))),
+          lost(data.counts).length
+            ? table([{ text: "fate" }, { text: "attempts", n: true }], lost(data.counts).map(([fate, n]) => [fate.replaceAll("_", " "), count(n)]))
+            : h("p", { class: "soft" }, "None."))),
       data.picture && h("figure", {}, h("img", { src: data.picture, alt: "What was found, as the problem draws it" }), h("figcaption", {}, "What was found, as the problem draws it")));
       put(log, h("h2", {}, "What happened"), data.events.length
         ? table([{ text: "when (UTC)" }, { text: "event" }, { text: "with" }], data.events.map((one) => [one.created.slice(0, 19).replace("T", " "), one.kind.replaceAll("_", " "), h("code", {}, brief(one.data))]))

@@ -1,7 +1,7 @@
 // One program: its standing, how it came to be, its code and what the stages said.
 
 import { ban, handIn } from "./actions.js";
-import { diffed, duration, facts, h, number, put, signed, table } from "./dom.js";
+import { diffed, dollars, duration, facts, h, number, put, signed, table } from "./dom.js";
 
 const gain = (value) => h("span", { class: value > 0 ? "better" : value < 0 ? "worse" : "soft" }, signed(value));
 const fold = (key, title, ...inside) => h("details", { key }, h("summary", { key: `${key}-summary` }, title), ...inside);
@@ -26,7 +26,7 @@ function asked(data) {
   return [
     h("h2", {}, "What a model was asked, and what it answered"),
     table([{ text: "turn", n: true }, { text: "model" }, { text: "state" }, { text: "tokens in", n: true }, { text: "out", n: true }, { text: "$", n: true }, { text: "time", n: true }],
-      data.calls.map((call) => [call.turn, call.answered_by || call.model, call.state, call.input, call.output, number(call.cost_usd), duration(call.latency_s)])),
+      data.calls.map((call) => [call.turn, call.answered_by || call.model, call.state, call.input, call.output, dollars(call.cost_usd), duration(call.latency_s)])),
     data.prompts.map((prompt, i) => prompt.fault ? h("p", { class: "soft" }, `The prompt cannot be shown: ${prompt.fault}`)
       : [fold(`prompt-${i}`, "prompt, as it was sent", h("pre", {}, prompt.text)), fold(`fixed-${i}`, "its part that is the same for the whole run", h("pre", {}, prompt.fixed))]),
     data.calls.map((call, i) => call.answer !== null && fold(`answer-${i}`, `answer to turn ${call.turn}`, h("pre", {}, call.answer))),
@@ -51,7 +51,7 @@ export function program({ run, rest, get, again }) {
         facts([["in training", number(data.value)], ["in validation", number(data.validation)], ["in the test", data.test === null ? null : number(data.test)],
           ["made by", `${data.proposer} ${data.operator === data.proposer ? "" : data.operator}`], ["parent", data.parent === null ? "none" : link(data.parent)],
           ["shown beside it", data.inspirations.length ? data.inspirations.flatMap((id) => [link(id), " "]) : null],
-          ["island", data.island], ["generation", data.generation], ["stages passed", data.rung], ["syntax-tree nodes", data.length], ["offspring", data.offspring], ["cost", data.cost_usd ? `$${number(data.cost_usd)}` : null]]),
+          ["island", data.island], ["generation", data.generation], ["stages passed", data.rung], ["syntax-tree nodes", data.length], ["offspring", data.offspring], ["cost", data.cost_usd ? `$${dollars(data.cost_usd)}` : null]]),
         h("p", { class: "soft" }, `attempt ${data.attempt}, ${data.created.slice(0, 19)} UTC, hash ${data.hash.slice(0, 16)}`),
         data.dropped && h("p", {}, "Its text was dropped by `evolve gc`; its scores and its origin are still here."),
         data.reason && h("p", {}, data.reason),

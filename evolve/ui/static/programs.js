@@ -33,8 +33,9 @@ export function programs({ run, get, again }) {
           node: h("button", { type: "button", class: "link", key: `sort-${key}`, onclick: () => ask({ sort: key, descending: mine && !query.descending }) }, (name ?? data.objective.name) + arrow) };
       });
       const rows = data.programs.map((one) => ({ mark: one.banned ? "out" : null, cells: [
-        link(one.id), number(one.value), number(one.validation), one.rung < 0 ? "-" : one.rung, one.operator, one.proposer, link(one.parent), one.island, one.generation, one.length] }));
-      put(place, h("p", { class: "soft" }, `${count(data.found)} of ${count(data.total)} programs. Value sorts the best first: by stages passed, then by value.`),
+        link(one.id), number(one.value), `${number(one.validation)}${one.fell_behind && one.validation !== null ? " *" : ""}`, one.rung < 0 ? "-" : one.rung, one.operator, one.proposer, link(one.parent), one.island, one.generation, one.length] }));
+      put(place, h("p", { class: "soft" }, `${count(data.found)} of ${count(data.total)} programs. Value sorts the best first: by stages passed, then by value.`,
+        data.programs.some((one) => one.fell_behind && one.validation !== null) && " * It fell behind the champion on the first draws and was measured on no more, so the values do not compare."),
         rows.length ? table(head, rows, { key: "population" }) : h("p", {}, "None of that kind."));
       const to = Math.min(query.offset + PAGE, data.found);
       const turn = (name, offset, off) => h("button", { type: "button", key: name, disabled: off, onclick: () => ask({ offset }) }, name);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,8 +51,7 @@ def test_a_template_that_cannot_be_used_is_one_line(tmp_path):
 
 
 def test_what_a_model_would_not_be_told_is_noted(tmp_path):
-    for path in EXAMPLE.glob("*.*"):
-        (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
     text = (tmp_path / "problem.py").read_text(encoding="utf-8")
     kept = [x for x in text.split("\n") if "contract=" not in x and "measurement=" not in x]
     (tmp_path / "problem.py").write_text("\n".join(kept), encoding="utf-8")
