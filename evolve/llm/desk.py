@@ -211,7 +211,10 @@ class LiveDesk:
         while True:
             await self._admitted(line)
             try:
-                return await line.pool.run(self._call(line, request, blank))
+                answered = await line.pool.run(self._call(line, request, blank))
+                # its place is free for the next call meanwhile
+                await self._on_disk()
+                return answered
             except CallError as error:
                 line.breaker.failed(error, time.monotonic(), self._rng)
                 self._refuse_hopeless(line, error)
@@ -286,8 +289,9 @@ class LiveDesk:
         spent = Amount()
         try:
             expected = line.expected_tokens(request)
-            async with self._until_stopped():
-                await line.limits.take(expected)
+            if line.limits.some:
+                async with self._until_stopped():
+                    await line.limits.take(expected)
             await self._may_go_on()
             call = replace(blank, reserve_usd=reserve.usd, reserve_tokens=reserve.tokens)
             number = self._store.open_call(call)
@@ -323,7 +327,6 @@ class LiveDesk:
             self._budget.settle(reserve, spent)
         line.learn(request, completion)
         self._note_up(line)
-        await self._on_disk()
         return ended
 
     async def _on_disk(self) -> None:
