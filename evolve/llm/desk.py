@@ -266,10 +266,17 @@ class LiveDesk:
             self._budget.start_clock()
 
     def _refuse_hopeless(self, line: Line, error: CallError) -> None:
-        """Ends a run whose model has refused key, name or address from the first call on."""
+        """Ends a run whose model has refused all from the first call on.
+
+        Key, name or address soon; what may be wrong with single prompts once it counts as down.
+        """
         breaker = line.breaker
-        never = error.fault is Fault.MODEL and not breaker.answered
-        if never and breaker.failures >= _HOPELESS_AFTER:
+        refused = (
+            breaker.failures >= _HOPELESS_AFTER
+            if error.fault is Fault.MODEL
+            else (breaker.down and error.fault is Fault.REQUEST)
+        )
+        if refused and not breaker.answered:
             raise UsageError(f"{line.arm} at {line.asked.base_url}: {error}") from None
 
     def _require_room(self, line: Line, request: Request) -> None:
