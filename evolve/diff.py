@@ -47,6 +47,7 @@ def marker_signs(*programs: Program) -> int:
         count
         for program in programs
         for text in program.files.values()
+        if any(sign * 5 in text for sign in "<>=+-")
         for count in marker_counts(text.split("\n"))
     }
     return next(count for count in range(7, len(taken) + 8) if count not in taken)

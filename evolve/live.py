@@ -184,12 +184,17 @@ def money(status: Status) -> list[str]:
     """What each model was asked and what it cost; nothing where no model is asked."""
     lines = []
     for model in status.models:
-        lost = f", {model.unsettled} lost" if model.unsettled else ""
-        doubt = f" + at most ${model.unsettled_usd:.4f} unsettled" if model.unsettled_usd else ""
-        lines.append(
-            f"{clipped(model.name, 40)}  {model.calls} calls ({model.in_flight} in flight{lost})  "
-            f"${model.settled_usd:.4f}{doubt}"
-        )
+        counts = f"{model.in_flight} in flight"
+        if model.lost:
+            counts += f", {model.lost} lost"
+        if model.unpriced:
+            counts += f", {model.unpriced} of unknown cost"
+        cost = f"${model.settled_usd:.4f}"
+        if model.unsettled_usd:
+            cost += f" + at most ${model.unsettled_usd:.4f} unsettled"
+        elif model.unpriced and not model.settled_usd:
+            cost = "no price"
+        lines.append(f"{clipped(model.name, 40)}  {model.calls} calls ({counts})  {cost}")
     return lines
 
 

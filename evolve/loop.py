@@ -68,6 +68,10 @@ class Loop:
     out_of_order: Callable[[], frozenset[str]]
     seed: int
     lag: int
+    models: frozenset[str]
+    """Proposers whose attempts wait for a call and not for a core."""
+    most_ahead: int
+    """So many of their answers may wait for evaluation before calls wait for that too."""
     deterministic: bool
     budget: Budget
     halving: Halving | None
@@ -90,6 +94,10 @@ class Loop:
     """The marks of programs that are being judged, by content and by syntax tree."""
     _marks: dict[int, tuple[ProgramText, asyncio.Future[None]]] = field(default_factory=dict)
     _next: int = 0
+    _searching: int = 0
+    """Attempts under way, but for seeds, notes and what a person handed in."""
+    _answered: set[int] = field(default_factory=set)
+    """Attempts of models under way that wait for a call no more."""
     _seeds_left: int = 0
     _faults: int = 0
     _barren: int = 0
@@ -136,6 +144,8 @@ class Loop:
         self.budget.evaluations = counts.ran
         self._held = dict(self.store.held())
         self._under_way, self._marks = {}, {}
+        self._answered = set()
+        self._searching = sum(map(_searches, pending))
         self._next = counts.attempts + counts.pending
         self._seeds_left = sum(sample.proposer == SEED for sample in pending)
         first = pending[0].attempt if pending else self._next
@@ -172,6 +182,7 @@ class Loop:
         try:
             await self.may_ask()
             draft = await self.drafter.draft(sample, derive(self.seed, "propose", sample.attempt))
+            self._note_answered(sample)
             async with self._screening.turn(sample.attempt):
                 # whatever came of the draft: where the budget ended must not depend on timing
                 await self._may_go_on()
@@ -261,11 +272,9 @@ class Loop:
             self.drafter.settled(sample, outcome, placement.program)
             if sample.proposer == SEED:
                 self._seeds_left -= 1
-                if self._seeds_left == 0:
-                    for _ in range(self.lag):
-                        self._begin_next()
-            elif sample.proposer not in (HUMAN, NOTES):
-                self._begin_next()
+            self._searching -= _searches(sample)
+            self._answered.discard(sample.attempt)
+            self._begin_due()
             if self.drafter.scribe is not None and self.drafter.scribe.due(placement.program):
                 assert placement.program is not None
                 self._begin_notes(placement.program, self.drafter.scribe)
@@ -304,9 +313,7 @@ class Loop:
         """A new run begins with its seeds; one that was merged has ended attempts only."""
         if self._next == 0:
             self._begin_seeds()
-            return
-        for _ in range(self.lag):
-            self._begin_next()
+        self._begin_due()
 
     def _begin_seeds(self) -> None:
         names = list(self.drafter.seeds)
@@ -316,6 +323,22 @@ class Loop:
             self._begin(
                 Sample(attempt=attempt, island=island, parent=None, proposer=SEED, note=name)
             )
+
+    def _note_answered(self, sample: Sample) -> None:
+        """Lets the next call begin where this one has ended, and not when its program is judged."""
+        if self.most_ahead and sample.proposer in self.models and not self._over():
+            self._answered.add(sample.attempt)
+            self._begin_due()
+
+    def _begin_due(self) -> None:
+        """Begins what is due: `lag` attempts are under way, and those that wait for a core beside.
+
+        With `most_ahead` 0, as in deterministic mode, every result begins one attempt.
+        """
+        while not self._seeds_left and self._searching < self.lag + min(
+            len(self._answered), self.most_ahead
+        ):
+            self._begin_next()
 
     def _begin_next(self) -> None:
         rng = generator(self.seed, "sample", self._next)
@@ -339,6 +362,7 @@ class Loop:
     def _begin(self, sample: Sample) -> None:
         self.store.begin(sample)
         self._next = sample.attempt + 1
+        self._searching += _searches(sample)
         self._group.create_task(self._attempt(sample))
 
     def _seen(self, text: ProgramText) -> tuple[int | None, asyncio.Future[None] | None]:
@@ -430,6 +454,10 @@ def _seed_fault(sample: Sample, outcome: Outcome) -> str:
     last = outcome.verdicts[-1] if outcome.verdicts else None
     how = f"{last.status} at stage {last.stage!r}: " if last else ""
     return f"seed {sample.note} fails: {how}{outcome.reason}"
+
+
+def _searches(sample: Sample) -> bool:
+    return sample.proposer not in (SEED, HUMAN, NOTES)
 
 
 async def _run(awaitable: Awaitable[None]) -> None:

@@ -104,7 +104,8 @@ class Monitor:
                     calls=sum(spent.calls.values()),
                     settled_usd=spent.settled_usd,
                     unsettled_usd=spent.unsettled_usd,
-                    unsettled=spent.unsettled - spent.calls.get(CallState.OPEN, 0),
+                    lost=spent.calls.get(CallState.CUT, 0),
+                    unpriced=spent.unpriced,
                     in_flight=spent.calls.get(CallState.OPEN, 0),
                 )
                 for name, spent in sorted(self.store.spending_by_model().items())

@@ -137,11 +137,12 @@ def blocks(program: Program) -> tuple[Block, ...]:
     )
 
 
-def blocks_of_file(path: str, text: str) -> list[Block]:
+@lru_cache(maxsize=1024)  # an attempt asks for those of parent and child half a dozen times
+def blocks_of_file(path: str, text: str) -> tuple[Block, ...]:
     """The EVOLVE-BLOCKs of one text; raises like `blocks`."""
     found: list[Block] = []
     if "EVOLVE-BLOCK-" not in text:
-        return found
+        return ()
     lines = text.split("\n")
     start: int | None = None
     for number, line in enumerate(lines, 1):
@@ -160,7 +161,7 @@ def blocks_of_file(path: str, text: str) -> list[Block]:
             start = None
     if start is not None:
         raise ProgramError(f"{path}:{start}: EVOLVE-BLOCK-START without an end")
-    return found
+    return tuple(found)
 
 
 def marker(line: str) -> str | None:
@@ -218,7 +219,8 @@ def outside_changed_in_file(path: str, before: str, after: str) -> str | None:
     return None
 
 
-def _outside(path: str, text: str) -> list[tuple[int, str]]:
+@lru_cache(maxsize=1024)
+def _outside(path: str, text: str) -> tuple[tuple[int, str], ...]:
     """Numbered lines outside of the blocks, the markers among them.
 
     A block leaves no line behind, yet its place is kept: both of its markers are here.
@@ -228,7 +230,7 @@ def _outside(path: str, text: str) -> list[tuple[int, str]]:
         for block in blocks_of_file(path, text)
         for number in range(block.first, block.last + 1)
     }
-    return [(n, line) for n, line in enumerate(text.split("\n"), 1) if n not in inside]
+    return tuple((n, line) for n, line in enumerate(text.split("\n"), 1) if n not in inside)
 
 
 def excerpt(text: str, limit: int = 60) -> str:

@@ -27,7 +27,7 @@ from evolve.champion import PARTED_AFTER, Champions, Standing, parting
 from evolve.closing import Closing, TestResult
 from evolve.commands import INTERRUPTED, Commands
 from evolve.config import Budget as Limits
-from evolve.config import RunFile, search_settings, weights
+from evolve.config import RunFile, calls_in_flight, search_settings, weights
 from evolve.control import ControlServer
 from evolve.drafting import SEED, Drafter
 from evolve.errors import UsageError
@@ -376,6 +376,8 @@ class Session:
             out_of_order=self._desk.out_of_order if self._desk else frozenset,
             seed=self.seed,
             lag=self.config.lag or 1,
+            models=frozenset(model.arm for model in self.config.llm),
+            most_ahead=0 if self.config.deterministic else calls_in_flight(self.config),
             deterministic=self.config.deterministic,
             budget=self.budget,
             halving=self._halving(),

@@ -22,8 +22,10 @@ class ModelStatus:
     settled_usd: float
     unsettled_usd: float
     """Reserves of calls that were lost, or are in flight."""
-    unsettled: int
-    """Calls that were lost: nobody knows whether they were billed."""
+    lost: int
+    """Calls that were cut: nobody knows whether they were billed."""
+    unpriced: int
+    """Answers of unknown cost, as the model has no price or the server says no usage."""
     in_flight: int
 
 

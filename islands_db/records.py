@@ -373,6 +373,13 @@ class Spending:
     output: int = 0
     reasoning: int = 0
 
+    @property
+    def unpriced(self) -> int:
+        """Answers among the unsettled."""
+        return self.unsettled - sum(
+            self.calls.get(state, 0) for state in (CallState.OPEN, CallState.CUT)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:

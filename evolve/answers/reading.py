@@ -173,8 +173,7 @@ def _check_nothing_left_out(parent: Program, child: Program) -> None:
     known = {line.strip() for text in parent.files.values() for line in text.split("\n")}
     for block in blocks(child):
         for line in block.text.split("\n"):
-            found = _ELLIPSIS.search(line[:400])
-            if found is not None and line.strip() not in known:
+            if line.strip() not in known and _ELLIPSIS.search(line[:400]) is not None:
                 raise AnswerError(
                     Kind.PARTIAL,
                     f"{excerpt(line.strip())} stands for code that is not there; write it out",

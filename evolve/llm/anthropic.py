@@ -54,7 +54,11 @@ class AnthropicClient:
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = self._joined(reply) if options.stream else wire.json_object(reply)
+        body = (
+            self._joined(reply)
+            if wire.streamed(reply, asked=options.stream)
+            else wire.json_object(reply)
+        )
         return self._read(reply, body)
 
     async def check(self) -> None:
@@ -80,7 +84,9 @@ class AnthropicClient:
             if kind == "message_start" and isinstance(event.get("message"), dict):
                 body = dict(event["message"])
                 before = body.get("usage")
-                usage = {**(before if isinstance(before, dict) else {}), **usage}
+                # how much was written is not known before the end
+                started = {**before, "output_tokens": None} if isinstance(before, dict) else {}
+                usage = {**started, **usage}
             if kind == "content_block_start" and isinstance(event.get("content_block"), dict):
                 blocks[count(event, "index")] = dict(event["content_block"])
             delta = event.get("delta")

@@ -37,6 +37,8 @@ _MARGIN = 1.5
 _FEWEST_SEEN = 8
 _HOPELESS_AFTER = 3
 _POLL_S = 0.5
+_WORTH_TELLING_S = 20.0
+"""A user wants to know why nothing happens for so long."""
 _MOST_KEPT = 1 << 20
 """Bytes kept of a response that is not whole or cannot be read."""
 
@@ -81,6 +83,8 @@ class Line:
     """Average tokens of an answer."""
     questions: int = 0
     """Being asked or waiting for it."""
+    told_until: float = 0.0
+    """Of waits that end before, by the monotonic clock, the user knows."""
     pool: CallPool = field(init=False)
     limits: Limits = field(init=False)
 
@@ -211,7 +215,10 @@ class LiveDesk:
         while True:
             await self._admitted(line)
             try:
-                return await line.pool.run(self._call(line, request, blank))
+                answered = await line.pool.run(self._call(line, request, blank))
+                # its place is free for the next call meanwhile
+                await self._on_disk()
+                return answered
             except CallError as error:
                 line.breaker.failed(error, time.monotonic(), self._rng)
                 self._refuse_hopeless(line, error)
@@ -220,7 +227,9 @@ class LiveDesk:
                 failures += error.fault is Fault.TRANSIENT
                 if not retries.worth_another_try(error) or failures >= retries.TRIES:
                     raise Unanswered(str(error)) from None
-                await self._sleep(retries.wait_s(error, failures, self._rng))
+                wait = retries.wait_s(error, failures, self._rng)
+                self._tell_wait(line, error, wait)
+                await self._sleep(wait)
             except OutOfBudget:
                 line.breaker.abandoned()
                 raise Stopped from None
@@ -242,8 +251,15 @@ class LiveDesk:
             wait = line.breaker.not_before - time.monotonic()
             await self._sleep(min(max(wait, 0.02), _POLL_S))
 
+    def _tell_wait(self, line: Line, error: CallError, wait: float) -> None:
+        """Says once that a vendor wants to be left alone for long."""
+        until = time.monotonic() + wait
+        if error.retry_after_s and wait > _WORTH_TELLING_S and until > line.told_until:
+            line.told_until = until + wait
+            self._tell(f"{line.arm} is not asked for {duration(wait)} ({error})")
+
     def _note_down(self) -> None:
-        if self._down_since is not None or self._any_up():
+        if self._down_since is not None or self._any_up() or self._stopping.is_set():
             return
         self._down_since = time.monotonic()
         if self._alone:
@@ -263,10 +279,18 @@ class LiveDesk:
             self._budget.start_clock()
 
     def _refuse_hopeless(self, line: Line, error: CallError) -> None:
-        """Ends a run whose model has refused key, name or address from the first call on."""
+        """Ends a run whose model has refused all from the first call on.
+
+        Key, name or address soon; what may be wrong with single prompts once it counts as down.
+        """
         breaker = line.breaker
-        never = error.fault is Fault.MODEL and not breaker.answered
-        if never and breaker.failures >= _HOPELESS_AFTER:
+        refused = (
+            breaker.failures >= _HOPELESS_AFTER
+            if error.fault is Fault.MODEL
+            else (breaker.down and error.fault is Fault.REQUEST)
+        )
+        if refused and not breaker.answered:
+            self._stopping.set()
             raise UsageError(f"{line.arm} at {line.asked.base_url}: {error}") from None
 
     def _require_room(self, line: Line, request: Request) -> None:
@@ -286,8 +310,9 @@ class LiveDesk:
         spent = Amount()
         try:
             expected = line.expected_tokens(request)
-            async with self._until_stopped():
-                await line.limits.take(expected)
+            if line.limits.some:
+                async with self._until_stopped():
+                    await line.limits.take(expected)
             await self._may_go_on()
             call = replace(blank, reserve_usd=reserve.usd, reserve_tokens=reserve.tokens)
             number = self._store.open_call(call)
@@ -323,7 +348,6 @@ class LiveDesk:
             self._budget.settle(reserve, spent)
         line.learn(request, completion)
         self._note_up(line)
-        await self._on_disk()
         return ended
 
     async def _on_disk(self) -> None:

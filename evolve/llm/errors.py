@@ -20,7 +20,11 @@ _BY_STATUS = {
     401: Fault.MODEL, 402: Fault.MODEL, 403: Fault.MODEL, 404: Fault.MODEL, 405: Fault.MODEL,
     408: Fault.TRANSIENT, 409: Fault.TRANSIENT, 425: Fault.TRANSIENT, 429: Fault.RATE_LIMIT,
 }  # fmt: skip
-_NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "billing_error")
+_NO_MONEY = (
+    "insufficient_quota", "billing_hard_limit_reached", "billing_error", "billing_not_active",
+)  # fmt: skip
+_GAVE_UP_WAITING = (504, 524)
+"""A gateway's, behind which the model may have answered and billed."""
 _LONGEST_WAIT_S = 3600.0
 _LONGEST_MESSAGE = 300
 _SECRET = re.compile(r"\b(?:sk|key|xai|gsk|AIza|Bearer)[-_ ][\w*.-]{6,}|\*{4,}[\w-]*")
@@ -46,6 +50,7 @@ def from_status(
         fault,
         message,
         status=status,
+        maybe_billed=status in _GAVE_UP_WAITING,
         retry_after_s=retry_after(headers, time.time()),
         request_id=request_id,
     )
@@ -98,6 +103,8 @@ def too_long(most: int, *, request_id: str, read: bytes) -> CallError:
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait from `retry-after-ms` or `retry-after` (seconds or a date), at most an hour.
 
+    A date is compared with the server's own, where it says that too: clocks differ.
+
     Source: RFC 9110, section 10.2.3.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -108,12 +115,21 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
             seconds = float(text) * unit
         except ValueError:
             try:
-                seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
+                seconds = _timestamp(text) - _timestamp(headers.get("date", ""), now)
             except (ValueError, OverflowError):
                 continue
         if seconds == seconds:
             return min(max(seconds, 0.0), _LONGEST_WAIT_S)
     return None
+
+
+def _timestamp(date: str, default: float | None = None) -> float:
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        if default is None:
+            raise
+        return default
 
 
 def clean(text: str, secret: str) -> str:

@@ -52,6 +52,11 @@ class Limits:
         self._tokens = PerMinute(tokens) if tokens is not None else None
         self._turn = asyncio.Lock()
 
+    @property
+    def some(self) -> bool:
+        """Whether there is any limit."""
+        return self._requests is not None or self._tokens is not None
+
     async def take(self, tokens: float) -> None:
         """Waits until one more call with about so many tokens may leave."""
         # one at a time through both: what has passed one limit must not pile up before the other

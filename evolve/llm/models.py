@@ -197,11 +197,16 @@ def client(asked: Asked, environment: Mapping[str, str]) -> Client:
         # a SOCKS proxy without its package, a proxy that is no URL, certificates that are not there
         from evolve.llm.errors import clean  # imports the SDKs' transport
 
-        names = [n for n in _CONNECTING if environment.get(n) or environment.get(n.lower())]
+        names = ", ".join(connecting(environment))
         raise UsageError(
             f"{model.model}: no client can be made: {clean(str(error), options.key)}; look at "
-            f"{', '.join(names) or 'your installation'}"
+            f"{names or 'your installation'}"
         ) from None
+
+
+def connecting(environment: Mapping[str, str]) -> list[str]:
+    """The variables in the environment that say how connections are made."""
+    return [n for n in _CONNECTING if environment.get(n) or environment.get(n.lower())]
 
 
 def key(asked: Asked, environment: Mapping[str, str]) -> str:

@@ -72,7 +72,11 @@ class OpenAIClient:
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = self._last_response(reply) if options.stream else wire.json_object(reply)
+        body = (
+            self._last_response(reply)
+            if wire.streamed(reply, asked=options.stream)
+            else wire.json_object(reply)
+        )
         return self._read_response(reply, body)
 
     def _last_response(self, reply: wire.Reply) -> dict[str, Any]:
@@ -115,7 +119,9 @@ class OpenAIClient:
                 input=count(usage, "input_tokens"),
                 cached=count(usage, "input_tokens_details", "cached_tokens"),
                 written=count(usage, "input_tokens_details", "cache_write_tokens"),
-                output=count(usage, "output_tokens"),
+                output=wire.answered(
+                    usage, "output_tokens", "output_tokens_details", count(usage, "input_tokens")
+                ),
                 reasoning=count(usage, "output_tokens_details", "reasoning_tokens"),
             )
             if wire.says(usage, "input_tokens", "output_tokens")
@@ -145,7 +151,11 @@ class OpenAIClient:
             **given,
         )
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = self._joined(reply) if options.stream else wire.json_object(reply)
+        body = (
+            self._joined(reply)
+            if wire.streamed(reply, asked=options.stream)
+            else wire.json_object(reply)
+        )
         return self._read_chat(reply, body)
 
     def _joined(self, reply: wire.Reply) -> dict[str, Any]:
@@ -162,6 +172,10 @@ class OpenAIClient:
             for name in ("model", "id"):  # some servers leave them empty in the first chunk
                 body[name] = body.get(name) or chunk.get(name)
             for choice in objects(chunk.get("choices")):
+                if choice.get("error"):
+                    raise self._failed(choice, reply)
+                if choice.get("index"):
+                    continue  # one answer was asked for
                 delta = choice.get("delta")
                 if isinstance(delta, dict):
                     parts.append(text(delta.get("content")))
@@ -179,6 +193,8 @@ class OpenAIClient:
         message = choice.get("message") if choice else None
         if choice is None or not isinstance(message, dict):
             raise reply.unreadable("the answer has no choices")
+        if choice.get("error"):
+            raise self._failed(choice, reply)  # a gateway whose model failed
         content = message.get("content")
         answer = text(content)
         if isinstance(content, list):
@@ -197,7 +213,12 @@ class OpenAIClient:
                 input=count(usage, "prompt_tokens"),
                 cached=count(usage, "prompt_tokens_details", "cached_tokens"),
                 written=count(usage, "prompt_tokens_details", "cache_write_tokens"),
-                output=count(usage, "completion_tokens"),
+                output=wire.answered(
+                    usage,
+                    "completion_tokens",
+                    "completion_tokens_details",
+                    count(usage, "prompt_tokens"),
+                ),
                 reasoning=count(usage, "completion_tokens_details", "reasoning_tokens"),
             )
             if wire.says(usage, "prompt_tokens", "completion_tokens")

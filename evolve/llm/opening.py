@@ -11,7 +11,7 @@ import msgspec
 from evolve.errors import MachineError, UsageError
 from evolve.llm.base import CallError, Client, Fault
 from evolve.llm.desk import Line
-from evolve.llm.models import Asked, Model, client, settled
+from evolve.llm.models import Asked, Model, client, connecting, environment, settled
 from evolve.llm.prices import table
 from islands_db import JSON
 
@@ -78,7 +78,9 @@ async def check(asked: Asked, client: Client) -> None:
     if isinstance(last, CallError) and last.fault is Fault.RATE_LIMIT:
         return  # it is there, and knows the key
     said = str(last) or f"no answer in {_CHECK_S:g} s"
-    raise MachineError(f"{where}: {said}; is the server running, and the base URL right?")
+    names = ", ".join(connecting(environment()))
+    through = f", and what {names} says" if names else ""
+    raise MachineError(f"{where}: {said}; is the server running, and the base URL right{through}?")
 
 
 def _what_to_do(asked: Asked, error: CallError) -> str:

@@ -33,7 +33,10 @@ _BYTES_A_TOKEN = 1 << 10
 """The longest body is 1 MiB and 1 KiB for each token that was allowed; streams write 200 to 400
 bytes about each, and some send the whole text twice."""
 _ERROR_BYTES = 1 << 16
-"""Read of the body of an error."""
+"""Read of the body of an error; of a compressed one, which may hold a thousand times as much, a
+thirty-second."""
+_LONGEST_NAME = 200
+"""Kept of what a server says that the model and the call are called."""
 _SHORTEST_KEY = 8
 """What is shorter is no secret, and may be a word of an answer."""
 
@@ -82,17 +85,19 @@ def http_options(options: Options) -> dict[str, Any]:
 async def _shorten_error(response: httpx2.Response) -> None:
     """SDKs read the body of an error to its end, and it might have none."""
     if response.status_code >= 300 and isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Shortened(response.stream)
+        packed = "content-encoding" in response.headers
+        response.stream = _Shortened(response.stream, _ERROR_BYTES >> 5 * packed)
 
 
 class _Shortened(httpx2.AsyncByteStream):
     """The first bytes of a body."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
         self._stream = stream
+        self._most = most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = _ERROR_BYTES
+        left = self._most
         async for part in self._stream:
             yield part[:left]
             left -= len(part)
@@ -179,6 +184,12 @@ def json_object(reply: Reply) -> dict[str, Any]:
     return found
 
 
+def streamed(reply: Reply, *, asked: bool) -> bool:
+    """Whether events came and not one object; some servers give the one they were not asked for."""
+    start = reply.body[:4096].lstrip()
+    return not start.startswith(b"{") if asked else start.startswith((b"data:", b"event:"))
+
+
 def events(reply: Reply) -> Iterator[dict[str, Any]]:
     """The JSON objects of a stream of server-sent events; `[DONE]` comes as an empty one.
 
@@ -187,7 +198,7 @@ def events(reply: Reply) -> Iterator[dict[str, Any]]:
 
     Source: WHATWG HTML, section 9.2.6.
     """
-    text = reply.body.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = reply.body.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
     for chunk in text.split("\n\n"):
         lines = [line[5:].removeprefix(" ") for line in chunk.split("\n") if line[:5] == "data:"]
         if not lines:
@@ -221,6 +232,17 @@ def count(holder: object, *path: str) -> int:
     for name in path:
         holder = holder.get(name) if isinstance(holder, dict) else None
     return holder if _is_count(holder) else 0  # type: ignore[return-value]
+
+
+def answered(usage: object, output: str, details: str, all_input: int) -> int:
+    """Tokens of an answer, reasoning included; some servers count that in the total alone.
+
+    Args:
+        output, details: Where the usage has the answer, and its reasoning.
+    """
+    total = count(usage, "total_tokens")
+    written, thought = count(usage, output), count(usage, details, "reasoning_tokens")
+    return max(written, thought, total - all_input)
 
 
 def says(usage: object, *names: str) -> bool:
@@ -266,9 +288,9 @@ def completion(
         # what was escaped, or in several events, is whole only now
         text=_without(reply.key, answer),
         finish=finish,
-        model=_without(reply.key, text(model)),
+        model=_without(reply.key, text(model))[:_LONGEST_NAME],
         usage=usage,
-        request_id=reply.request_id or _without(reply.key, text(fallback_id)),
+        request_id=(reply.request_id or _without(reply.key, text(fallback_id)))[:_LONGEST_NAME],
         latency_s=reply.latency_s,
     )
 

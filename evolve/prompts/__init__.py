@@ -23,7 +23,7 @@ from evolve.prompts.recipes import (
     render_again,
 )
 from evolve.prompts.records import Context, Facts, Operator, Prompt, Shown, Step, Tried
-from evolve.prompts.rendering import render, render_retry, render_summary
+from evolve.prompts.rendering import fixed_part, render, render_retry, render_summary
 from evolve.prompts.templates import Templates, load_templates
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "assemble",
     "draw",
     "facts_of",
+    "fixed_part",
     "load_templates",
     "render",
     "render_again",

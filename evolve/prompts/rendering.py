@@ -28,8 +28,13 @@ _BACKTICKS = re.compile(r"`+")
 _LANGUAGES = {"py": "python", "c": "c", "h": "c", "md": "markdown", "js": "javascript"}
 
 
-def render(templates: Templates, facts: Facts, context: Context) -> Prompt:
+def render(
+    templates: Templates, facts: Facts, context: Context, *, fixed: str | None = None
+) -> Prompt:
     """The prompt of one attempt.
+
+    Args:
+        fixed: What `fixed_part` gives, from those who render many.
 
     Raises:
         ValueError: a crossover without any inspiration that has a score.
@@ -55,7 +60,9 @@ def render(templates: Templates, facts: Facts, context: Context) -> Prompt:
         hint=_section(templates, "hint", hint=context.hint),
         format=_format(templates, parent.program, context.operator.expect),
     )
-    return Prompt(fixed=_fixed(templates, facts), text=text, templates=templates.hash)
+    if fixed is None:
+        fixed = fixed_part(templates, facts)
+    return Prompt(fixed=fixed, text=text, templates=templates.hash)
 
 
 def render_summary(
@@ -77,7 +84,7 @@ def render_summary(
         notes=_notes(templates, notes, count),
         attempts=_changes(facts, attempts, past=True),
     )
-    return Prompt(fixed=_fixed(templates, facts), text=text, templates=templates.hash)
+    return Prompt(fixed=fixed_part(templates, facts), text=text, templates=templates.hash)
 
 
 def render_retry(templates: Templates, refused: Refused, expect: Expect) -> str:
@@ -121,7 +128,8 @@ def line_of(text: str, length: int = _REASON_CHARS) -> str:
 # --- what is the same for a run -------------------------------------------------------------------
 
 
-def _fixed(templates: Templates, facts: Facts) -> str:
+def fixed_part(templates: Templates, facts: Facts) -> str:
+    """What is the same in all prompts of a run."""
     return templates.fill(
         "fixed",
         name=facts.name,

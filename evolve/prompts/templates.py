@@ -7,14 +7,16 @@ is nothing but one field goes, with the blank line behind it, where the field is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Template
 
 from evolve.errors import FaultError, nearest
 
+_ALONE = re.compile(r"\$\{?(\w+)\}?")
 FOLDER = Path(__file__).parent / "templates"
 _PROMPT = frozenset(
     {
@@ -67,14 +69,15 @@ class Templates:
         """The text of a template with its fields; those that it does not use may be given too."""
         lines: list[str] = []
         skip_blank = False
-        for line in self.texts[name].split("\n"):
+        for line, field, rest in _taken_apart(self.texts[name]):
             if skip_blank and not line.strip():
                 skip_blank = False
                 continue
-            skip_blank = line.startswith("$") and fields.get(line[1:].strip("{}"), line) == ""
+            skip_blank = fields.get(field) == ""
             if not skip_blank:
-                lines.append(line)
-        return Template("\n".join(lines)).substitute(fields).strip("\n")
+                filled = fields[field] if field else line
+                lines.append(rest.substitute(fields) if rest is not None else filled)
+        return "\n".join(lines).strip("\n")
 
     def lines(self, name: str) -> list[str]:
         """The lines of a list, such as that of hints, without blank ones and comments."""
@@ -83,6 +86,17 @@ class Templates:
             for line in self.texts[name].split("\n")
             if line.strip() and not line.startswith("#")
         ]
+
+
+@lru_cache(maxsize=256)
+def _taken_apart(text: str) -> Sequence[tuple[str, str, Template | None]]:
+    """Each line with the field that it is nothing but, or "", and what else is to be filled in."""
+    found = []
+    for line in text.split("\n"):
+        alone = _ALONE.fullmatch(line)
+        rest = Template(line) if "$" in line and alone is None else None
+        found.append((line, alone[1] if alone else "", rest))
+    return found
 
 
 def load_templates(folder: Path | None = None) -> Templates:

@@ -30,6 +30,7 @@ from evolve.prompts import (
     Tried,
     assemble,
     draw,
+    fixed_part,
     render,
     render_retry,
     render_summary,
@@ -47,6 +48,7 @@ class Prompting:
         self._source = _Remembering(reader)
         self._templates = templates
         self._facts = facts
+        self._fixed = fixed_part(templates, facts)
 
     def plan(self, sample: Sample, rng: random.Random) -> Recipe:
         """Draws what an attempt's prompt shows; a person's hint stands in place of a drawn one."""
@@ -86,7 +88,8 @@ class Prompting:
 
     def render(self, recipe: Recipe) -> Prompt:
         """The prompt of a recipe."""
-        return render(self._templates, self._facts, assemble(recipe, self._source))
+        context = assemble(recipe, self._source)
+        return render(self._templates, self._facts, context, fixed=self._fixed)
 
     def render_notes(self, recipe: NotesRecipe) -> Prompt:
         """The prompt that asks for notes."""

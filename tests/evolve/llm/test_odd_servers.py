@@ -331,6 +331,88 @@ def test_a_stream_without_the_end_of_its_answer_is_none_and_may_have_been_billed
     assert found.read == body
 
 
+ONE = [delta("Ça marche 😀", "stop"), USED]
+
+
+def test_a_stream_may_begin_with_a_byte_order_mark_or_hold_a_second_answer() -> None:
+    other = {"choices": [{"index": 1, "delta": {"content": "another"}}]}
+    bodies = [http(b"\xef\xbb\xbf" + sse(*ONE)), http(sse(other, *ONE))]
+    for found in ask_all("chat+stream", *bodies):
+        assert isinstance(found, Completion)
+        assert found.text == "Ça marche 😀"
+
+
+@pytest.mark.parametrize("way", BODIES)
+def test_a_server_that_streams_unasked_or_does_not_when_asked_is_read(way: str) -> None:
+    whole = plain(BODIES[way]())
+    found = [ask(f"{way}+stream", whole)]
+    if way == "chat":
+        found.append(ask("chat", http(sse(delta(SAID, "stop"), USED), kind="text/event-stream")))
+    for answer in found:
+        assert isinstance(answer, Completion)
+        assert answer.text == SAID
+        assert answer.usage is not None
+        assert (answer.usage.input, answer.usage.output) == (7, 5)
+
+
+def test_a_stream_that_does_not_count_the_answer_in_the_end_has_an_unknown_cost() -> None:
+    events = [
+        {"type": "message_start",
+         "message": messages(usage={"input_tokens": 7, "output_tokens": 1})},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": SAID}},
+        {"type": "message_stop"},
+    ]  # fmt: skip
+    found = ask("messages+stream", http(sse(*events), kind="text/event-stream"))
+    assert isinstance(found, Completion)
+    assert (found.text, found.usage) == (SAID, None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"total_tokens": 307},
+        {"completion_tokens_details": {"reasoning_tokens": 300},
+         "output_tokens_details": {"reasoning_tokens": 300}},
+    ],
+    ids=["in the total", "beside"],
+)  # fmt: skip
+@pytest.mark.parametrize("way", ["chat", "responses"])
+def test_reasoning_that_is_not_counted_as_output_is_paid_all_the_same(
+    way: str, more: dict[str, Any]
+) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "input_tokens": 7, "output_tokens": 5}
+    found = ask(way, plain(BODIES[way](usage={**usage, **more})))
+    assert isinstance(found, Completion)
+    assert found.usage is not None
+    assert (found.usage.input, found.usage.output) == (7, 300)
+
+
+def test_a_gateway_whose_model_failed_gives_no_answer() -> None:
+    failed = {"message": {"content": ""}, "finish_reason": "error",
+              "error": {"code": 502, "message": "upstream"}}  # fmt: skip
+    for found in (
+        ask("chat", plain(chat(choices=[failed]))),
+        ask("chat+stream", http(sse({"choices": [failed]}))),
+    ):
+        assert isinstance(found, CallError)
+        assert (found.fault, found.maybe_billed) == (Fault.TRANSIENT, True)
+        assert "upstream" in str(found)
+
+
+@pytest.mark.parametrize("way", BODIES)
+def test_what_a_server_calls_model_and_call_is_kept_in_part(way: str) -> None:
+    found = ask(way, plain(BODIES[way](model="m" * 300_000, id="i" * 300_000)))
+    assert isinstance(found, Completion)
+    assert (len(found.model), len(found.request_id)) == (200, 200)
+
+
+def test_a_gateway_that_gave_up_waiting_may_have_been_billed() -> None:
+    for status in (504, 524):
+        found = ask("chat", plain({"error": "timeout"}, status=status))
+        assert isinstance(found, CallError)
+        assert (found.fault, found.maybe_billed) == (Fault.TRANSIENT, True)
+
+
 # --- transport ------------------------------------------------------------------------------------
 
 
@@ -450,6 +532,13 @@ def test_a_wish_to_wait_is_believed_within_reason() -> None:
     for wish, found in zip(WISHES, ask_all("chat", *scripts), strict=True):
         assert isinstance(found, CallError)
         assert (found.fault, found.retry_after_s) == (Fault.RATE_LIMIT, WISHES[wish]), wish
+
+
+def test_a_wish_to_wait_until_a_date_goes_by_the_servers_own_clock() -> None:
+    date, later = ("Sat, 01 Jan 2000 00:00:00 GMT", "Sat, 01 Jan 2000 00:00:07 GMT")
+    found = ask("chat", plain({}, f"date: {date}", f"retry-after: {later}", status=429))
+    assert isinstance(found, CallError)
+    assert found.retry_after_s == 7.0
 
 
 @pytest.mark.parametrize("way", BODIES)

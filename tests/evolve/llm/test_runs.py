@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -259,3 +259,52 @@ def test_the_doctor_asks_each_model_for_one_word(vendor: Loopback, tmp_path: Pat
     ended = evolve(vendor, tmp_path, "doctor", *BOTH, OPENAI_API_KEY="sk-wrong-key")
     assert ended.returncode == 3
     assert "OPENAI_API_KEY" in ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "under_way"), [((), 5), (("--deterministic",), 2)])
+def test_calls_do_not_wait_for_evaluations(
+    vendor: Loopback,
+    variant: Callable[..., Path],
+    mode: tuple[str, ...],
+    under_way: int,
+) -> None:
+    """Three calls at once, two attempts: the answers of three more may wait for a core."""
+    held = (
+        "    while found != 21 and not Path(__file__).with_name('go').exists(): time.sleep(0.02)\n"
+    )
+    toy = variant(
+        "toy",
+        ("from evaluators", "import time\nfrom pathlib import Path\nfrom evaluators"),
+        ("    if type(found)", held + "    if type(found)"),
+        ("timeout_s=2.0", "timeout_s=200.0"),
+    )
+    (toy.parent / "run.toml").write_text(
+        'lag = 2\n[[llm]]\nmodel = "openai/loopback"\nconcurrency = 3\n'
+    )
+    process = subprocess.Popen(
+        [*EVOLVE, "run", "./toy", *mode, "--config", "run.toml", "--evals", "12", "--seed", "1",
+         "--name", "a"],
+        cwd=toy.parent, env=vendor.environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 200
+        pending = 0
+        while pending < under_way:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+            answered = sum(entry["state"] == "sent" for entry in vendor.entries())
+            pending = _pending(toy.parent / "runs" / "a" / "run.db") if answered else 0
+        time.sleep(0.3)
+        assert _pending(toy.parent / "runs" / "a" / "run.db") == under_way
+        (toy / "go").touch()
+        assert process.wait(200) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _pending(database: Path) -> int:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        row = connection.execute("SELECT count(*) FROM attempts WHERE fate IS NULL").fetchone()
+    return int(row[0])
