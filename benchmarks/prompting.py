@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from evolve.answers import Applied, apply_answer
-from evolve.drafting import describe
 from evolve.loading import load
 from evolve.program import Program
 from evolve.prompts import facts_of, load_templates
+from evolve.proposers.base import describe
 from evolve.proposers.llm import Prompting
 from islands_db import (
     Call,

@@ -12,8 +12,9 @@ from typing import Protocol
 import msgspec
 
 from evolve.answers import Refused, apply_answer
-from evolve.program import Program, ProgramError, length, outside_changed, syntax_hash
+from evolve.program import Program, ProgramError, outside_changed
 from evolve.proposers import Answer, NoAnswer, Proposer, Request, Settled
+from evolve.proposers.base import describe
 from islands_db import Fate, Outcome, ProgramText, Sample, Store, StoredProposal
 
 SEED = "seed"
@@ -172,19 +173,9 @@ def _settled(sample: Sample, ended: Outcome | StoredProposal, program: int | Non
     )
 
 
-def describe(program: Program) -> ProgramText:
-    """A program with the hashes it is recognised by."""
-    return ProgramText(
-        hash=program.hash,
-        syntax_hash=syntax_hash(program),
-        files=dict(program.files),
-        length=length(program),
-    )
-
-
 def _applied(parent: Program, answer: Answer) -> tuple[Fate | None, str, ProgramText | None]:
     if answer.program is not None:
-        return None, "", describe(answer.program)
+        return None, "", answer.program
     result = apply_answer(parent, answer.text)
     if isinstance(result, Refused):
         return Fate(result.kind.value), result.reason, None

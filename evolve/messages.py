@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from islands_db.records import Verdict
+from islands_db.records import ProgramText, Verdict
 
 HEADER = struct.Struct("<I")
 MAX_FRAME = 256 << 20
@@ -127,9 +127,10 @@ class Tune(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mutated(msgspec.Struct, frozen=True, kw_only=True):
-    """A child as SEARCH/REPLACE text, or the reason why there is none."""
+    """A child, also as SEARCH/REPLACE text, or the reason why there is none."""
 
     answer: str = ""
+    program: ProgramText | None = None
     operator: str = ""
     reason: str = ""
 

@@ -65,8 +65,10 @@ def json_text(value: JSON) -> str:
     Raises:
         ValueError: the value holds NaN or an infinity, which JSON does not have.
     """
-    _refuse_non_finite(value)
-    return _encode(value).decode()
+    encoded = _encode(value)
+    if b"null" in encoded:  # what it writes for a number that JSON does not have
+        _refuse_non_finite(value)
+    return encoded.decode()
 
 
 def _refuse_non_finite(value: object) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evolve.bandit import Bandit
-from evolve.program import Program
-from islands_db import Fate, Sample
+from evolve.program import Program, length, syntax_hash
+from islands_db.records import Fate, ProgramText, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,17 @@ class Answer:
     text: str
     operator: str = ""
     cost_usd: float = 0.0
-    program: Program | None = None
+    program: ProgramText | None = None
+
+
+def describe(program: Program) -> ProgramText:
+    """A program with the hashes it is recognised by."""
+    return ProgramText(
+        hash=program.hash,
+        syntax_hash=syntax_hash(program),
+        files=dict(program.files),
+        length=length(program),
+    )
 
 
 class NoAnswer(Exception):

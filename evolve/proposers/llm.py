@@ -36,7 +36,7 @@ from evolve.prompts import (
     render_summary,
 )
 from evolve.prompts.recipes import HINT, MOST_STEPS, MOST_TRIED
-from evolve.proposers.base import Answer, NoAnswer, Programs, Request, Settled
+from evolve.proposers.base import Answer, NoAnswer, Programs, Request, Settled, describe
 from islands_db import Call, Fate, Reader, Sample, Store
 
 
@@ -171,7 +171,7 @@ class LLMProposer:
             text=diff.between(request.parent, result.program),
             operator=recipe.operator,
             cost_usd=cost,
-            program=result.program,
+            program=describe(result.program),
         )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from evolve import diff, messages, tree
 from evolve.lifeline import attend
 from evolve.program import Program
+from evolve.proposers.base import describe
 
 
 def main(fd: int, parent: int) -> None:
@@ -37,7 +38,11 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
         )
     except tree.TreeError as error:
         return messages.Mutated(reason=str(error))
-    return messages.Mutated(answer=diff.between(parent, child.program), operator=child.operator)
+    return messages.Mutated(
+        answer=diff.between(parent, child.program),
+        program=describe(child.program),
+        operator=child.operator,
+    )
 
 
 if __name__ == "__main__":

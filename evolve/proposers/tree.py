@@ -64,7 +64,7 @@ class TreeProposer:
             raise NoAnswer(f"the mutator failed: {error}") from None
         if child.reason:
             raise NoAnswer(child.reason)
-        return Answer(text=child.answer, operator=child.operator)
+        return Answer(text=child.answer, operator=child.operator, program=child.program)
 
     async def stop(self) -> None:
         await self._pool.stop()
