@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Protocol
 
 from evaluators import Invalid
@@ -69,7 +70,7 @@ class Stage:
 
     def takes(self, name: str) -> bool:
         """Whether its function is given this parameter: it need not take those it does not use."""
-        known = inspect.signature(self.function).parameters
+        known = _parameters(self.function)
         return name in known or any(p.kind is p.VAR_KEYWORD for p in known.values())
 
     def settled(self, parameters: Parameters) -> Stage:
@@ -111,6 +112,12 @@ class Stage:
                     f"stage {self.name!r} asks for {one.name!r}; stages are given by name: "
                     + ", ".join(given)
                 )
+
+
+@lru_cache(maxsize=256)
+def _parameters(function: StageFunction) -> Mapping[str, inspect.Parameter]:
+    """Asked for in every evaluation."""
+    return inspect.signature(function).parameters
 
 
 _BY_POSITION = (
