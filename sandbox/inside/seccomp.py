@@ -3,8 +3,9 @@
 Everything else answers EPERM, so that honest code gets an exception with a name; what no honest
 program calls ends the process at once (SIGSYS, verdict `violation`).
 
-The filter is a search tree over ranges of call numbers, not a chain: the kernel walks it for each
-number when it is installed, and a chain of 150 comparisons made that walk the dearest layer.
+The filter is a search tree over ranges of call numbers, with the checks of arguments in its leaves:
+the kernel walks it for each number when it is installed, and a chain of comparisons, even of those
+thirty numbers alone that are checked, made that walk the dearest layer.
 """
 
 from __future__ import annotations
@@ -101,13 +102,17 @@ _CLONE_THREAD = 0x00010000
 _CLONE_NEW = 0x7E020080
 
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
+_FARTHEST = 255  # of a jump with a condition
+_OWN_ID = 0x7FFFFFFF  # stands for the process id until that is known; no id is as large
 _ARCHITECTURE_X86_64 = 0xC000003E
 _X32_BIT = 0x40000000
 _NUMBER_AT, _ARCHITECTURE_AT = 0, 4
 _SECCOMP, _SET_MODE_FILTER = 317, 1
 
 _Instruction = tuple[int, int, int, int]
+_Leaf = tuple[_Instruction, ...]
+"""What decides about a call by its arguments, or without."""
 
 
 def _numbers(text: str) -> list[int]:
@@ -118,81 +123,91 @@ def _argument_at(index: int) -> int:
     return 16 + 8 * index  # the low half
 
 
-def _one_of(values: tuple[int, ...], argument: int) -> list[_Instruction]:
+def _returning(action: int) -> _Leaf:
+    return ((_RETURN, 0, 0, action),)
+
+
+_REFUSE = _ERRNO | errno.EPERM
+_REFUSED_OR_ALLOWED: _Leaf = (*_returning(_REFUSE), *_returning(_ALLOW))
+"""A jump over the first of them allows."""
+
+
+def _one_of(values: tuple[int, ...], argument: int) -> _Leaf:
     found = [
         (_JUMP_EQUAL, len(values) - position, 0, value) for position, value in enumerate(values)
     ]
-    return [
-        (_LOAD, 0, 0, _argument_at(argument)),
-        *found,
-        (_RETURN, 0, 0, _ERRNO | errno.EPERM),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
+    return ((_LOAD, 0, 0, _argument_at(argument)), *found, *_REFUSED_OR_ALLOWED)
 
 
-_DONE: list[_Instruction] = [(_RETURN, 0, 0, _ERRNO)]
-_CLOCK_CHECK: list[_Instruction] = [
+_CLOCK_CHECK: _Leaf = (
     (_LOAD, 0, 0, _argument_at(0)),
     (_JUMP_AT_LEAST, 0, 1, _DYNAMIC_CLOCKS),
-    (_RETURN, 0, 0, _ERRNO | errno.EPERM),
-    (_RETURN, 0, 0, _ALLOW),
-]
+    *_REFUSED_OR_ALLOWED,
+)
 
 
-def _checked_calls(process: int, more: frozenset[int]) -> dict[int, list[_Instruction]]:
-    checked = {
-        _IOCTL: _one_of(_IOCTLS, 1),
-        # the one socket there is, over which the worker lends memory
-        _RECVMSG: _one_of((LENDING,), 0),
-        _FCNTL: _one_of(_FCNTLS, 1),
-        _PRCTL: _one_of(_PRCTLS, 0),
-        _PRLIMIT: _one_of((0, process), 0),
-        # its own end by SIGKILL would look like the kernel's for want of memory
-        _TGKILL: [
-            (_LOAD, 0, 0, _argument_at(2)),
-            (_JUMP_EQUAL, 2, 0, _SIGKILL),
-            (_LOAD, 0, 0, _argument_at(0)),
-            (_JUMP_EQUAL, 1, 0, process),
-            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
-            (_RETURN, 0, 0, _ALLOW),
-        ],
-        _SCHED_GETAFFINITY: _one_of((0, process), 0),
-        _MADVISE: _one_of(_ADVICE, 2),
-        _MMAP: [
-            (_LOAD, 0, 0, _argument_at(3)),
-            (_JUMP_ANY, 0, 1, _MAP_HUGETLB),
-            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
-            (_RETURN, 0, 0, _ALLOW),
-        ],
-        **dict.fromkeys(_FLUSHES, _DONE),
-        **dict.fromkeys(_CLOCKS, _CLOCK_CHECK),
-        # glibc falls back to clone, whose flags a filter can see
-        _CLONE3: [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)],
-        _CLONE: [
-            (_LOAD, 0, 0, _argument_at(0)),
-            (_JUMP_ANY, 1, 0, _CLONE_NEW),
-            (_JUMP_ANY, 1, 0, _CLONE_THREAD),
-            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
-            (_RETURN, 0, 0, _ALLOW),
-        ],
-    }
+_CHECKED: dict[int, _Leaf] = {
+    _IOCTL: _one_of(_IOCTLS, 1),
+    # the one socket there is, over which the worker lends memory
+    _RECVMSG: _one_of((LENDING,), 0),
+    _FCNTL: _one_of(_FCNTLS, 1),
+    _PRCTL: _one_of(_PRCTLS, 0),
+    _PRLIMIT: _one_of((0, _OWN_ID), 0),
+    # its own end by SIGKILL would look like the kernel's for want of memory
+    _TGKILL: (
+        (_LOAD, 0, 0, _argument_at(2)),
+        (_JUMP_EQUAL, 2, 0, _SIGKILL),
+        (_LOAD, 0, 0, _argument_at(0)),
+        (_JUMP_EQUAL, 1, 0, _OWN_ID),
+        *_REFUSED_OR_ALLOWED,
+    ),
+    _SCHED_GETAFFINITY: _one_of((0, _OWN_ID), 0),
+    _MADVISE: _one_of(_ADVICE, 2),
+    _MMAP: (
+        (_LOAD, 0, 0, _argument_at(3)),
+        (_JUMP_ANY, 0, 1, _MAP_HUGETLB),
+        *_REFUSED_OR_ALLOWED,
+    ),
+    **dict.fromkeys(_FLUSHES, _returning(_ERRNO)),
+    **dict.fromkeys(_CLOCKS, _CLOCK_CHECK),
+    # glibc falls back to clone, whose flags a filter can see
+    _CLONE3: _returning(_ERRNO | errno.ENOSYS),
+    _CLONE: (
+        (_LOAD, 0, 0, _argument_at(0)),
+        (_JUMP_ANY, 1, 0, _CLONE_NEW),
+        (_JUMP_ANY, 1, 0, _CLONE_THREAD),
+        *_REFUSED_OR_ALLOWED,
+    ),
+}
+_CLONE_ALSO_PROCESSES: _Leaf = (
+    (_LOAD, 0, 0, _argument_at(0)),
+    (_JUMP_ANY, 0, 1, _CLONE_NEW),
+    *_REFUSED_OR_ALLOWED,
+)
+
+
+def _leaves(more: frozenset[int]) -> dict[int, _Leaf]:
+    """By number of the call; all others are refused."""
+    found = dict.fromkeys(_numbers(_FATAL), _returning(_KILL))
+    for text in _ALLOWED.values():
+        found.update(dict.fromkeys(_numbers(text), _returning(_ALLOW)))
+    found.update(_CHECKED)
+    found.update(dict.fromkeys(more, _returning(_ALLOW)))
     if _CLONE in more:
-        checked[_CLONE] = [
-            (_LOAD, 0, 0, _argument_at(0)),
-            (_JUMP_ANY, 0, 1, _CLONE_NEW),
-            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
-            (_RETURN, 0, 0, _ALLOW),
-        ]
-    return {number: check for number, check in checked.items() if number not in more - {_CLONE}}
+        found[_CLONE] = _CLONE_ALSO_PROCESSES
+    return found
 
 
-def _tree(ranges: list[tuple[int, int]]) -> list[_Instruction]:
-    """A binary search: `ranges` are (first number, action), each up to the next one's first."""
+def _tree(ranges: list[tuple[int, _Leaf]]) -> list[_Instruction]:
+    """A binary search: `ranges` are (first number, leaf), each up to the next one's first."""
     if len(ranges) == 1:
-        return [(_RETURN, 0, 0, ranges[0][1])]
+        return list(ranges[0][1])
     middle = len(ranges) // 2
     below, above = _tree(ranges[:middle]), _tree(ranges[middle:])
-    return [(_JUMP_AT_LEAST, len(below), 0, ranges[middle][0]), *below, *above]
+    first = ranges[middle][0]
+    if len(below) <= _FARTHEST:
+        return [(_JUMP_AT_LEAST, len(below), 0, first), *below, *above]
+    return [(_JUMP_AT_LEAST, 0, 1, first), (_JUMP, 0, 0, len(below)), *below, *above]
 
 
 class Filter:
@@ -204,22 +219,19 @@ class Filter:
     """
 
     def __init__(self, process: int | None, more: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._more = frozenset(number for text in more.values() for number in _numbers(text))
-        actions = dict.fromkeys(_numbers(_FATAL), _KILL)
-        for text in (*_ALLOWED.values(), *more.values()):
-            actions.update(dict.fromkeys(_numbers(text), _ALLOW))
-        ranges: list[tuple[int, int]] = []
-        for number in range(max(actions) + 2):
-            action = actions.get(number, _ERRNO | errno.EPERM)
-            if not ranges or ranges[-1][1] != action:
-                ranges.append((number, action))
+        leaves = _leaves(frozenset(n for text in more.values() for n in _numbers(text)))
+        ranges: list[tuple[int, _Leaf]] = []
+        for number in range(max(leaves) + 2):
+            leaf = leaves.get(number, _returning(_REFUSE))
+            if not ranges or ranges[-1][1] != leaf:
+                ranges.append((number, leaf))
         self._tree = _tree(ranges)
         # assembled once: doing it in each candidate cost more than the kernel's part
-        self._ready = _assemble(self._tree, process, self._more) if process is not None else None
+        self._ready = _assemble(self._tree, process) if process is not None else None
 
     def install(self) -> None:
         """Filters the calling process for good; needs no-new-privileges."""
-        header, _code = self._ready or _assemble(self._tree, os.getpid(), self._more)
+        header, _code = self._ready or _assemble(self._tree, os.getpid())
         syscall(_SECCOMP, _SET_MODE_FILTER, 0, ctypes.addressof(header), what="seccomp")
 
     def add_to(self, calls: Calls) -> None:
@@ -231,9 +243,7 @@ class Filter:
 _Buffer = ctypes.Array[ctypes.c_char]
 
 
-def _assemble(
-    tree: list[_Instruction], process: int, more: frozenset[int]
-) -> tuple[_Buffer, _Buffer]:
+def _assemble(tree: list[_Instruction], process: int) -> tuple[_Buffer, _Buffer]:
     """The header the kernel wants and the code it points to."""
     program: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
@@ -242,11 +252,12 @@ def _assemble(
         (_LOAD, 0, 0, _NUMBER_AT),
         (_JUMP_AT_LEAST, 0, 1, _X32_BIT),
         (_RETURN, 0, 0, _KILL),
+        *tree,
     ]
-    for number, check in _checked_calls(process, more).items():
-        program += [(_JUMP_EQUAL, 0, len(check), number), *check]
-    program += tree
-    raw = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+    raw = b"".join(
+        struct.pack("HBBI", *jumps, process if value == _OWN_ID else value)
+        for *jumps, value in program
+    )
     code = ctypes.create_string_buffer(raw, len(raw))
     header = ctypes.create_string_buffer(
         struct.pack("HxxxxxxQ", len(raw) // 8, ctypes.addressof(code)), 16
