@@ -176,7 +176,9 @@ class ForkServer:
             self.close()
             most = resource.getrlimit(resource.RLIMIT_AS)[0]
             bound = f"; `ulimit -v` leaves it {most >> 20} MiB" if most >= 0 else ""
-            raise SandboxError(f"the sandbox does not start: {error}{bound}") from None
+            raise SandboxError(
+                f"the sandbox does not start: {error}{self._killed()}{bound}"
+            ) from None
         except BaseException:
             self.close()
             raise
@@ -285,6 +287,15 @@ class ForkServer:
             # folders in folders without end are beyond shutil.rmtree, which recurses
             subprocess.run(["/bin/rm", "-rf", "--", self._folder], check=False)
             self._folder = None
+
+    def _killed(self) -> str:
+        """By what the launcher was ended; a filter on system calls may do that too."""
+        match -self._launcher.returncode:
+            case signal.SIGSYS:
+                return ": this machine ends who makes a system call that is not on its list"
+            case number if number > 0:
+                return f": killed by signal {number}"
+        return ""
 
     def _launch(self, control: int) -> subprocess.Popen[bytes]:
         launcher = subprocess.Popen(

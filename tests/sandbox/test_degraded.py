@@ -19,11 +19,11 @@ from sandbox import Sandbox, SandboxError, Tier, probe
 _LESS = """
 import ctypes, json, struct, sys
 
-def refuse(numbers):
-    '''Answers EPERM to these system calls, for this process and all it starts.'''
+def refuse(numbers, answer):
+    '''Answers so to these system calls, for this process and all it starts.'''
     program = [(0x20, 0, 0, 0)]
     for number in numbers:
-        program += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050001)]
+        program += [(0x15, 0, 1, number), (0x06, 0, 0, answer)]
     program.append((0x06, 0, 0, 0x7FFF0000))
     code = b"".join(struct.pack("HBBI", *each) for each in program)
     buffer = ctypes.create_string_buffer(code, len(code))
@@ -32,7 +32,7 @@ def refuse(numbers):
     assert libc.prctl(38, 1, 0, 0, 0) == 0
     assert libc.prctl(22, 2, header) == 0
 
-refuse(json.loads(sys.argv[1]))
+refuse(json.loads(sys.argv[1]), int(sys.argv[2]))
 from sandbox import Sandbox, SandboxError, probe
 try:
     with Sandbox() as sandbox:
@@ -50,9 +50,12 @@ UNSHARE, MOUNT, LANDLOCK, SECCOMP, PIDFD_OPEN, MOUNT_SETATTR = 272, 165, 444, 31
 MEMFD_CREATE, SETNS = 319, 308
 
 
-def on_less(*refused: int) -> tuple[list[str], str, str, dict[str, str]]:
+EPERM, END = 0x00050001, 0x80000000
+
+
+def on_less(*refused: int, answer: int = EPERM) -> tuple[list[str], str, str, dict[str, str]]:
     done = subprocess.run(
-        [sys.executable, "-c", _LESS, json.dumps(refused)],
+        [sys.executable, "-c", _LESS, json.dumps(refused), str(answer)],
         capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -82,6 +85,12 @@ def test_without_namespaces_or_mounts_it_is_tier_b(refused: int, layer: str, why
     assert tier == "B"
     assert why in not_a
     assert list(missing) == [layer] or not layer or refused == UNSHARE
+
+
+def test_a_machine_that_ends_who_calls_something_is_named() -> None:
+    result, tier, not_a, _ = on_less(UNSHARE, answer=END)
+    assert (result, tier) == (["B", 5], "B")
+    assert "this machine ends who makes a system call that is not on its list" in not_a
 
 
 def test_without_landlock_tier_a_goes_on() -> None:
@@ -177,7 +186,7 @@ print(json.dumps([became.name for became in run(make, quick) if not became.held]
 def test_in_tier_a_without_landlock_the_mounts_and_seccomp_hold_the_same_attacks() -> None:
     code = _LESS.partition("from sandbox import")[0] + _ATTACKS
     done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps([LANDLOCK])],
+        [sys.executable, "-c", code, json.dumps([LANDLOCK]), str(EPERM)],
         capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -49,7 +49,7 @@ def found(request: pytest.FixtureRequest) -> tuple[list[Instruction], dict[int, 
         struct.unpack("HBBI", ready[1].raw[at : at + 8]) for at in range(0, len(ready[1]), 8)
     ]
     more = frozenset(n for text in request.param.values() for n in seccomp._numbers(text))
-    return program, seccomp._leaves(more)  # type: ignore[return-value]
+    return program, seccomp._leaves(more)
 
 
 def test_the_tree_decides_about_every_number_as_its_own_leaf_does(
@@ -108,4 +108,4 @@ def test_what_a_candidate_may(number: int, arguments: tuple[int, ...], expected:
     program = [
         struct.unpack("HBBI", ready[1].raw[at : at + 8]) for at in range(0, len(ready[1]), 8)
     ]
-    assert verdict(program, number, arguments) == expected  # type: ignore[arg-type]
+    assert verdict(program, number, arguments) == expected
