@@ -1,6 +1,7 @@
 """What a store keeps of the attempts, and what it refuses."""
 
 import json
+import math
 import random
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from islands_db import (
+    Axis,
     Fate,
     Outcome,
     Placement,
@@ -228,6 +230,9 @@ def test_a_callers_mistake_is_refused_and_changes_nothing(run, make, act):
         Settings(population=0),
         Settings(inspirations=-1),
         Settings(migration_every=-1),
+        Settings(axes=(Axis(name="x", low=-1e308, high=1e308, cells=2),)),
+        Settings(axes=(Axis(name="x", low=0, high=math.inf, cells=2),)),
+        Settings(axes=(Axis(name="x", low=0, high=1, cells=2**58),)),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_a_file_exists(tmp_path, settings):
