@@ -191,7 +191,7 @@ def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
 
 
 def begin_log_anew(path: Path, writing: AbstractContextManager[object]) -> bool:
-    """Has the log start over, if all of it can be copied now; whether it did.
+    """Has the log start over, if all of it can be copied now; whether it could.
 
     The first write into a log that starts over waits for the disk, lest frames of the old log be
     taken for new ones after a power cut. It is made here, with nothing changed.
