@@ -464,6 +464,15 @@ def test_a_text_that_is_packed_against_itself_is_damage(run):
         run.store.files(1)
 
 
+def test_a_text_whose_base_is_gone_is_damage(run):
+    run.add("a\n" * 500, 1.0)
+    run.add("a\n" * 499 + "b\n", 1.0, parent=1)
+    run.store._connection.execute("PRAGMA foreign_keys = OFF")
+    run.store._connection.execute("DELETE FROM sources WHERE base IS NULL")
+    with Reader(run.path, check=False) as reader, pytest.raises(StoreError, match="missing"):
+        reader.files(2)
+
+
 def test_a_text_that_comes_again_in_another_program_is_stored_once(run):
     for name in "ab":
         files = {"shared.py": "same = 1", "own.py": name}
