@@ -328,4 +328,7 @@ class WriterLock:
             raise StoreError(f"{path}: in use by another process; only one may write") from None
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        """Lets others write; again it does nothing, as the descriptor may be another file's."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

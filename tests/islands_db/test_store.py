@@ -42,6 +42,14 @@ def test_a_new_run_holds_its_settings_and_values_after_reopening(tmp_path):
     store.close()
 
 
+def test_closing_twice_closes_nobody_elses_file(run, tmp_path):
+    run.store.close()
+    with (tmp_path / "other").open("w") as other:
+        run.store.close()
+        other.write("still open")
+    run.store = Store.open(run.path)
+
+
 def test_the_values_cannot_be_changed_past_the_store(run):
     with pytest.raises(TypeError):
         run.store.meta["seed"] = 6
