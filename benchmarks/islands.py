@@ -307,6 +307,32 @@ def disk_bytes(plan: Plan) -> Measured:
     return Measured(value=found.disk, detail="whole file: program, verdict, attempt, indexes")
 
 
+def line_bytes(plan: Plan) -> Measured:
+    """Programs that descend from each other, each from the one before: what a text costs then."""
+    programs = 20_000 if plan.full else 2_000
+    rng = random.Random(plan.seed)
+    text = "".join(_line(rng) for _ in range(LINES))
+    with tempfile.TemporaryDirectory(prefix="evolve-line-") as name:
+        path = Path(name) / "run.db"
+        store = Store.create(path, settings=SETTINGS, meta={})
+        sample: Sample | None = None
+        for first in range(0, programs, 100):
+            with store.atomic():
+                for attempt in range(first, first + 100):
+                    # an outcome for no sample is a seed's
+                    begun = sample or Sample(attempt=0, island=0, parent=None, proposer="seed")
+                    store.begin(begun)
+                    rng = random.Random(f"{plan.seed} line {attempt}")
+                    store.settle(attempt, _outcome(store, sample, rng, text))
+                    sample = Sample(
+                        attempt=attempt + 1, island=0, parent=attempt + 1, proposer="tree"
+                    )
+            store.checkpoint()
+        store.close()
+        size = path.stat().st_size
+    return Measured(value=size / programs, detail=f"{programs:,} programs, two lines changed each")
+
+
 def differing_ends(plan: Plan) -> Measured:
     found = kills.points(plan.seed, count=1000 if plan.full else 6)
     return Measured(
@@ -327,6 +353,7 @@ ROWS = [
     Row(name="opening", unit="s", at_most=5, measure=open_seconds),
     Row(name="memory per program", unit="bytes", at_most=400, measure=memory_bytes),
     Row(name="disk per program", unit="bytes", at_most=1000, measure=disk_bytes),
+    Row(name="the same of a line of descent", unit="bytes", at_most=1000, measure=line_bytes),
     Row(name="runs killed at random points that end otherwise", unit="runs", at_most=0,
         measure=differing_ends),
     *quality.ROWS,

@@ -89,6 +89,15 @@ def _check_features(features: object) -> None:
         fine = type(feature.cells) is int and feature.cells >= 1
         _expect(f"{what}: cells", feature.cells, fine, "an integer from 1")
     _expect_distinct("features", [feature.name for feature in features])
+    # imported here, as a worker needs no database
+    from islands_db import Axis, Settings
+    from islands_db.settings import check as check_settings
+
+    axes = [Axis(name=f.name, low=f.low, high=f.high, cells=f.cells) for f in features]
+    try:
+        check_settings(Settings(axes=tuple(axes)))
+    except ValueError as error:
+        raise ProblemError(f"features: {error}") from None
 
 
 def _check_records(problem: Problem) -> None:

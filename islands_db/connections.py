@@ -191,7 +191,7 @@ def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
 
 
 def begin_log_anew(path: Path, writing: AbstractContextManager[object]) -> bool:
-    """Has the log start over, if all of it can be copied now; whether it did.
+    """Has the log start over, if all of it can be copied now; whether it could.
 
     The first write into a log that starts over waits for the disk, lest frames of the old log be
     taken for new ones after a power cut. It is made here, with nothing changed.
@@ -328,4 +328,7 @@ class WriterLock:
             raise StoreError(f"{path}: in use by another process; only one may write") from None
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        """Lets others write; again it does nothing, as the descriptor may be another file's."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from islands_db import audit, connections, formats, migrations, seals
-from islands_db.faults import decoding, one_line
+from islands_db.faults import decoding, faults, one_line
 from islands_db.records import StoreError
 from islands_db.relations import FILES, Relation, Values, relations, stored
 from islands_db.texts import Texts
@@ -98,7 +98,7 @@ def import_run(
         raise StoreError(f"{path}: exists already; choose another name or remove it")
     lock = connections.WriterLock(path)
     try:
-        with connections.draft(path) as connection:
+        with faults(path), connections.draft(path) as connection:
             migrations.migrate(connection, name=str(folder), up_to=manifest.schema)
             connection.execute("BEGIN")
             _insert_settings(connection, folder, manifest)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from islands_db import calls, connections, history, lineage, lookups, rows
+from islands_db import calls, connections, history, lineage, lookups, naming, rows
 from islands_db.faults import decoding
 from islands_db.history import History, Programs
 from islands_db.records import (
@@ -163,42 +163,16 @@ class Reader:
             if not leaders:
                 raise StoreError(f"{self.path}: no program has a score in {split} yet")
             return leaders[0]
-        if text.isascii() and text.isdigit():
-            if self._ids("SELECT id FROM programs WHERE id = ?", int(text[:18])):
-                return int(text)
-            if len(text) < _SHORTEST_PREFIX:
-                raise StoreError(f"{self.path}: no program {text}")
-        return self._by_prefix(text)
-
-    def _by_prefix(self, text: str) -> int:
-        prefix = text.lower()
-        fitting: list[tuple[int, str]] = self._read(
-            lambda row: (row["id"], row["hash"]),
-            "SELECT id, hash FROM programs"
-            " WHERE substr(hash, 1, 12) BETWEEN substr(?1, 1, 12) AND substr(?1, 1, 12) || ?2"
-            " AND hash BETWEEN ?1 AND ?1 || ?2 AND rung IS NOT NULL ORDER BY hash LIMIT 3",
-            prefix,
-            "\U0010ffff",
-        )
-        if not fitting or not prefix:
-            raise StoreError(
-                f"{self.path}: no program {text!r}; expected an id, the start of a hash,"
-                " 'best' or 'champion'"
-            )
-        if len(fitting) > 1:
-            some = ", ".join(f"{number} ({hash[:12]})" for number, hash in fitting)
-            raise StoreError(f"{self.path}: {text!r} fits several programs: {some}")
-        return fitting[0][0]
+        with decoding(self.path):
+            try:
+                return naming.meant(self._database.conn, text)
+            except ValueError as error:
+                raise StoreError(f"{self.path}: {error}") from None
 
     def beginning_with(self, prefix: str) -> list[int]:
         """Programs whose hash begins so, at most a hundred."""
-        return self._ids(
-            "SELECT id FROM programs WHERE substr(hash, 1, 12) BETWEEN substr(?1, 1, 12)"
-            " AND substr(?1, 1, 12) || ?2 AND hash BETWEEN ?1 AND ?1 || ?2"
-            " AND rung IS NOT NULL ORDER BY id LIMIT 100",
-            prefix.lower(),
-            "\U0010ffff",
-        )
+        with decoding(self.path):
+            return naming.beginning_with(self._database.conn, prefix)
 
     def lineage(self, program: int) -> list[StoredProgram]:
         """The line of parents from the seed down to the program, it included."""
@@ -456,7 +430,3 @@ class Reader:
     def _read(self, convert: Callable[[dict[str, Any]], T], query: str, *values: object) -> list[T]:
         with decoding(self.path):
             return [convert(row) for row in self._database.query(query, values)]
-
-
-_SHORTEST_PREFIX = 4
-"""Digits alone are an id; as the start of a hash they need this many."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite, prod
 
+from islands_db.grid import LENGTH_CELLS
 from islands_db.records import Cells, Graph, Settings
 from islands_db.selection.policies import POLICIES
+
+MOST_CELLS = 2**62
+"""A cell's number is a signed 64-bit integer."""
 
 
 def check(settings: Settings) -> None:
@@ -28,8 +33,12 @@ def check(settings: Settings) -> None:
         if value < least:
             raise ValueError(f"settings: {name} = {value}, expected {least} or more")
     for axis in settings.axes:
-        if axis.cells < 1 or not axis.low < axis.high:
-            raise ValueError(f"settings: {axis}: expected low < high and at least one cell")
+        if axis.cells < 1 or not (axis.low < axis.high and isfinite(axis.high - axis.low)):
+            raise ValueError(
+                f"settings: {axis}: expected at least one cell and low < high, a finite way apart"
+            )
+    if prod((LENGTH_CELLS, *(axis.cells for axis in settings.axes))) > MOST_CELLS:
+        raise ValueError(f"settings: the axes make more than {MOST_CELLS:,} cells together")
     if settings.cells is not Cells.GRID and not settings.axes:
         raise ValueError(f"settings: cells = {settings.cells}, which needs at least one axis")
     _check_policies(settings)

@@ -180,7 +180,8 @@ class Store:
         that must not block starts no transaction until this is done.
 
         Returns:
-            Whether it did: not where there was nothing in the log, or a reader is in it.
+            Whether all of a log was copied: not where there was none, or a reader is in it. One
+            who reads its last state is not in the way of that, but of starting over.
         """
         with faults(self.path):
             return connections.begin_log_anew(self.path, self._transactions.writing)

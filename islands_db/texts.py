@@ -94,10 +94,12 @@ class Texts:
     def _text(self, source: int) -> bytes:
         text = self._sources.get(source)
         if text is None:
-            base, body = self._connection.execute(
+            row = self._connection.execute(
                 "SELECT base, body FROM sources WHERE id = ?", (source,)
             ).fetchone()
-            text = self._unpacked(source, base, body)
+            if row is None:
+                raise ValueError(f"source {source} is missing")
+            text = self._unpacked(source, *row)
             _remember(self._sources, source, text)
         else:
             self._sources.move_to_end(source)

@@ -74,6 +74,8 @@ def test_a_sound_definition_passes(defined: Callable[..., Problem]) -> None:
         ({"shorthand": "{n}x{n}"}, "fills 'n' twice"),
         ({"features": ["spread"]}, "expected a list of Feature(...)"),
         ({"features": [Feature(name="a", low=1, high=0)]}, "low = 1 is not below high = 0"),
+        ({"features": [Feature(name="a", low=-1e308, high=1e308)]}, "a finite way apart"),
+        ({"features": [Feature(name="a", low=0, high=1, cells=2**60)]}, "cells together"),
         ({"features": [Feature(name="a", low=0, high=1, cells=0)]}, "cells = 0: expected an int"),
         ({"features": [Feature(name="a", low=0, high=float("inf"))]}, "high = inf: expected a fin"),
         ({"records": [Record(value="9", who="Doe", source="")]}, "'9': expected a finite number"),  # type: ignore[arg-type]

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from hashlib import sha256
 
 import pyarrow.parquet as pq
@@ -221,3 +223,27 @@ def test_a_run_that_is_cut_off_in_an_export_leaves_no_folder(stored, tmp_path, m
         export_run(damaged, tmp_path / "out", format="jsonl")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("out")]
     Store.open(stored).close()
+
+
+@pytest.mark.parametrize("room", [20_000, 120_000, 200_000])
+def test_an_import_that_fills_the_disk_leaves_nothing_and_says_so(room, stored, tmp_path):
+    export_run(stored, tmp_path / "out", format="jsonl")
+    child = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from islands_db import StoreError, import_run\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)\n"
+        "try:\n"
+        "    import_run(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "except StoreError as error:\n"
+        "    print(error)\n"
+    )
+    into = tmp_path / "again.db"
+    done = subprocess.run(
+        [sys.executable, "-c", child, tmp_path / "out", into, str(room)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".db"] == []
+    assert not into.with_name("again.db-new").exists()

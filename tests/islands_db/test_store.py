@@ -1,6 +1,7 @@
 """What a store keeps of the attempts, and what it refuses."""
 
 import json
+import math
 import random
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from islands_db import (
+    Axis,
     Fate,
     Outcome,
     Placement,
@@ -38,6 +40,14 @@ def test_a_new_run_holds_its_settings_and_values_after_reopening(tmp_path):
     assert store.settings == settings
     assert dict(store.meta) == {"seed": 5, "tags": ["a", None], "state": {"done": True}}
     store.close()
+
+
+def test_closing_twice_closes_nobody_elses_file(run, tmp_path):
+    run.store.close()
+    with (tmp_path / "other").open("w") as other:
+        run.store.close()
+        other.write("still open")
+    run.store = Store.open(run.path)
 
 
 def test_the_values_cannot_be_changed_past_the_store(run):
@@ -228,6 +238,9 @@ def test_a_callers_mistake_is_refused_and_changes_nothing(run, make, act):
         Settings(population=0),
         Settings(inspirations=-1),
         Settings(migration_every=-1),
+        Settings(axes=(Axis(name="x", low=-1e308, high=1e308, cells=2),)),
+        Settings(axes=(Axis(name="x", low=0, high=math.inf, cells=2),)),
+        Settings(axes=(Axis(name="x", low=0, high=1, cells=2**58),)),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_a_file_exists(tmp_path, settings):
@@ -457,6 +470,15 @@ def test_a_text_that_is_packed_against_itself_is_damage(run):
     run.reopen()
     with pytest.raises(StoreError, match=r"damaged.*later"):
         run.store.files(1)
+
+
+def test_a_text_whose_base_is_gone_is_damage(run):
+    run.add("a\n" * 500, 1.0)
+    run.add("a\n" * 499 + "b\n", 1.0, parent=1)
+    run.store._connection.execute("PRAGMA foreign_keys = OFF")
+    run.store._connection.execute("DELETE FROM sources WHERE base IS NULL")
+    with Reader(run.path, check=False) as reader, pytest.raises(StoreError, match="missing"):
+        reader.files(2)
 
 
 def test_a_text_that_comes_again_in_another_program_is_stored_once(run):
