@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Protocol
@@ -220,4 +221,9 @@ def choose(*, as_json: bool) -> View:
     """The view that fits where standard output goes."""
     if as_json:
         return Silent()
-    return Panel() if sys.stdout.isatty() else Lines()
+    return Panel() if can_redraw() else Lines()
+
+
+def can_redraw() -> bool:
+    """Whether standard output is a terminal that takes back what it has shown."""
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
