@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from math import isfinite
 from pathlib import PurePath
@@ -10,6 +11,7 @@ from pathlib import PurePath
 from evolve import parameters
 from evolve.errors import ProblemError
 from evolve.problem import Feature, Problem, Record
+from islands_db import Axis, Settings, settings
 
 
 def check(problem: Problem) -> None:
@@ -89,6 +91,10 @@ def _check_features(features: object) -> None:
         fine = type(feature.cells) is int and feature.cells >= 1
         _expect(f"{what}: cells", feature.cells, fine, "an integer from 1")
     _expect_distinct("features", [feature.name for feature in features])
+    try:
+        settings.check(Settings(axes=tuple(Axis(**asdict(feature)) for feature in features)))
+    except ValueError as error:
+        raise ProblemError(f"features: {str(error).removeprefix('settings: ')}") from None
 
 
 def _check_records(problem: Problem) -> None:

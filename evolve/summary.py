@@ -146,5 +146,5 @@ def _value(test: TestResult, name: str) -> float | None:
 def _near(path: Path) -> str:
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # elsewhere, or the current folder has gone
         return str(path)
