@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from math import isfinite
 from pathlib import PurePath
@@ -90,14 +91,12 @@ def _check_features(features: object) -> None:
         _expect(f"{what}: cells", feature.cells, fine, "an integer from 1")
     _expect_distinct("features", [feature.name for feature in features])
     # imported here, as a worker needs no database
-    from islands_db import Axis, Settings
-    from islands_db.settings import check as check_settings
+    from islands_db import Axis, Settings, settings
 
-    axes = [Axis(name=f.name, low=f.low, high=f.high, cells=f.cells) for f in features]
     try:
-        check_settings(Settings(axes=tuple(axes)))
+        settings.check(Settings(axes=tuple(Axis(**asdict(feature)) for feature in features)))
     except ValueError as error:
-        raise ProblemError(f"features: {error}") from None
+        raise ProblemError(f"features: {str(error).removeprefix('settings: ')}") from None
 
 
 def _check_records(problem: Problem) -> None:

@@ -235,7 +235,7 @@ def _run(
         status = Status.EVALUATOR_ERROR
         reason = (
             f"stage {stage.name!r} did not end within {limit:g} s, though its candidate may take "
-            f"{stage.timeout_s:g} s: the stage's own code hangs"
+            f"{stage.timeout_s:g} s: the stage's own code hangs, or this machine is too busy"
         )
     except Twin:
         if candidate.failure is None:

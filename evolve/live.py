@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Protocol
@@ -92,7 +93,7 @@ def one_line(status: Status) -> str:
     left, spilt = _left(status), waste(status)
     return (
         f"{duration(status.elapsed_s):>8} {status.phase:<10} "
-        f"{status.evaluated} at {status.rate:.0f}/s  training {number(status.best_training)}  "
+        f"{status.evaluated} at {pace(status)}  training {number(status.best_training)}  "
         f"{status.champion_split} {number(status.champion_value)}  waste {wasted}"
         f"{' (' + spilt + ')' if spilt else ''}"
         f"{f'  ${spent_usd(status):.4f}' if status.models else ''}"
@@ -139,7 +140,7 @@ def panel(status: Status) -> Group:
     lines: list[Text | Table] = [title, grid]
     lines.append(
         Text(
-            f"evaluated {status.evaluated} at {status.rate:.0f}/s   programs {status.programs}   "
+            f"evaluated {status.evaluated} at {pace(status)}   programs {status.programs}   "
             f"attempts {status.attempts}   cells {status.elites}"
         )
     )
@@ -158,6 +159,13 @@ def panel(status: Status) -> Group:
         lines.append(Text(f"ALARM  {status.alarm}", style="bold yellow"))
     lines += [Text(inert(line)) for line in [*market(status), *money(status)]]
     return Group(*lines)
+
+
+def pace(status: Status) -> str:
+    """Evaluations a second: over the last seconds, of an ended run over all its time."""
+    ended = status.phase == "ended" and status.elapsed_s > 0
+    rate = status.evaluated / status.elapsed_s if ended else status.rate
+    return f"{rate:.0f}/s" if rate >= 9.5 or not rate else f"{rate:.1f}/s"
 
 
 def market(status: Status) -> list[str]:
@@ -220,4 +228,9 @@ def choose(*, as_json: bool) -> View:
     """The view that fits where standard output goes."""
     if as_json:
         return Silent()
-    return Panel() if sys.stdout.isatty() else Lines()
+    return Panel() if can_redraw() else Lines()
+
+
+def can_redraw() -> bool:
+    """Whether standard output is a terminal that takes back what it has shown."""
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")

@@ -26,6 +26,7 @@ KEPT_ENVIRONMENT = (
 """What helper processes inherit: a list of what is needed, so that no key is ever among it."""
 
 START_LIMIT_S = 120.0
+_SILENT = f"no answer within {START_LIMIT_S:g} s; this machine is busy, or problem.py hangs"
 _KILL_WAIT_S = 5.0
 _LEAVE_WAIT_S = 2.0
 T = TypeVar("T", bound=msgspec.Struct)
@@ -62,6 +63,7 @@ class Helper:
                 sys.executable, "-P", "-m", self._module, str(theirs.fileno()), str(os.getpid()),
                 pass_fds=[theirs.fileno()], env=environment, cwd="/",
                 stdin=asyncio.subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                process_group=0,  # Ctrl-C is for the engine, which decides what becomes of it
             )  # fmt: skip
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
         if self._setup is None:
@@ -71,7 +73,7 @@ class Helper:
                 ready = await self._exchange(self._setup, messages.Ready)
         except (HelperDied, TimeoutError) as error:
             await self.kill()
-            raise MachineError(f"{self._module} did not start: {error or 'no answer'}") from None
+            raise MachineError(f"{self._module} did not start: {str(error) or _SILENT}") from None
         if ready.fault:
             await self.stop()
             fault = EvolveError(ready.fault)

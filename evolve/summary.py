@@ -136,7 +136,7 @@ def _print_test(task: Task, test: TestResult, objective: Objective) -> None:
     exact = Fraction(test.champion.exact[name])
     for found in standings([objective], {name: exact}, records):
         who = clipped(inert(found.best.who), 34)
-        click.echo(f"  the champion is {found.word} the best known, {who}")
+        click.echo(f"  the champion is {found.word} the best known ({who})")
 
 
 def _value(test: TestResult, name: str) -> float | None:
@@ -146,5 +146,5 @@ def _value(test: TestResult, name: str) -> float | None:
 def _near(path: Path) -> str:
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # elsewhere, or the current folder has gone
         return str(path)

@@ -110,6 +110,9 @@ def cli() -> None:
 def main() -> None:
     """Entry point: every foreseen failure is one line, anything else a crash file and one line."""
     signal.signal(signal.SIGTERM, _interrupted)
+    _prepare_streams()
+    if any(map(_undecodable, sys.argv)):
+        _fail("an argument is no text in this locale; set PYTHONUTF8=1, or rename the file", 2)
     try:
         code = cli(standalone_mode=False)
     except EvolveError as error:
@@ -121,7 +124,7 @@ def main() -> None:
         _fail(error.format_message(), 2)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the second is how click says the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left
         _leave(0)
     except OSError as error:
@@ -131,6 +134,24 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  the outermost edge
         _crash(error)
     _leave(code if isinstance(code, int) else 0)
+
+
+def _prepare_streams() -> None:
+    """Standard streams that are there, and show what their encoding lacks as escapes."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _undecodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _interrupted(number: int, frame: object) -> NoReturn:

@@ -25,7 +25,7 @@ from evolve.cli.options import (
 from evolve.commands import INTERRUPTED
 from evolve.config import Budget, RunFile
 from evolve.errors import UsageError
-from evolve.live import choose
+from evolve.live import can_redraw, choose
 from evolve.loading import Task
 from evolve.recording import Recording
 from evolve.runs import RunFolder
@@ -284,7 +284,7 @@ def _report(folder: RunFolder, task: Task, ended: Ended, as_json: bool, root: Pa
     if as_json:
         print_json(plain_summary(folder, ended))
     else:
-        print_summary(folder, task, ended, root, below_panel=sys.stdout.isatty())
+        print_summary(folder, task, ended, root, below_panel=can_redraw())
     return 130 if ended.reason == INTERRUPTED else 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -398,3 +400,24 @@ def test_an_import_of_a_file_beside_is_answered_with_how_to_write_it(
     folder = variant("toy", ("from evolve import", "import cases\nfrom evolve import"))
     (folder / "cases.py").write_text("X = 3\n")
     assert "write `from .cases import ...`" in evolve("check", folder).one_line
+
+
+def test_streams_that_are_closed_or_know_few_characters(evolve: Evolve, toy: Path) -> None:
+    folder = shutil.copytree(toy, evolve.folder / "Æther 問題 (neu)")
+    check = shlex.join(map(str, evolve.command("check", folder)))
+
+    def said(line: str, **environment: str) -> tuple[int, str]:
+        ended = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {line}"],
+            cwd=evolve.folder, env={**os.environ, **environment},
+            capture_output=True, check=False,
+        )  # fmt: skip
+        return ended.returncode, (ended.stdout + ended.stderr).decode(errors="replace")
+
+    assert said(f"{check} >&-") == (0, "")
+    assert said(f"{check} >/dev/full") == (3, "evolve: No space left on device: here\n")
+    code, text = said(check, PYTHONIOENCODING="latin-1")
+    assert (code, "ther\\u554f\\u984c(neu)/problem.py" in "".join(text.split())) == (0, True)
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    code, text = said(check, **plain)
+    assert (code, "set PYTHONUTF8=1" in text, text.count("\n")) == (2, True, 1)
