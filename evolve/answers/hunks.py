@@ -17,6 +17,9 @@ _GIT = ("diff --git ", "index ", "new file mode", "old mode", "new mode", "simil
 MAX_HUNKS = 256
 
 
+_VERSION = re.compile(r"\d+(?:\.\d+)+[\w.]*\s*")
+
+
 def parse_diff(lines: Sequence[str], *, bare_context: bool = False) -> list[Edit]:
     """The hunks of the diffs in an answer; none where there is no diff.
 
@@ -93,6 +96,9 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
         elif (match := _HUNK.fullmatch(line)) is not None:
             close()
             header, inside = match, True
+        elif line.rstrip() == "--" and _VERSION.fullmatch("".join(lines[index + 1 : index + 2])):
+            close()  # what git writes below a patch that is sent by mail
+            inside = False
         elif line.startswith(_GIT):
             close()
             inside = inside and "diff --git" not in line

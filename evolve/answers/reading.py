@@ -14,7 +14,7 @@ from evolve.answers.placing import place_edits
 from evolve.answers.records import AnswerError, Applied, Edit, Expect, Form, Kind, Refused
 from evolve.answers.thinking import declines, spoken
 from evolve.answers.whole import parse_whole
-from evolve.answers.wrapped import from_json, headed_edits, tagged_edits
+from evolve.answers.wrapped import from_json, headed_edits, tagged_edits, unescaped
 from evolve.program import Program, blocks, excerpt, syntax_hash
 from evolve.syntax import normal_form
 
@@ -105,7 +105,7 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
     if whole is not None:
         return whole, Form.WHOLE, True
     if edits := tagged_edits(said) or headed_edits(lines):
-        program, exact = _placed(parent, edits, lines, Form.BLOCKS)
+        program, exact = _placed_from_tags(parent, edits, lines)
         return program, Form.BLOCKS, exact
     inside = from_json(lines)
     if isinstance(inside, str):
@@ -132,6 +132,20 @@ def _placed(
             raise
         try:
             return place_edits(parent, other)
+        except AnswerError:
+            raise error from None
+
+
+def _placed_from_tags(parent: Program, edits: list[Edit], lines: list[str]) -> tuple[Program, bool]:
+    """As `_placed`; where the old text is not found as it stands, it may be escaped as in XML."""
+    try:
+        return _placed(parent, edits, lines, Form.BLOCKS)
+    except AnswerError as error:
+        plain = unescaped(edits)
+        if error.refused.kind is not Kind.NOT_FOUND or plain == edits:
+            raise
+        try:
+            return _placed(parent, plain, lines, Form.BLOCKS)
         except AnswerError:
             raise error from None
 
