@@ -25,7 +25,8 @@ class AnthropicClient:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._base_url = options.base_url or HOME
+        # the SDK adds /v1 itself; people know addresses with it from the other protocol
+        self._base_url = (options.base_url or HOME).rstrip("/").removesuffix("/v1")
         self._client = anthropic.AsyncAnthropic(
             # without one the SDK would look for other credentials by itself
             api_key=options.key or "none",
