@@ -83,6 +83,8 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
             file = _path(lines[index], lines[index + 1])
             inside = inside and not any(rest.startswith("@@") for rest in lines[index:])
             index += 2
+            if index < len(lines) and lines[index][:1] in ("+", "-"):
+                header, inside = None, True  # its own header was forgotten
             continue
         if _OTHER_FILE.fullmatch(line):
             raise AnswerError(Kind.OUTSIDE_BLOCK, f"{line.strip()[:80]}: files can only be changed")
@@ -112,7 +114,7 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
     if begun and not ended:
         raise _cut()
     close(at_end=True)
-    if cut and not body and not edits:
+    if cut and (not edits or _HUNK.fullmatch(lines[-1])):
         raise _cut()
     return edits
 

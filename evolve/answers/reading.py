@@ -23,6 +23,7 @@ MAX_ANSWER_CHARS = 8_000_000
 
 _HARD_BLANK = "\u00a0"
 _HARD_INDENT = re.compile(rf"^[ \t]*{_HARD_BLANK}[ \t{_HARD_BLANK}]*(?=\S|$)")
+_OPENS = re.compile(r"\n[ \t]*(?:```+|~~~+)\w+\s*\Z")
 _ELLIPSIS = re.compile(
     r"(?:#|//|/\*|--)\s*[\[(<]?\s*(?:"
     r"(?:\.{3}|…)\W*$"
@@ -95,6 +96,8 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
         lines = [_HARD_INDENT.sub(lambda found: " " * len(found[0]), line) for line in lines]
     fenced_text = any("```" in content or "~~~" in content for content in parent.files.values())
     edits = parse_blocks(lines, fenced_text=fenced_text)
+    if edits and _OPENS.search(said):
+        raise AnswerError(Kind.TRUNCATED, "the answer ends where another code block begins")
     form = Form.BLOCKS
     if not edits:
         edits, form = parse_diff(lines), Form.DIFF

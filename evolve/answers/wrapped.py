@@ -30,17 +30,20 @@ def tagged_edits(said: str) -> list[Edit]:
     """The pairs `<search>...</search> <replace>...</replace>` of an answer, under any usual name.
 
     Raises:
-        AnswerError: a pair was begun and is not whole.
+        AnswerError: a pair was begun and is not whole, or a tag belongs to none.
     """
     edits: list[Edit] = []
     old: tuple[str, ...] | None = None
     open_: tuple[str, int] | None = None
     closing = ""
+    astray = False
     for tag in _TAG.finditer(said):
         name = (tag[2] or tag[3] or "").lower()
         if open_ is None:
             if not tag[1] and name and (name in _OLD) == (old is None):
                 open_, closing = (name, tag.end()), (tag[2] or "").lower()
+            else:
+                astray |= bool(name)
         elif tag[1] and name == closing:
             text = _lines(said[open_[1] : tag.start()])
             open_ = None
@@ -56,6 +59,8 @@ def tagged_edits(said: str) -> list[Edit]:
     if old is not None:
         reason = f"change {number}: the new text that belongs to {''.join(old)[:80]!r} is missing"
         raise AnswerError(Kind.UNPARSABLE, reason, block=number)
+    if edits and astray:
+        raise _half(number)
     return edits
 
 
@@ -72,16 +77,22 @@ def headed_edits(lines: Sequence[str]) -> list[Edit]:
         while above > 0 and not lines[above].strip():
             above -= 1
         heading = lines[above][:_LONGEST_HEADING] if above >= 0 else ""
-        word = re.sub(r"[\W_]+", " ", heading).strip().lower()
+        word = _word(heading)
         text = tuple(without_indent(lines[part.first : part.last], part.indent))
         if part.closed and word in _OLD:
             old = text
         elif part.closed and word in _NEW and old is not None:
             edits.append(Edit(search=old, replace=text))
             old = None
-    if edits and old is not None:
+    if edits and 2 * len(edits) != sum(_word(line) in (*_OLD, *_NEW) for line in lines):
         raise _half(len(edits) + 1)
     return edits
+
+
+def _word(heading: str) -> str:
+    if len(heading) > _LONGEST_HEADING:
+        return ""
+    return re.sub(r"[\W_]+", " ", heading).strip().lower()
 
 
 def unescaped(edits: Sequence[Edit]) -> list[Edit]:
