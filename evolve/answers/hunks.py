@@ -17,6 +17,9 @@ _GIT = ("diff --git ", "index ", "new file mode", "old mode", "new mode", "simil
 MAX_HUNKS = 256
 
 
+_VERSION = re.compile(r"\d+(?:\.\d+)+[\w.]*\s*")
+
+
 def parse_diff(lines: Sequence[str], *, bare_context: bool = False) -> list[Edit]:
     """The hunks of the diffs in an answer; none where there is no diff.
 
@@ -80,6 +83,8 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
             file = _path(lines[index], lines[index + 1])
             inside = inside and not any(rest.startswith("@@") for rest in lines[index:])
             index += 2
+            if index < len(lines) and lines[index][:1] in ("+", "-"):
+                header, inside = None, True  # its own header was forgotten
             continue
         if _OTHER_FILE.fullmatch(line):
             raise AnswerError(Kind.OUTSIDE_BLOCK, f"{line.strip()[:80]}: files can only be changed")
@@ -93,6 +98,9 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
         elif (match := _HUNK.fullmatch(line)) is not None:
             close()
             header, inside = match, True
+        elif line.rstrip() == "--" and _VERSION.fullmatch("".join(lines[index + 1 : index + 2])):
+            close()  # what git writes below a patch that is sent by mail
+            inside = False
         elif line.startswith(_GIT):
             close()
             inside = inside and "diff --git" not in line
@@ -106,7 +114,7 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
     if begun and not ended:
         raise _cut()
     close(at_end=True)
-    if cut and not body and not edits:
+    if cut and (not edits or _HUNK.fullmatch(lines[-1])):
         raise _cut()
     return edits
 

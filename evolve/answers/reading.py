@@ -14,7 +14,7 @@ from evolve.answers.placing import place_edits
 from evolve.answers.records import AnswerError, Applied, Edit, Expect, Form, Kind, Refused
 from evolve.answers.thinking import declines, spoken
 from evolve.answers.whole import parse_whole
-from evolve.answers.wrapped import from_json, headed_edits, tagged_edits
+from evolve.answers.wrapped import from_json, headed_edits, tagged_edits, unescaped
 from evolve.program import Program, blocks, excerpt, syntax_hash
 from evolve.syntax import normal_form
 
@@ -23,6 +23,7 @@ MAX_ANSWER_CHARS = 8_000_000
 
 _HARD_BLANK = "\u00a0"
 _HARD_INDENT = re.compile(rf"^[ \t]*{_HARD_BLANK}[ \t{_HARD_BLANK}]*(?=\S|$)")
+_OPENS = re.compile(r"\n[ \t]*(?:```+|~~~+)\w+\s*\Z")
 _ELLIPSIS = re.compile(
     r"(?:#|//|/\*|--)\s*[\[(<]?\s*(?:"
     r"(?:\.{3}|…)\W*$"
@@ -95,6 +96,8 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
         lines = [_HARD_INDENT.sub(lambda found: " " * len(found[0]), line) for line in lines]
     fenced_text = any("```" in content or "~~~" in content for content in parent.files.values())
     edits = parse_blocks(lines, fenced_text=fenced_text)
+    if edits and _OPENS.search(said):
+        raise AnswerError(Kind.TRUNCATED, "the answer ends where another code block begins")
     form = Form.BLOCKS
     if not edits:
         edits, form = parse_diff(lines), Form.DIFF
@@ -105,7 +108,7 @@ def _read(parent: Program, said: str, expect: Expect) -> tuple[Program, Form, bo
     if whole is not None:
         return whole, Form.WHOLE, True
     if edits := tagged_edits(said) or headed_edits(lines):
-        program, exact = _placed(parent, edits, lines, Form.BLOCKS)
+        program, exact = _placed_from_tags(parent, edits, lines)
         return program, Form.BLOCKS, exact
     inside = from_json(lines)
     if isinstance(inside, str):
@@ -132,6 +135,20 @@ def _placed(
             raise
         try:
             return place_edits(parent, other)
+        except AnswerError:
+            raise error from None
+
+
+def _placed_from_tags(parent: Program, edits: list[Edit], lines: list[str]) -> tuple[Program, bool]:
+    """As `_placed`; where the old text is not found as it stands, it may be escaped as in XML."""
+    try:
+        return _placed(parent, edits, lines, Form.BLOCKS)
+    except AnswerError as error:
+        plain = unescaped(edits)
+        if error.refused.kind is not Kind.NOT_FOUND or plain == edits:
+            raise
+        try:
+            return _placed(parent, plain, lines, Form.BLOCKS)
         except AnswerError:
             raise error from None
 

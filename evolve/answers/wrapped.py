@@ -3,10 +3,12 @@ block each, JSON, and the calls of tools that models know from elsewhere."""
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from evolve.answers.fences import fences, without_indent
@@ -28,17 +30,20 @@ def tagged_edits(said: str) -> list[Edit]:
     """The pairs `<search>...</search> <replace>...</replace>` of an answer, under any usual name.
 
     Raises:
-        AnswerError: a pair was begun and is not whole.
+        AnswerError: a pair was begun and is not whole, or a tag belongs to none.
     """
     edits: list[Edit] = []
     old: tuple[str, ...] | None = None
     open_: tuple[str, int] | None = None
     closing = ""
+    astray = False
     for tag in _TAG.finditer(said):
         name = (tag[2] or tag[3] or "").lower()
         if open_ is None:
             if not tag[1] and name and (name in _OLD) == (old is None):
                 open_, closing = (name, tag.end()), (tag[2] or "").lower()
+            else:
+                astray |= bool(name)
         elif tag[1] and name == closing:
             text = _lines(said[open_[1] : tag.start()])
             open_ = None
@@ -54,11 +59,17 @@ def tagged_edits(said: str) -> list[Edit]:
     if old is not None:
         reason = f"change {number}: the new text that belongs to {''.join(old)[:80]!r} is missing"
         raise AnswerError(Kind.UNPARSABLE, reason, block=number)
+    if edits and astray:
+        raise _half(number)
     return edits
 
 
 def headed_edits(lines: Sequence[str]) -> list[Edit]:
-    """Pairs of code blocks that stand under headings such as SEARCH and REPLACE."""
+    """Pairs of code blocks that stand under headings such as SEARCH and REPLACE.
+
+    Raises:
+        AnswerError: `UNPARSABLE` where beside whole pairs there is half of one.
+    """
     edits: list[Edit] = []
     old: tuple[str, ...] | None = None
     for part in fences(lines):
@@ -66,21 +77,46 @@ def headed_edits(lines: Sequence[str]) -> list[Edit]:
         while above > 0 and not lines[above].strip():
             above -= 1
         heading = lines[above][:_LONGEST_HEADING] if above >= 0 else ""
-        word = re.sub(r"[\W_]+", " ", heading).strip().lower()
+        word = _word(heading)
         text = tuple(without_indent(lines[part.first : part.last], part.indent))
         if part.closed and word in _OLD:
             old = text
         elif part.closed and word in _NEW and old is not None:
             edits.append(Edit(search=old, replace=text))
             old = None
+    if edits and 2 * len(edits) != sum(_word(line) in (*_OLD, *_NEW) for line in lines):
+        raise _half(len(edits) + 1)
     return edits
+
+
+def _word(heading: str) -> str:
+    if len(heading) > _LONGEST_HEADING:
+        return ""
+    return re.sub(r"[\W_]+", " ", heading).strip().lower()
+
+
+def unescaped(edits: Sequence[Edit]) -> list[Edit]:
+    """The changes with what stands for signs in XML as these signs."""
+    return [
+        replace(
+            edit,
+            search=tuple(map(html.unescape, edit.search)),
+            replace=tuple(map(html.unescape, edit.replace)),
+        )
+        for edit in edits
+    ]
+
+
+def _half(number: int) -> AnswerError:
+    reason = f"change {number}: the old or the new text is missing, so none is made"
+    return AnswerError(Kind.UNPARSABLE, reason, block=number)
 
 
 def from_json(lines: list[str]) -> list[Edit] | str | None:
     """The changes in an answer that is JSON, or the one text in it that may be an answer.
 
     Raises:
-        AnswerError: it is JSON that cannot be read.
+        AnswerError: it is JSON that cannot be read, or holds half a change beside whole ones.
     """
     said = "\n".join(lines)
     inner = ["\n".join(lines[part.first : part.last]) for part in fences(lines)]
@@ -88,7 +124,10 @@ def from_json(lines: list[str]) -> list[Edit] | str | None:
         if text.lstrip()[:1] not in ("{", "["):
             continue
         value = _decoded(text)
-        edits = list(_edits(value, 0))
+        found = list(_edits(value, 0))
+        edits = [edit for edit in found if edit is not None]
+        if edits and len(edits) < len(found):
+            raise _half(found.index(None) + 1)
         if edits:
             return edits
         texts = [one for one in _texts(value, 0) if "\n" in one]
@@ -103,12 +142,16 @@ def _decoded(text: str) -> Any:
         at_end = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
         if at_end and text.lstrip().startswith(('{"', "{\n", '[{"')):
             raise AnswerError(Kind.TRUNCATED, "the answer is JSON that was cut off") from None
+        if re.match(r'\s*[\[{]*\{"\w+"\s*:', text):
+            reason = f"the answer is JSON that cannot be read: {error.msg} in line {error.lineno}"
+            raise AnswerError(Kind.UNPARSABLE, reason) from None
         return None
     except (RecursionError, ValueError):
         return None
 
 
-def _edits(value: Any, depth: int) -> Iterator[Edit]:
+def _edits(value: Any, depth: int) -> Iterator[Edit | None]:
+    """Changes; None for each that lacks its old or its new text."""
     if depth > _DEEPEST:
         return
     if isinstance(value, list):
@@ -118,9 +161,11 @@ def _edits(value: Any, depth: int) -> Iterator[Edit]:
         old, new, file = (_of(value, names) for names in (_OLD, _NEW, _FILE))
         if old is not None and new is not None:
             yield Edit(search=_lines(old), replace=_lines(new), file=file)
-        else:
-            for entry in value.values():
-                yield from _edits(_arguments(entry), depth + 1)
+            return
+        inner = [e for entry in value.values() for e in _edits(_arguments(entry), depth + 1)]
+        if not inner and (old is not None or new is not None):
+            yield None
+        yield from inner
 
 
 def _arguments(value: Any) -> Any:

@@ -25,7 +25,8 @@ class AnthropicClient:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._base_url = options.base_url or HOME
+        # the SDK adds /v1 itself; people know addresses with it from the other protocol
+        self._base_url = (options.base_url or HOME).rstrip("/").removesuffix("/v1")
         self._client = anthropic.AsyncAnthropic(
             # without one the SDK would look for other credentials by itself
             api_key=options.key or "none",
@@ -37,29 +38,28 @@ class AnthropicClient:
 
     async def complete(self, request: Request) -> Completion:
         options = self._options
-        given: dict[str, Any] = {"stream": True} if options.stream else {}
-        if options.temperature is not None:
-            given["temperature"] = options.temperature
-        if options.effort:
-            given["output_config"] = {"effort": options.effort}
-        sending = self._client.messages.with_streaming_response.create(
-            model=options.name,
-            max_tokens=options.max_output_tokens,
-            system=[
+        body: dict[str, Any] = {
+            "model": options.name,
+            "max_tokens": options.max_output_tokens,
+            "system": [
                 {"type": "text", "text": request.fixed, "cache_control": {"type": "ephemeral"}}
             ],
-            messages=[],
-            extra_body={"messages": wire.opening(request)},
-            timeout=wire.timeouts(options),
-            **given,
-        )
+            "messages": wire.opening(request),
+        }
+        if options.stream:
+            body["stream"] = True
+        if options.temperature is not None:
+            body["temperature"] = options.temperature
+        if options.effort:
+            body["output_config"] = {"effort": options.effort}
+        sending = wire.posting(self._client, "/v1/messages", body)
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = (
+        found = (
             self._joined(reply)
             if wire.streamed(reply, asked=options.stream)
             else wire.json_object(reply)
         )
-        return self._read(reply, body)
+        return self._read(reply, found)
 
     async def check(self) -> None:
         raw = self._client.models.with_streaming_response

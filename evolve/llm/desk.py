@@ -291,7 +291,11 @@ class LiveDesk:
         )
         if refused and not breaker.answered:
             self._stopping.set()
-            raise UsageError(f"{line.arm} at {line.asked.base_url}: {error}") from None
+            where = f"{line.arm} at {line.asked.base_url}"
+            hint = (
+                "; most base URLs of this protocol end in /v1" if _may_miss_v1(line, error) else ""
+            )
+            raise UsageError(f"{where}: {error}{hint}") from None
 
     def _require_room(self, line: Line, request: Request) -> None:
         asked = line.asked
@@ -384,6 +388,12 @@ class LiveDesk:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _may_miss_v1(line: Line, error: CallError) -> bool:
+    asked = line.asked
+    has_it = asked.base_url.rstrip("/").endswith("/v1")
+    return error.status == 404 and asked.model.vendor.home.endswith("/v1") and not has_it
 
 
 def _read(error: CallError) -> str | None:

@@ -223,7 +223,7 @@ def key(asked: Asked, environment: Mapping[str, str]) -> str:
         where = "key_file" if model.key_file else f"{name}_FILE"
         file = Path(os.path.expanduser(path))
         try:
-            found = file.read_text(encoding="utf-8").strip()
+            found = file.read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not text"
             raise UsageError(f"{model.model}: cannot read {where} {file}: {why}") from None

@@ -57,27 +57,27 @@ class OpenAIClient:
 
     async def _respond(self, request: Request) -> Completion:
         options = self._options
-        given: dict[str, Any] = {"stream": True} if options.stream else {}
+        body: dict[str, Any] = {
+            "model": options.name,
+            "instructions": request.fixed,
+            "input": wire.opening(request),
+            "max_output_tokens": options.max_output_tokens,
+            "store": False,
+        }
+        if options.stream:
+            body["stream"] = True
         if options.temperature is not None:
-            given["temperature"] = options.temperature
+            body["temperature"] = options.temperature
         if options.effort:
-            given["reasoning"] = {"effort": options.effort}
-        sending = self._client.responses.with_streaming_response.create(
-            model=options.name,
-            instructions=request.fixed,
-            input=[],
-            max_output_tokens=options.max_output_tokens,
-            store=False,
-            extra_body={"input": wire.opening(request)},
-            **given,
-        )
+            body["reasoning"] = {"effort": options.effort}
+        sending = wire.posting(self._client, "/responses", body)
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = (
+        found = (
             self._last_response(reply)
             if wire.streamed(reply, asked=options.stream)
             else wire.json_object(reply)
         )
-        return self._read_response(reply, body)
+        return self._read_response(reply, found)
 
     def _last_response(self, reply: wire.Reply) -> dict[str, Any]:
         for event in wire.events(reply):
@@ -133,30 +133,25 @@ class OpenAIClient:
         options = self._options
         # OpenAI refuses the old name of the limit for reasoning models, others know no new one
         own = self._base_url.rstrip("/") == HOME
-        given: dict[str, Any] = {
-            "max_completion_tokens" if own else "max_tokens": options.max_output_tokens
+        body: dict[str, Any] = {
+            "model": options.name,
+            "messages": [{"role": "system", "content": request.fixed}, *wire.opening(request)],
+            "max_completion_tokens" if own else "max_tokens": options.max_output_tokens,
         }
         if options.stream:
-            given |= {"stream": True, "stream_options": {"include_usage": True}}
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         if options.temperature is not None:
-            given["temperature"] = options.temperature
+            body["temperature"] = options.temperature
         if options.effort:
-            given["reasoning_effort"] = options.effort
-        sending = self._client.chat.completions.with_streaming_response.create(
-            model=options.name,
-            messages=[],
-            extra_body={
-                "messages": [{"role": "system", "content": request.fixed}, *wire.opening(request)]
-            },
-            **given,
-        )
+            body["reasoning_effort"] = options.effort
+        sending = wire.posting(self._client, "/chat/completions", body)
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
-        body = (
+        found = (
             self._joined(reply)
             if wire.streamed(reply, asked=options.stream)
             else wire.json_object(reply)
         )
-        return self._read_chat(reply, body)
+        return self._read_chat(reply, found)
 
     def _joined(self, reply: wire.Reply) -> dict[str, Any]:
         """The chunks of a streamed chat as the one object that a plain call gives."""

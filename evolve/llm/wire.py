@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -108,8 +108,28 @@ class _Shortened(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
+@asynccontextmanager
+async def posting(client: Any, path: str, body: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
+    """Sends a body through an SDK's client as it stands, to be read by `fetch`.
+
+    This is the SDKs' way for requests they have no method for. Their methods hold a body against
+    every type that each of its fields can have, which took a tenth of a call's CPU.
+    """
+    response = await client.post(path, cast_to=httpx2.Response, body=body, stream=True)
+    try:
+        yield response
+    finally:
+        await response.aclose()
+
+
+@asynccontextmanager
+async def _unread(sending: AbstractAsyncContextManager[Raw]) -> AsyncIterator[httpx2.Response]:
+    async with sending as answering:
+        yield answering.http_response
+
+
 async def fetch(
-    sending: AbstractAsyncContextManager[Raw],
+    sending: AbstractAsyncContextManager[httpx2.Response],
     *,
     errors: tuple[type[Exception], type[Exception]],
     options: Options,
@@ -118,7 +138,7 @@ async def fetch(
     """Sends a prepared SDK call and reads its answer to the end.
 
     Args:
-        sending: A `with_streaming_response` call.
+        sending: What `posting` gives.
         errors: The SDK's `APIStatusError` and `APIError`.
         id_header: Where the vendor puts the request's id.
 
@@ -137,8 +157,7 @@ async def fetch(
         return from_transport(error, secret=secret, request_id=request_id, read=read)
 
     try:
-        async with asyncio.timeout(options.timeout_s), sending as answering:
-            response = answering.http_response
+        async with asyncio.timeout(options.timeout_s), sending as response:
             request_id = _without(secret, response.headers.get(id_header, ""))
             async for part in response.aiter_bytes():
                 body += part
@@ -305,11 +324,7 @@ def _without_bytes(key: str, said: bytes | bytearray) -> bytes:
 
 
 def opening(request: Request) -> list[dict[str, Any]]:
-    """The turns of a request as both vendors write them.
-
-    They go into `extra_body`, which SDKs send as it is: to hold each turn against every type that
-    a turn can have took a tenth of a call's CPU.
-    """
+    """The turns of a request as both vendors write them."""
     return [{"role": message.role, "content": message.text} for message in request.messages]
 
 
@@ -326,7 +341,7 @@ async def check(
         CallError: key, address or model is wrong.
     """
     try:
-        reply = await fetch(retrieving, errors=errors, options=options, id_header="")
+        reply = await fetch(_unread(retrieving), errors=errors, options=options, id_header="")
         if isinstance(json_object(reply).get("id"), str):
             return
     except CallError as error:
@@ -335,7 +350,7 @@ async def check(
         if error.status not in (400, 404, 405):
             raise
     try:
-        reply = await fetch(list_models(), errors=errors, options=options, id_header="")
+        reply = await fetch(_unread(list_models()), errors=errors, options=options, id_header="")
         listed = json_object(reply).get("data")
     except CallError as error:
         if error.status == 200:

@@ -90,6 +90,14 @@ def test_key_address_and_model_are_checked_for_nothing(
         assert vendor.entries() == []
 
 
+def test_an_address_for_messages_may_have_the_version_behind_it(tmp_path: Path) -> None:
+    way = next(way for way in WAYS if way[0] == "anthropic")
+    with loopback(tmp_path / "ledger") as vendor:
+        address = vendor.environment["ANTHROPIC_BASE_URL"]
+        for end in ("/v1", "/v1/", "/"):
+            asyncio.run(look(client(vendor, way, base_url=address + end)))
+
+
 def test_nothing_was_sent_where_there_was_no_connection() -> None:
     vendor = Loopback(port=9, ledger=Path("/dev/null"))
     for way in WAYS:
