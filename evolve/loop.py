@@ -4,6 +4,7 @@
 sampled from the state that this result made, in the same transaction. In deterministic mode
 results are stored in the order of their attempts, so attempt k starts from the state after result
 k - lag, however many workers there are and however often the run was killed and resumed.
+Otherwise an answer of a model begins the next attempt already, so that no call waits for a core.
 """
 
 from __future__ import annotations
