@@ -63,7 +63,8 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
     begun = ended = False
     index = 0
     header: re.Match[str] | None = None
-    inside = fenced and not any(line.startswith("@@") for line in lines)
+    last_hunk = max((n for n, line in enumerate(lines) if line.startswith("@@")), default=-1)
+    inside = fenced and last_hunk < 0
     body: list[str] = []
 
     def close(*, at_end: bool = False) -> None:
@@ -81,10 +82,11 @@ def _hunks(lines: list[str], *, cut: bool, fenced: bool, bare: bool) -> list[Edi
         if _is_file_header(lines, index):
             close()
             file = _path(lines[index], lines[index + 1])
-            inside = inside and not any(rest.startswith("@@") for rest in lines[index:])
+            inside = inside and last_hunk < index
             index += 2
-            if index < len(lines) and lines[index][:1] in ("+", "-"):
-                header, inside = None, True  # its own header was forgotten
+            forgotten = index < len(lines) and lines[index][:1] in ("+", "-")
+            if forgotten and not _is_file_header(lines, index):
+                header, inside = None, True  # the hunk's own
             continue
         if _OTHER_FILE.fullmatch(line):
             raise AnswerError(Kind.OUTSIDE_BLOCK, f"{line.strip()[:80]}: files can only be changed")
