@@ -7,7 +7,7 @@ Mutation replaces numbers by numbers, arrays by arrays and so on, and leaves wha
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -268,29 +268,70 @@ def returned_kind(function: ast.FunctionDef) -> Kind:
     """What a function returns, by its annotation or else by what stands behind `return`."""
     if function.returns is not None:
         return annotated(function.returns)
-    parameters = {argument.arg: annotated(argument.annotation) for argument in function.args.args}
     kinds = {
-        kind_of(node.value, parameters, {})
+        kind_of(node.value, parameter_kinds(function), {})
         for node in ast.walk(function)
         if isinstance(node, ast.Return) and node.value is not None
     }
     return kinds.pop() if len(kinds) == 1 else Kind.OTHER
 
 
-def used_as_number(function: ast.FunctionDef, name: str) -> bool:
-    """Whether a parameter without a known type stands in arithmetic or is compared in size."""
-    argument = next((a for a in function.args.args if a.arg == name), None)
-    if argument is None or argument.annotation is not None:
-        return False
+def parameter_kinds(function: ast.FunctionDef) -> dict[str, Kind]:
+    """What the parameters of a function are, by their annotations or else by their uses."""
+    arguments = [
+        *function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs,
+    ]  # fmt: skip
+    kinds = {argument.arg: annotated(argument.annotation) for argument in arguments}
+    silent = {a.arg for a in arguments if a.annotation is None} - _RECEIVERS
+    if silent:
+        surely, maybe = _numbers_by_use(function, silent)
+        kinds |= dict.fromkeys(surely | maybe, Kind.NUMBER)
+    return kinds
+
+
+_RECEIVERS = frozenset({"self", "cls"})
+
+
+def _numbers_by_use(function: ast.FunctionDef, names: set[str]) -> tuple[set[str], set[str]]:
+    """Names that stand in arithmetic or are compared in size; names with which nothing is done
+    that a number could not bear. The second is a guess: where it is wrong, children fail."""
+    surely, borne, uses = set[str](), list[str](), list[str]()
     for node in ast.walk(function):
-        sides: tuple[ast.expr, ...]
+        sides: Sequence[ast.expr] = ()
+        certain = False
         match node:
-            case ast.BinOp(left=left, op=ast.Sub() | ast.Mult() | ast.Div(), right=right):
-                sides = (left, right)
-            case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()]):
-                sides = (left, *node.comparators)
-            case _:
-                continue
-        if any(isinstance(side, ast.Name) and side.id == name for side in sides):
-            return True
-    return False
+            case ast.Name(id=name) if name in names:
+                uses.append(name)
+            case ast.BinOp(left=left, op=op, right=right) if not isinstance(op, _LOGICAL):
+                sides, certain = (left, right), isinstance(op, ast.Sub | ast.Mult | ast.Div)
+            case ast.AugAssign(target=target, op=op, value=value) if not isinstance(op, _LOGICAL):
+                sides = (target, value)
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+                sides = (operand,)
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                sides = (left, *others)
+                certain = len(ops) == 1 and isinstance(ops[0], _OF_SIZE)
+                if any(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in ops):
+                    continue
+            case ast.IfExp(body=body, orelse=orelse):
+                sides = (body, orelse)
+            case ast.Return(value=ast.expr() as value):
+                sides = (value,)
+            case ast.Call(func=func, args=args) if dotted(func) in KNOWN:
+                sides = args
+        found = [side.id for side in sides if isinstance(side, ast.Name) and side.id in names]
+        if certain:
+            surely.update(found)
+        if not any(map(_is_no_number, sides)):
+            borne += found
+    return surely, {name for name in names if uses.count(name) == borne.count(name)}
+
+
+_OF_SIZE = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_NO_NUMBERS = (ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set)
+
+
+def _is_no_number(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return not isinstance(node.value, int | float)
+    return isinstance(node, _NO_NUMBERS)

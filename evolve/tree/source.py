@@ -14,10 +14,9 @@ from evolve.tree.kinds import (
     Kind,
     Primitive,
     Reading,
-    annotated,
     dotted,
+    parameter_kinds,
     returned_kind,
-    used_as_number,
 )
 from evolve.tree.places import Scope, Site, Slot, Source, TreeError
 from evolve.tree.text import Lines
@@ -211,11 +210,7 @@ class _Reader:
         self.outer = frozenset(names)
         self.returns = returned_kind(function)
         parameters = dict.fromkeys(syntax.parameters(function.args), Kind.OTHER)
-        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-        parameters |= {argument.arg: annotated(argument.annotation) for argument in arguments}
-        for name, kind in parameters.items():
-            if kind is Kind.OTHER and used_as_number(function, name):
-                parameters[name] = Kind.NUMBER
+        parameters |= parameter_kinds(function)
         self.outer -= parameters.keys()
         self.body(function.body, {**names, **parameters}, outermost=True)
         numeric = all(kind is Kind.NUMBER for kind in parameters.values())

@@ -25,6 +25,7 @@ from evolve.answers import Applied, apply_answer
 from evolve.diff import between
 from evolve.program import Program, length, outside_changed, syntax_hash
 from evolve.tree import MAX_LENGTH, OPERATORS, Mutation, TreeError, propose
+from evolve.tree.kinds import Kind, parameter_kinds, returned_kind
 
 BEST_FIT = """import math
 
@@ -254,6 +255,43 @@ def test_what_is_not_a_number_or_a_boolean_is_left_alone():
                 used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
                 assert not used & strings, text
         assert "label = name + 'x'" in text
+
+
+@pytest.mark.parametrize(
+    ("function", "numbers", "returned"),
+    [
+        ("f(a, b): return a + b", "ab", "number"),
+        ("f(point, n): return 0.0", "point n", "number"),
+        ("f(x): return abs(x) + math.sqrt(x)", "x", "number"),
+        ("f(a, b=None): return a if b is None else a * b", "a b", "number"),
+        ("f(mode, x): return x if mode == 'fast' else -x", "x", "number"),
+        ("f(self, x): return x", "x", "number"),
+        ("f(s, k=3): return len(s) * k", "k", "number"),
+        ("f(s): return s + 'x'", "", "other"),
+        ("f(xs): return xs[0] + 1", "", "other"),
+        ("f(xs): return sorted(xs)", "", "other"),
+        ("f(p): return p.x", "", "other"),
+        ("f(p): return [p]", "", "other"),
+        ("f(p): return p in (1, 2)", "", "boolean"),
+        ("f(s: str): return s", "", "other"),
+    ],
+)
+def test_parameters_without_annotations_are_numbers_where_nothing_else_is_done_with_them(
+    function, numbers, returned
+):
+    node = ast.parse(f"def {function}").body[0]
+    kinds = parameter_kinds(node)
+    expected = set(numbers.split()) if " " in numbers else set(numbers)
+    assert {name for name, kind in kinds.items() if kind is Kind.NUMBER} == expected
+    assert returned_kind(node) == returned
+
+
+def test_a_seed_without_annotations_has_children():
+    program = block("def rank(times, weights):\n    return times + weights\n")
+    children = {
+        propose(program, [], random.Random(seed)).program.files["a.py"] for seed in range(50)
+    }
+    assert len(children) > 25
 
 
 def test_an_index_and_a_range_stay_integers():
