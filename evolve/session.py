@@ -103,6 +103,7 @@ class Session:
     _prices: dict[str, JSON] = field(default_factory=dict)
     _stack: AsyncExitStack = field(init=False)
     _newest_best: int = 0
+    _parted: bool = False
     _doubts: list[str] = field(default_factory=list)
     """To be told once a seed has passed: one that fails has a line of its own."""
     _wired: bool = False
@@ -174,6 +175,7 @@ class Session:
         self._remember_time()
         self.monitor.phase = "validating"
         standing = await self.champions.settle(every_leader=self.config.deterministic)
+        self._tell_parting()
         test = None
         if standing is not None:
             self.closing.write_program(standing.program)
@@ -450,8 +452,14 @@ class Session:
                 crowned = await self.champions.validate(program, led=True)
             if crowned:
                 self._compare_with_target()
-            if self.champions.parted == PARTED_AFTER:
-                self.tell(parting(self.champions.parted))
+            self._tell_parting()
+
+    def _tell_parting(self) -> None:
+        """Raises the alarm once for each champion; several programs may have parted at once."""
+        parted = self.champions.parted >= PARTED_AFTER
+        if parted and not self._parted:
+            self.tell(parting(self.champions.parted))
+        self._parted = parted
 
     def _compare_with_target(self) -> None:
         self.champions.compare_with(self.budget)

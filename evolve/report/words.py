@@ -38,6 +38,13 @@ def story(facts: Facts) -> str:
     """How the champion came about, in two or three sentences."""
     if not facts.path:
         return ""
+    text = _way(facts)
+    if facts.alarm:
+        text += f" Beware: {facts.alarm}."
+    return text
+
+
+def _way(facts: Facts) -> str:
     count = len(facts.path) - 1
     if not count:
         return f"Program {facts.champion} is where the search began: nothing better was found."
@@ -52,8 +59,6 @@ def story(facts: Facts) -> str:
         )
         parts = [f"{p.kind} {signed(p.gain)} in {p.steps} steps" for p in divided(facts.path)]
         text += f" Gained in training by {', by '.join(parts)}."
-    if facts.alarm:
-        text += f" Beware: {facts.alarm}."
     return text
 
 
