@@ -199,6 +199,8 @@ def begin_log_anew(path: Path, writing: AbstractContextManager[object]) -> bool:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
+        # cut short too: writes over what has left the page cache would wait for it to be read
+        connection.execute("PRAGMA journal_size_limit = 0")
         with writing:
             logged, copied = _round(connection)
             whole = 0 < logged == copied

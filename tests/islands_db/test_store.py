@@ -384,7 +384,10 @@ def test_a_log_begun_anew_is_the_one_that_the_next_commit_goes_into(run):
     run.add("a", 1.0)
     assert run.store.checkpoint()
     before = header()
+    log = run.path.with_name(run.path.name + "-wal")
+    size = log.stat().st_size
     assert run.store.begin_log_anew()
+    assert log.stat().st_size < size
     anew = header()
     run.add("b", 2.0)
     assert (anew != before, header() == anew) == (True, True)
