@@ -213,18 +213,18 @@ class ForkServer:
     def _spawn(self, tmp_bytes: int) -> Process | None:
         self._settle()
         self._bury()
-        process, self._spare = self._spare, None
-        if process is not None and process.tmp_bytes != tmp_bytes:
-            process.kill()
-            self._reap(process.pid)
-            process.close()
-            process = None
-        if process is None:  # also where the last one could not be started
+        # until all is done the spare stays where `close` finds it, should the server be lost
+        if self._spare is not None and self._spare.tmp_bytes != tmp_bytes:
+            self._spare.kill()
+            self._reap(self._spare.pid)
+            self._spare.close()
+            self._spare = None
+        if self._spare is None:  # also where the last one could not be started
             self._ask_for(tmp_bytes)
             self._settle()
-            process, self._spare = self._spare, None
-        if process is not None:
+        if self._spare is not None:
             self._ask_for(tmp_bytes)
+        process, self._spare = self._spare, None
         return process
 
     def end(self, process: Process, *, within_s: float | None, held_bytes: int) -> Exit | None:

@@ -233,6 +233,7 @@ def attack(world):
         os.read(REQUESTS, length)
 """,
         "violation",  # where what it reads is not yet whole, it loses count
+        "crash",
         held=_is(7),
         calls=3,
     ),

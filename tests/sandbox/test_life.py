@@ -233,6 +233,23 @@ def test_a_dead_server_is_replaced_without_losing_the_evaluation(own: Sandbox) -
         assert candidate.call("f", 5) == 5
 
 
+def test_what_a_dead_server_had_prepared_is_closed(own: Sandbox) -> None:
+    def evaluated() -> int:
+        with own.open(QUICK, entry="program.py") as candidate:
+            candidate.call("f")
+        end = time.monotonic() + 60
+        while len(tree(launchers()[-1])) < 3:  # until the next is prepared
+            assert time.monotonic() < end
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    held = evaluated()
+    pids = tree(launchers()[-1])
+    os.kill(pids[1], signal.SIGKILL)
+    assert all_gone(pids[1:], 30.0)
+    assert evaluated() == held
+
+
 def test_a_server_that_dies_during_the_first_call_is_replaced(own: Sandbox) -> None:
     source = {"program.py": "import time\ndef f():\n    time.sleep(0.3)\n    return 7\n"}
     server = tree(launchers()[-1])[1]
