@@ -100,9 +100,11 @@ async def _through_desk(vendor: Loopback, folder: Path, calls: int, at_once: int
         return
 
     budget = Budget(Limits())
+    may_write = asyncio.Event()
+    may_write.set()
     desk = LiveDesk(
-        store, budget, lines, may_go_on=go_on, tell=print, ordered=False, alone=True,
-        rng=random.Random(0),
+        store, budget, lines, may_go_on=go_on, may_write=may_write, tell=print, ordered=False,
+        alone=True, rng=random.Random(0),
     )  # fmt: skip
     with store.atomic():
         for attempt in range(calls):

@@ -8,6 +8,7 @@ out as soon as its mean falls behind (a race).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -44,15 +45,25 @@ class Champions:
 
     Args:
         draws: So many validation draws a champion has been measured on.
+        may_write: Cleared while a write would wait for the disk.
     """
 
     def __init__(
-        self, task: Task, store: Store, reader: Reader, judge: Judge, seed: int, *, draws: int = 1
+        self,
+        task: Task,
+        store: Store,
+        reader: Reader,
+        judge: Judge,
+        seed: int,
+        *,
+        may_write: asyncio.Event,
+        draws: int = 1,
     ) -> None:
         self._task = task
         self._store = store
         self._reader = reader
         self._judge = judge
+        self._may_write = may_write
         self._seeds = [derive(seed, SplitKind.VALIDATION, number) for number in range(draws)]
         self.best: Standing | None = None
         self._validated: set[int] = set()
@@ -134,6 +145,7 @@ class Champions:
         verdict = judged.verdicts[-1]
         if verdict.status is Status.EVALUATOR_ERROR:
             raise FaultError(f"validation: {verdict.reason}")
+        await self._may_write.wait()
         with self._store.atomic():
             self._store.add_verdicts(program, judged.verdicts)
             finder = self._reader.program(program).hash

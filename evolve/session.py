@@ -108,6 +108,8 @@ class Session:
     """To be told once a seed has passed: one that fails has a line of its own."""
     _wired: bool = False
     _validating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _may_write: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while a write would wait for the disk."""
 
     @property
     def seed(self) -> int:
@@ -121,6 +123,7 @@ class Session:
             EvolveError: one line for the user; what was stored stays, and can be resumed.
         """
         self.seeds = self.task.seeds()
+        self._may_write.set()
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
             self._stack = stack
@@ -259,6 +262,7 @@ class Session:
             self.budget,
             lines,
             may_go_on=lambda: self.loop.may_ask(),
+            may_write=self._may_write,
             tell=self.tell,
             ordered=self.config.deterministic,
             alone=not self.config.proposers,
@@ -338,7 +342,7 @@ class Session:
         )
         self.champions = Champions(
             self.task, self.store, self.reader, self.judge, self.seed,
-            draws=self.config.evaluation.draws,
+            may_write=self._may_write, draws=self.config.evaluation.draws,
         )  # fmt: skip
         self.store.set_meta("budget", msgspec.to_builtins(self.budget.limits))
         self._compare_with_target()
@@ -364,9 +368,8 @@ class Session:
             judge=self.judge,
             tell=self.tell,
         )
-        go, may_write = asyncio.Event(), asyncio.Event()
+        go = asyncio.Event()
         go.set()
-        may_write.set()
         self.loop = Loop(
             store=self.store,
             judge=self.judge,
@@ -387,7 +390,7 @@ class Session:
             on_best=self._on_best,
             on_stop=self._desk.stop if self._desk else self.budget.cancel,
             go=go,
-            may_write=may_write,
+            may_write=self._may_write,
             most_barren=BARREN if self.config.proposers else BARREN_ANSWERS,
         )
         self._wired = True
@@ -519,11 +522,11 @@ class Session:
         """Copies the log into the database; results that come while it starts over wait a moment,
         so that the loop does not wait for the disk."""
         if await asyncio.to_thread(self.store.checkpoint):
-            self.loop.may_write.clear()
+            self._may_write.clear()
             try:
                 await asyncio.to_thread(self.store.begin_log_anew)
             finally:
-                self.loop.may_write.set()
+                self._may_write.set()
 
     def _remember_time(self) -> None:
         self.store.set_meta("elapsed_s", round(self.budget.elapsed_s, 3))

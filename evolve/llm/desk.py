@@ -139,6 +139,7 @@ class LiveDesk:
 
     Args:
         may_go_on: Awaited before each try: waits out a pause, raises Stopped at the end of the run.
+        may_write: Cleared while a write would wait for the disk.
         tell: Called with a line for the user.
         ordered: An attempt waits for its own model, since in deterministic mode which attempts
             fail may not depend on timing.
@@ -152,6 +153,7 @@ class LiveDesk:
         lines: Sequence[Line],
         *,
         may_go_on: Callable[[], Awaitable[None]],
+        may_write: asyncio.Event,
         tell: Callable[[str], None],
         ordered: bool,
         alone: bool,
@@ -161,6 +163,7 @@ class LiveDesk:
         self._budget = budget
         self.lines: Mapping[str, Line] = {line.arm: line for line in lines}
         self._may_go_on = may_go_on
+        self._may_write = may_write
         self._tell = tell
         self._ordered = ordered
         self._alone = alone
@@ -318,6 +321,7 @@ class LiveDesk:
                 async with self._until_stopped():
                     await line.limits.take(expected)
             await self._may_go_on()
+            await self._may_write.wait()
             call = replace(blank, reserve_usd=reserve.usd, reserve_tokens=reserve.tokens)
             number = self._store.open_call(call)
             spent = reserve
@@ -343,7 +347,11 @@ class LiveDesk:
             finally:
                 self.in_flight -= 1
             ended = _answered(call, completion, line)
-            self._store.end_call(number, ended)
+            try:
+                await self._may_write.wait()
+            finally:
+                # also when it is cut off while it waits: this answer is paid
+                self._store.end_call(number, ended)
             if ended.cost_usd is not None:
                 spent = Amount(usd=ended.cost_usd, tokens=ended.input + ended.output)
             if completion.usage is not None:

@@ -19,7 +19,7 @@ from evolve.llm.models import Model
 from evolve.llm.opening import prepared
 from evolve.status import ModelStatus
 from islands_db import Call, Sample, Settings, Store
-from tests.evolve.llm.test_odd_servers import Script, plain, server
+from tests.evolve.llm.test_odd_servers import Script, chat, plain, server
 
 MODEL = "openai/m"
 
@@ -32,9 +32,12 @@ class Asking:
         self.has_told = asyncio.Event()
         self.store = Store.create(folder / "run.db", settings=Settings(), meta={})
         model = Model(model=MODEL, base_url=f"{address}/v1", max_output_tokens=100)
+        self.may_write = asyncio.Event()
+        self.may_write.set()
         lines = prepared([model], {"OPENAI_API_KEY": "sk-desk-0123456789"}, capped=False)
         self.desk = LiveDesk(
-            self.store, Budget(Limits()), lines, may_go_on=self._go_on, tell=self._tell,
+            self.store, Budget(Limits()), lines, may_go_on=self._go_on,
+            may_write=self.may_write, tell=self._tell,
             ordered=False, alone=True, rng=random.Random(0),
         )  # fmt: skip
 
@@ -88,6 +91,28 @@ def test_a_model_that_refuses_every_request_from_the_first_ends_the_run(tmp_path
             return asking.told
 
     assert asyncio.run(play()) == []
+
+
+def test_an_answer_that_waits_for_the_disk_is_stored_even_if_cut_off(tmp_path: Path) -> None:
+    async def play() -> tuple[str | None, str | None]:
+        async with server(plain(chat())) as where:
+            asking = Asking(tmp_path, where)
+            question = asyncio.create_task(asking.ask(0))
+            while not asking.desk.in_flight:
+                await asyncio.sleep(0)
+            asking.may_write.clear()
+            while asking.desk.in_flight:
+                await asyncio.sleep(0.01)
+            early = asking.store.answer(0, 0)
+            question.cancel()
+            await asyncio.wait([question])
+            late = asking.store.answer(0, 0)
+            await asking.close()
+            return early and early.answer, late and late.answer
+
+    early, late = asyncio.run(play())
+    assert early is None
+    assert late
 
 
 def test_answers_without_a_price_are_not_called_lost() -> None:
