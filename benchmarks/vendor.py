@@ -249,7 +249,8 @@ def _mutated(
         except tree.TreeError:
             return None
     place = rng.choice(places)
-    new = f"{text[: place.start()]}{rng.randrange(10**9)}{text[place.end() :]}"
+    # no whole number: one that comes to stand behind ** lets every later answer run into its limit
+    new = f"{text[: place.start()]}{rng.uniform(0, 100):.9f}{text[place.end() :]}"
     return Program.of({"program.py": new})
 
 
