@@ -9,14 +9,12 @@ import asyncio
 import gc
 import itertools
 import os
-import random
 import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,6 +26,7 @@ from evolve.closing import Closing, TestResult
 from evolve.commands import INTERRUPTED, Commands
 from evolve.config import Budget as Limits
 from evolve.config import RunFile, calls_in_flight, search_settings, weights
+from evolve.consulting import Consulting
 from evolve.control import ControlServer
 from evolve.drafting import SEED, Drafter
 from evolve.errors import UsageError
@@ -35,20 +34,16 @@ from evolve.halving import Halving
 from evolve.judging import Judge
 from evolve.loading import Task, identity
 from evolve.loop import BARREN, BARREN_ANSWERS, Loop
-from evolve.messages import BaselineValue
 from evolve.monitor import Monitor
 from evolve.problem import SplitKind
 from evolve.program import Program
 from evolve.proposers import MEMORY, REGISTRY, Proposer
 from evolve.randomness import derive, unforeseen
-from evolve.recording import RecordedDesk, Recording
 from evolve.runs import RunFolder
-from evolve.status import Reference, Status
-from islands_db import JSON, Axis, Outcome, Placement, Reader, Sample, Store
+from evolve.status import Status
+from evolve.yardsticks import Yardsticks
+from islands_db import Axis, Outcome, Placement, Reader, Sample, Store
 from islands_db import Status as VerdictStatus
-
-if TYPE_CHECKING:
-    from evolve.llm.desk import Desk, Line, LiveDesk
 
 _TICK_S = 0.25
 _SYNCED_EVERY, _FOLDED_EVERY = 4, 40
@@ -85,8 +80,7 @@ class Session:
     unsafe: bool
     watch: Callable[[Status], object]
     tell: Callable[[str], None]
-    recording: Recording | None = None
-    """A run whose answers stand in for the models."""
+    models: Consulting
     origins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Programs of other runs that a new one starts from."""
     store: Store = field(init=False)
@@ -99,8 +93,6 @@ class Session:
     monitor: Monitor = field(init=False)
     closing: Closing = field(init=False)
     _proposers: dict[str, Proposer] = field(init=False)
-    _desk: LiveDesk | None = None
-    _prices: dict[str, JSON] = field(default_factory=dict)
     _stack: AsyncExitStack = field(init=False)
     _newest_best: int = 0
     _parted: bool = False
@@ -136,11 +128,11 @@ class Session:
             stack.push_async_callback(self.judge.stop)
             await self.judge.start()
             proposers = await self._start_proposers(stack)
-            lines = await self._open_models(stack)
+            await self.models.open(stack, capped=self.limits.usd is not None)
             self.store = self._create() if new else Store.open(self.folder.database)
             stack.callback(self.store.close)
             self.reader = stack.enter_context(Reader(self.folder.database))
-            self._wire(proposers, lines)
+            self._wire(proposers)
             commands = Commands(
                 store=self.store,
                 loop=self.loop,
@@ -165,9 +157,13 @@ class Session:
                         ticker.cancel()
 
     async def _work(self) -> Ended:
-        self.monitor.references = await self._compute_references()
+        yardsticks = Yardsticks(self.task, self.store, self.judge, self.seed)
+        self.monitor.references = await yardsticks.references(self.tell)
         if self.config.llm:
-            await self._start_models(self._answering())
+            self._proposers |= self.models.proposers(
+                self.task, self.store, self.reader, self.loop, self._stack,
+                await yardsticks.of_training(),
+            )  # fmt: skip
         under_way = self.store.counts().pending
         self.loop.drafter.recall(self.reader.proposals(last=MEMORY + under_way))
         # what is here now stays; a full collection over it would block the loop for 20 ms
@@ -239,80 +235,7 @@ class Session:
             proposers[name] = proposer
         return proposers
 
-    async def _open_models(self, stack: AsyncExitStack) -> list[Line]:
-        """The models' clients; refuses before anything is stored or spent."""
-        if not self.config.llm or (self.recording is not None and not self.recording.live):
-            return []
-        # imported here, as SDKs take a second that runs without models need not wait
-        from evolve.llm import opening
-
-        capped = self.limits.usd is not None
-        lines = opening.prepared(self.config.llm, os.environ, capped=capped)
-        for line in lines:
-            stack.push_async_callback(line.client.close)
-        await opening.check_all(lines)
-        self._prices = opening.prices_used(lines)
-        return lines
-
-    def _open_desk(self, lines: list[Line]) -> LiveDesk:
-        from evolve.llm.desk import LiveDesk
-
-        return LiveDesk(
-            self.store,
-            self.budget,
-            lines,
-            may_go_on=lambda: self.loop.may_ask(),
-            may_write=self._may_write,
-            tell=self.tell,
-            ordered=self.config.deterministic,
-            alone=not self.config.proposers,
-            rng=random.Random(),
-        )
-
-    def _answering(self) -> Desk:
-        """Who answers: the models, or the run that is replayed."""
-        if self.recording is None:
-            assert self._desk is not None
-            return self._desk
-        recorded = self._stack.enter_context(Reader(self.recording.database))
-        return RecordedDesk(
-            self.store,
-            recorded,
-            live=self._desk,
-            tell=self.tell,
-            ended=lambda: self.loop.stop("the recording ends here"),
-        )
-
-    async def _start_models(self, desk: Desk) -> None:
-        """Gives every model its proposer; what prompts say of the problem is settled now."""
-        from evolve.prompts import facts_of, load_templates, stored
-        from evolve.proposers.llm import LLMProposer, Prompting
-        from evolve.proposers.notes import Scribe
-
-        baselines = await self._baselines(SplitKind.TRAINING, "training_baselines")
-        templates = load_templates(self.task.problem.folder)
-        facts = facts_of(self.task, baselines)
-        # for those who read prompts later, without the problem's code
-        self.store.set_meta(stored.KEY, stored.kept(facts, templates))
-        prompting = Prompting(self.store, self.reader, templates, facts)
-        for model in self.config.llm:
-            self._proposers[model.arm] = LLMProposer(model.arm, desk, prompting)
-        notes = self.config.notes
-        if notes.every:
-            self.loop.drafter.scribe = Scribe(
-                every=notes.every,
-                weights={
-                    model.arm: model.weight
-                    for model in self.config.llm
-                    if notes.model in ("", model.arm)
-                },
-                out_of_order=self.loop.out_of_order,
-                store=self.store,
-                desk=desk,
-                prompting=prompting,
-            )
-
-    def _wire(self, proposers: dict[str, Proposer], lines: list[Line]) -> None:
+    def _wire(self, proposers: dict[str, Proposer]) -> None:
         elapsed = self.store.meta.get("elapsed_s", 0.0)
         assert isinstance(elapsed, int | float)
         evaluated = self.store.counts().evaluated
@@ -323,9 +246,12 @@ class Session:
             spending=self.store.spending(),
         )
         self._proposers = proposers
-        self._desk = self._open_desk(lines) if lines else None
-        if lines and "prices" not in self.store.meta:
-            self.store.set_meta("prices", self._prices)
+        self.models.wire(
+            self.store,
+            self.budget,
+            may_go_on=lambda: self.loop.may_ask(),
+            may_write=self._may_write,
+        )
         bandit = Bandit(weights(self.config), learning=self.config.policy == "bandit")
         bandit.restore(self.store.meta.get("bandit"))
         operators = {
@@ -378,7 +304,7 @@ class Session:
             ),
             bandit=bandit,
             operators=operators,
-            out_of_order=self._desk.out_of_order if self._desk else frozenset,
+            out_of_order=self.models.out_of_order,
             seed=self.seed,
             lag=self.config.lag or 1,
             models=frozenset(model.arm for model in self.config.llm),
@@ -388,7 +314,7 @@ class Session:
             halving=self._halving(),
             on_settled=self._on_settled,
             on_best=self._on_best,
-            on_stop=self._desk.stop if self._desk else self.budget.cancel,
+            on_stop=self.models.desk.stop if self.models.desk else self.budget.cancel,
             go=go,
             may_write=self._may_write,
             most_barren=BARREN if self.config.proposers else BARREN_ANSWERS,
@@ -403,43 +329,6 @@ class Session:
         for attempt, stage, fitness in self.reader.stage_values():
             halving.note(attempt, stage, fitness)
         return halving
-
-    async def _compute_references(self) -> list[Reference]:
-        """Baselines on the validation draw (training where there is none), and published values."""
-        problem = self.task.problem
-        split = SplitKind.VALIDATION if problem.validation_stage else SplitKind.TRAINING
-        computed = await self._baselines(split, "baselines")
-        name = problem.objectives[0].name
-        for baseline in computed:
-            if baseline.fault:
-                self.tell(f"baseline {baseline.name}: {baseline.fault}")
-        references = [
-            Reference(name=b.name, value=b.values[name], kind="baseline")
-            for b in computed
-            if name in b.values
-        ]
-        for record in problem.known_records(self.task.parameters):
-            if record.objective in (None, name):
-                references.append(
-                    Reference(
-                        name=record.who,
-                        value=float(record.value),
-                        kind="published",
-                        source=record.source,
-                    )
-                )
-        # for those who read the run later, without the problem's code
-        self.store.set_meta("references", msgspec.to_builtins(references))
-        return references
-
-    async def _baselines(self, split: SplitKind, key: str) -> tuple[BaselineValue, ...]:
-        """The problem's baselines on the run's draw of a split; computed once and stored."""
-        stored = self.store.meta.get(key)
-        if stored is None:
-            computed = await self.judge.baselines(split, derive(self.seed, split))
-            self.store.set_meta(key, msgspec.to_builtins(computed))
-            return tuple(computed)
-        return msgspec.convert(stored, tuple[BaselineValue, ...])
 
     async def _on_best(self, program: int) -> None:
         self._newest_best = program
@@ -533,8 +422,7 @@ class Session:
 
     def status(self) -> Status:
         """The run at this moment."""
-        waiting = self._desk is not None and self._desk.all_down
-        return self.monitor.status(paused=not self.loop.go.is_set(), waiting=waiting)
+        return self.monitor.status(paused=not self.loop.go.is_set(), waiting=self.models.all_down)
 
 
 def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:

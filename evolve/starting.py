@@ -10,6 +10,7 @@ import msgspec
 
 from evolve import config as configuration
 from evolve.config import Budget, RunFile, weights
+from evolve.consulting import Consulting
 from evolve.cores import usable_cores
 from evolve.errors import EvolveError, UsageError, first_leaf, nearest
 from evolve.loading import Task, available, load
@@ -85,7 +86,7 @@ def execute(
         unsafe=unsafe,
         watch=watch,
         tell=tell,
-        recording=recording,
+        models=Consulting(config=config, recording=recording, tell=tell),
         origins=started_from or {},
     )
     try:
