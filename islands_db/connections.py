@@ -221,8 +221,12 @@ def begin_log_anew(
             logged, copied = _round(connection)
             whole = 0 < logged == copied
             if whole:
-                version = migrations.user_version(writer)
-                writer.execute(f"PRAGMA user_version = {version}")
+                version = migrations.user_version(connection)
+                try:
+                    writer.execute(f"PRAGMA user_version = {version}")
+                except sqlite3.ProgrammingError:
+                    # closed meanwhile, or of a SQLite that keeps it to its thread
+                    return False
         return whole
     finally:
         connection.close()

@@ -445,6 +445,14 @@ def test_a_log_begun_anew_beside_reads_and_writes_loses_nothing(run):
         assert [reader.program(n + 1).fitness for n in range(150)] == list(range(150))
 
 
+def test_the_log_of_a_store_that_was_closed_meanwhile_is_left_alone(run):
+    run.add("a", 1.0)
+    with Reader(run.path) as reader:  # keeps the log from being folded in
+        run.store.close()
+        assert not run.store.begin_log_anew()
+        assert reader.counts().programs == 1
+
+
 def test_a_log_that_somebody_reads_is_not_begun_anew(run):
     run.add("a", 1.0)
     with Reader(run.path) as reader, reader.snapshot():
