@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -25,9 +26,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import kills, quality
-from benchmarks.rows import Measured, NotMeasured, Plan, Row, commit
+from benchmarks.rows import Measured, Plan, Row, commit
 from islands_db import (
     Axis,
     Fate,
@@ -39,6 +44,7 @@ from islands_db import (
     Store,
     Verdict,
 )
+from islands_db.connections import CACHE_KIB
 
 SETTINGS = Settings(
     islands=8,
@@ -49,22 +55,33 @@ SETTINGS = Settings(
     inspirations=4,
 )
 FULL, SAMPLE = 1_000_000, 20_000
+SMALL = 2_000
+"""Programs of the database that the memory of a large one is compared with."""
 LINES = 62
 DRAWS = 20_000
+_NOTED_EVERY = 1_000
+
+Spent: TypeAlias = NDArray[np.float64]
+"""Seconds of insertions in their order, shape (insertions, 2): on the clock, of the processor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What one database of `programs` programs showed; times in seconds, sizes in bytes."""
+    """What one database of `programs` programs showed; times in seconds, sizes in bytes.
+
+    Attributes:
+        held: Memory for each program beyond the first `SMALL`, SQLite's page cache not counted.
+        private: All memory that is the process's own.
+    """
 
     programs: int
     sample: list[float]
     sample_text: list[float]
-    insert: list[float]
+    insert: Spent
     fsync: list[float]
     open: list[float]
-    memory: float
-    memory_without_pages: float
+    held: float
+    private: float
     disk: float
 
 
@@ -88,45 +105,78 @@ def _figures(plan: Plan) -> Figures:
         path = scratch / "run.db"
         there = path.exists()
         store = Store.open(path) if there else Store.create(path, settings=SETTINGS, meta={})
-        with _checkpoints(store):
-            insert = _fill(store, programs, plan.seed)
+        with _folded(store):
+            _fill(store, programs, plan.seed)
         sample = _timed_samples(store, plan.seed, text=False)
         sample_text = _timed_samples(store, plan.seed, text=True)
         store.close()
-        opened = [_open_in_a_fresh_process(path) for _ in range(3)]
+        opened = [_opened(path) for _ in range(3)]
+        small = _opened(_small(path))
         return Figures(
             programs=programs,
             sample=sample,
             sample_text=sample_text,
-            insert=insert,
+            insert=_spent(path),
             fsync=_fsyncs(scratch),
-            open=[seconds for seconds, _, _ in opened],
-            memory=statistics.median(grown for _, grown, _ in opened) / programs,
-            memory_without_pages=statistics.median(kept for _, _, kept in opened) / programs,
+            open=[one.seconds for one in opened],
+            held=(statistics.median(one.held for one in opened) - small.held) / (programs - SMALL),
+            private=statistics.median(one.private for one in opened),
             disk=path.stat().st_size / programs,
         )
 
 
-def _fill(store: Store, programs: int, seed: int) -> list[float]:
-    """Stores programs up to so many; the seconds of each transaction made now, with its commit."""
+def _fill(store: Store, programs: int, seed: int) -> None:
+    """Stores programs up to so many; notes what each transaction took, with its commit."""
     rng = random.Random(seed)
     text = "".join(_line(rng) for _ in range(LINES))
-    spent = []
+    spent: list[tuple[float, float]] = []
     sample: Sample | None = None
     if first := store.counts().attempts:
         (sample,) = store.pending()
     else:
         store.begin(Sample(attempt=0, island=0, parent=None, proposer="seed"))
     for attempt in range(first, programs):
+        if attempt == SMALL:
+            _copy(store.path, _small(store.path))
         rng = random.Random(f"{seed} program {attempt}")
         outcome = _outcome(store, sample, rng, text)
-        began = time.perf_counter()
+        began, began_cpu = time.perf_counter(), time.thread_time()
         with store.atomic():
             store.settle(attempt, outcome)
             sample = store.sample(attempt + 1, rng, proposer="tree")
             store.begin(sample)
-        spent.append(time.perf_counter() - began)
-    return spent
+        spent.append((time.perf_counter() - began, time.thread_time() - began_cpu))
+        if len(spent) == _NOTED_EVERY or attempt == programs - 1:
+            _note(store.path, attempt + 1 - len(spent), spent)
+            spent.clear()
+
+
+def _small(path: Path) -> Path:
+    return path.with_name("small.db")
+
+
+def _copy(path: Path, to: Path) -> None:
+    to.unlink(missing_ok=True)
+    reader = sqlite3.connect(path)
+    reader.execute("VACUUM INTO ?", (str(to),))
+    reader.close()
+
+
+def _times(path: Path) -> Path:
+    """Where the times of insertions are, each at the place of its attempt, so that they outlive
+    a break; what was not noted before it is zero."""
+    return path.with_name("insertions")
+
+
+def _note(path: Path, first: int, spent: list[tuple[float, float]]) -> None:
+    with os.fdopen(os.open(_times(path), os.O_WRONLY | os.O_CREAT), "wb") as file:
+        file.seek(first * 16)
+        file.write(np.array(spent).tobytes())
+
+
+def _spent(path: Path) -> Spent:
+    every = np.fromfile(_times(path), np.float64).reshape(-1, 2)
+    return every[every[:, 0] > 0]
 
 
 def _outcome(store: Store, sample: Sample | None, rng: random.Random, seed_text: str) -> Outcome:
@@ -180,13 +230,15 @@ def _line(rng: random.Random) -> str:
 
 
 @contextmanager
-def _checkpoints(store: Store) -> Iterator[None]:
-    """Copies the log into the file once a second, as a run does."""
+def _folded(store: Store) -> Iterator[None]:
+    """Copies the log into the file and begins it anew, as a run does; once a second and not every
+    ten, since programs come faster here."""
     ended = threading.Event()
 
     def repeat() -> None:
         while not ended.wait(1.0):
-            store.checkpoint()
+            if store.checkpoint():
+                store.begin_log_anew()
 
     thread = threading.Thread(target=repeat)
     thread.start()
@@ -211,28 +263,43 @@ def _timed_samples(store: Store, seed: int, *, text: bool) -> list[float]:
 
 
 _OPEN = """
-import ctypes, sys, time
+import ctypes, random, sys, time
 from islands_db import Store
-def resident():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024
-before, began = resident(), time.perf_counter()
+def private():
+    with open("/proc/self/smaps_rollup") as rollup:
+        return 1024 * sum(int(line.split()[1]) for line in rollup if line.startswith(
+            ("Private_Clean", "Private_Dirty", "Swap:")))
+began = time.perf_counter()
 store = Store.open(sys.argv[1])
-spent, grown = time.perf_counter() - began, resident() - before
+spent = time.perf_counter() - began
+for attempt in range(3000):
+    sample = store.sample(attempt, random.Random(attempt), proposer="tree")
+    for program in (sample.parent, *sample.inspirations):
+        store.files(program)
+everything = private()
 store._connection.execute("PRAGMA shrink_memory")
 ctypes.CDLL(None).malloc_trim(0)
-print(spent, grown, resident() - before)
+print(spent, everything, private())
 """
 
 
-def _open_in_a_fresh_process(path: Path) -> tuple[float, int, int]:
-    """Seconds that opening takes, and bytes that the process grows by, with and without the pages
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Seconds that opening took, and memory after a while's sampling, without and with the pages
     of the file that SQLite keeps."""
+
+    seconds: float
+    private: int
+    held: int
+
+
+def _opened(path: Path) -> _Opened:
+    """Opens a database in a fresh process and draws samples with their texts from it."""
     shown = subprocess.run(
         [sys.executable, "-c", _OPEN, str(path)], check=True, capture_output=True, text=True
     )
-    seconds, grown, without_pages = shown.stdout.split()
-    return float(seconds), int(grown), int(without_pages)
+    seconds, private, held = shown.stdout.split()
+    return _Opened(float(seconds), int(private), int(held))
 
 
 def _fsyncs(folder: Path) -> list[float]:
@@ -265,23 +332,22 @@ def sample_text_seconds(plan: Plan) -> Measured:
 
 def insert_seconds(plan: Plan) -> Measured:
     found = _figures(plan)
-    tenth = found.insert[-found.programs // 10 :]
+    seconds, cpu = found.insert[-len(found.insert) // 10 :].T
     return Measured(
-        value=statistics.median(tenth) * 1e3,
-        detail=f"the last tenth of {found.programs:,}; p99 {_percentile(tenth, 99) * 1e3:.2f} ms, "
-        f"longest {max(tenth) * 1e3:.0f} ms; an fsync here takes "
-        f"{statistics.median(found.fsync) * 1e3:.2f} ms, "
+        value=float(np.median(seconds)) * 1e3,
+        detail=f"the last tenth of {found.programs:,}; {np.median(cpu) * 1e3:.2f} ms of a core; "
+        f"p99 {np.percentile(seconds, 99) * 1e3:.2f} ms, longest {seconds.max() * 1e3:.0f} ms; an "
+        f"fsync here takes {statistics.median(found.fsync) * 1e3:.2f} ms, "
         f"p99 {_percentile(found.fsync, 99) * 1e3:.2f} ms",
     )
 
 
-def growth(plan: Plan) -> Measured | NotMeasured:
+def growth(plan: Plan) -> Measured:
     found = _figures(plan)
-    if len(found.insert) < found.programs:
-        return NotMeasured(why="the first tenth was stored before a break")
     tenth = len(found.insert) // 10
-    first, last = found.insert[:tenth], found.insert[-tenth:]
-    return Measured(value=statistics.median(last) / statistics.median(first))
+    seconds, cpu = np.median(found.insert[-tenth:], 0) / np.median(found.insert[:tenth], 0)
+    detail = f"of the time of a core {cpu:.2f}; {tenth:,} insertions each"
+    return Measured(value=float(seconds), detail=detail)
 
 
 def open_seconds(plan: Plan) -> Measured:
@@ -292,13 +358,12 @@ def open_seconds(plan: Plan) -> Measured:
 
 def memory_bytes(plan: Plan) -> Measured:
     found = _figures(plan)
-    return Measured(value=found.memory, detail=_memory_detail(found))
-
-
-def _memory_detail(found: Figures) -> str:
-    return (
-        "resident growth by opening, everything included; "
-        f"{found.memory_without_pages:.0f} without SQLite's page cache, which ends at 64 MiB"
+    pages = CACHE_KIB * 1024 / FULL
+    return Measured(
+        value=found.held + pages,
+        detail=f"{found.held:.0f} of the process's own, for each program more than {SMALL:,}, and "
+        f"{pages:.0f} for SQLite's pages: {CACHE_KIB >> 10} MiB at most, shared by {FULL:,}; the "
+        f"whole process has {found.private / 2**20:.0f} MiB with {found.programs:,} programs",
     )
 
 

@@ -25,21 +25,37 @@ CHECKED_BYTES = 64 * 2**20
 READ_CHECKED_BYTES = 2 * 2**20
 """Up to this size readers check a file too (about 0.05 s)."""
 
+CACHE_KIB = 128 * 2**10
+"""At most what the writer keeps of the file: room for the indexes of a million programs, 116 bytes
+each. An attempt adds to five of them at places that nothing foretells, and a page that is not kept
+may have to come from the disk."""
+
 CHECKPOINT_ROUNDS = 6
+_SERIALIZED = 3
 LOG_PAGES = 16_384
 """A log beyond this (64 MiB) is worth holding the writer back for."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """A connection without implicit transactions, in WAL mode, that never checkpoints by itself."""
-    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    """A connection without implicit transactions, in WAL mode, that never checkpoints by itself.
+
+    Another thread uses it in `begin_log_anew` only; SQLite itself keeps the two apart.
+    """
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        cached_statements=256,
+        check_same_thread=sqlite3.threadsafety < _SERIALIZED,
+    )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
-        connection.execute("PRAGMA cache_size = -65536")
+        # the log is cut when it starts over: a frame is no whole page, so to write it over an old
+        # one that has left the page cache takes a read of the disk, eight for an attempt
+        connection.execute("PRAGMA journal_size_limit = 0")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     except BaseException:
         connection.close()
         raise
@@ -190,23 +206,27 @@ def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
         connection.close()
 
 
-def begin_log_anew(path: Path, writing: AbstractContextManager[object]) -> bool:
+def begin_log_anew(
+    path: Path, writer: sqlite3.Connection, writing: AbstractContextManager[object]
+) -> bool:
     """Has the log start over, if all of it can be copied now; whether it could.
 
     The first write into a log that starts over waits for the disk, lest frames of the old log be
-    taken for new ones after a power cut. It is made here, with nothing changed.
+    taken for new ones after a power cut. It is made here, with nothing changed, and through the
+    writer's own connection: a commit of any other makes the writer forget all pages it keeps.
     """
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        connection.execute("PRAGMA synchronous = NORMAL")
-        # cut short too: writes over what has left the page cache would wait for it to be read
-        connection.execute("PRAGMA journal_size_limit = 0")
         with writing:
             logged, copied = _round(connection)
             whole = 0 < logged == copied
             if whole:
                 version = migrations.user_version(connection)
-                connection.execute(f"PRAGMA user_version = {version}")
+                try:
+                    writer.execute(f"PRAGMA user_version = {version}")
+                except sqlite3.ProgrammingError:
+                    # closed meanwhile, or of a SQLite that keeps it to its thread
+                    return False
         return whole
     finally:
         connection.close()

@@ -114,7 +114,7 @@ class Pool:
 
     def __init__(self, *, objectives: int = 0, features: int = 0) -> None:
         self._widths = (objectives, features)
-        self._cluster_of: dict[tuple[int, int], int] = {}
+        self._cluster_of: dict[int, int] = {}
         self.clear()
 
     def clear(self) -> None:
@@ -185,7 +185,12 @@ class Pool:
         every = self._all
         signature = int(every.signature[slot])
         # a program whose behaviour is not known is a cluster by itself
-        key = (int(every.rung[slot]), signature) if signature else (-1, int(every.program[slot]))
+        # one integer, as rung and signature in a tuple would take 70 bytes more for each
+        key = (
+            int(every.rung[slot]) * 2**64 + signature
+            if signature
+            else -(2**64) - int(every.program[slot])
+        )
         cluster = self._cluster_of.setdefault(key, len(self._cluster_of))
         if cluster == len(every.clusters.rung):
             wider = Clusters(

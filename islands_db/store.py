@@ -128,7 +128,7 @@ class Store:
         """Ends writing; folds the log into the database file unless readers are still there."""
         if self._transactions.open:
             raise ValueError("close() inside atomic()")
-        with faults(self.path):
+        with faults(self.path), self._transactions.writing:  # another thread may begin the log anew
             self._connection.close()
         self._lock.release()
 
@@ -177,14 +177,17 @@ class Store:
         """Does after a checkpoint what the next commit would else wait for; from any thread.
 
         The log starts over, which takes an fsync. The writer is held back meanwhile, so a thread
-        that must not block starts no transaction until this is done.
+        that must not block starts no transaction until this is done; what it reads may wait too.
 
         Returns:
-            Whether all of a log was copied: not where there was none, or a reader is in it. One
-            who reads its last state is not in the way of that, but of starting over.
+            Whether all of a log was copied: not where there was none, or a reader is in it, or the
+            store was closed. One who reads its last state is not in the way of that, but of
+            starting over.
         """
         with faults(self.path):
-            return connections.begin_log_anew(self.path, self._transactions.writing)
+            return connections.begin_log_anew(
+                self.path, self._connection, self._transactions.writing
+            )
 
     def sync(self) -> None:
         """Makes all that was committed before this call survive a power cut; from any thread.

@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -334,7 +335,10 @@ def test_a_checkpoint_from_another_thread_lets_the_log_start_over(run):
         thread.join()
         assert done == [True]
         sizes.append(log.stat().st_size)
-    assert sizes[-1] == sizes[1]
+        # the first write after that cuts the log, so that none goes over old frames
+        run.settle(Outcome(fate=Fate.NO_ANSWER))
+        assert log.stat().st_size < sizes[-1] / 2
+    assert max(sizes) < 2 * min(sizes)
 
 
 def test_the_log_starts_over_even_while_writes_never_pause(run, monkeypatch):
@@ -352,11 +356,11 @@ def test_the_log_starts_over_even_while_writes_never_pause(run, monkeypatch):
     for _ in range(5000):
         run.settle(Outcome(fate=Fate.NO_ANSWER, reason="x" * 3000))
         sizes.append(log.stat().st_size)
-        if sizes[-1] == sizes[-2]:
+        if sizes[-1] < sizes[-2]:
             break
     enough.set()
     thread.join()
-    assert sizes[-1] == sizes[-2]
+    assert sizes[-1] < sizes[-2]
 
 
 def test_the_last_round_of_a_checkpoint_waits_for_the_writer(run, monkeypatch):
@@ -395,6 +399,58 @@ def test_a_log_begun_anew_is_the_one_that_the_next_commit_goes_into(run):
     shutil.copy(f"{run.path}-wal", run.path.with_name("copy.db-wal"))
     with Reader(run.path.with_name("copy.db")) as reader:
         assert reader.counts() == run.store.counts()
+
+
+def test_the_writer_still_has_its_pages_when_the_log_was_begun_anew(run):
+    def read_bytes():
+        io = Path("/proc/thread-self/io").read_text()
+        return int(io.split()[1])  # rchar, this file's own lines among it
+
+    def ask():
+        before = read_bytes()
+        for number in range(50):
+            assert run.store.known(f"text {number} {'x' * 40}", "none") is None
+            assert run.store.rank(number + 1) == (1, float(number))
+        return read_bytes() - before
+
+    for number in range(50):
+        run.add(f"text {number}", float(number))
+    first = ask()
+    for _ in range(3):
+        run.add(f"text {run.next}", 1.0)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(run.store.begin_log_anew).result()
+        assert ask() < first + 4096
+
+
+def test_a_log_begun_anew_beside_reads_and_writes_loses_nothing(run):
+    enough, begun = threading.Event(), []
+
+    def begin_anew():
+        while not enough.is_set():
+            begun.append(run.store.begin_log_anew())
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(begin_anew)
+        for number in range(150):
+            made = run.add(f"text {number}", float(number)).program
+            assert run.store.rank(made) == (1, float(number))
+            assert run.store.files(made)
+        enough.set()
+        done.result()
+    assert any(begun)
+    run.reopen()
+    assert run.store.counts().programs == 150
+    with Reader(run.path) as reader:
+        assert [reader.program(n + 1).fitness for n in range(150)] == list(range(150))
+
+
+def test_the_log_of_a_store_that_was_closed_meanwhile_is_left_alone(run):
+    run.add("a", 1.0)
+    with Reader(run.path) as reader:  # keeps the log from being folded in
+        run.store.close()
+        assert not run.store.begin_log_anew()
+        assert reader.counts().programs == 1
 
 
 def test_a_log_that_somebody_reads_is_not_begun_anew(run):
