@@ -89,13 +89,12 @@ class Panel:
 
 def one_line(status: Status) -> str:
     """A status in one line of plain text."""
-    wasted = sum(status.fates.get(fate, 0) for fate in _WASTE)
-    left, spilt = _left(status), waste(status)
+    left = _left(status)
     return (
         f"{duration(status.elapsed_s):>8} {status.phase:<10} "
-        f"{status.evaluated} at {pace(status)}  training {number(status.best_training)}  "
-        f"{status.champion_split} {number(status.champion_value)}  waste {wasted}"
-        f"{' (' + spilt + ')' if spilt else ''}"
+        f"{status.evaluated} programs at {pace(status)}  training {number(status.best_training)}  "
+        f"{status.champion_split} {number(status.champion_value)}"
+        f"{f'  wasted {status.wasted_evaluations / status.ran:.0%}' if status.ran else ''}"
         f"{f'  ${spent_usd(status):.4f}' if status.models else ''}"
         f"{'  left ' + left if left else ''}"
         f"{'  ALARM: ' + status.alarm if status.alarm else ''}"
@@ -215,7 +214,7 @@ def _left(status: Status) -> str:
     if minutes is not None:
         parts.append(duration(max(0.0, minutes * 60 - status.elapsed_s)))
     if evals is not None:
-        parts.append(f"{max(0, int(evals) - status.evaluated)} evaluations")
+        parts.append(f"{max(0, int(evals) - status.ran)} evaluations")
     return ", ".join(parts)
 
 

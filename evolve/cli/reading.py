@@ -12,6 +12,7 @@ from evolve.bandit import Arm, Markets
 from evolve.cli.opening import opened_program, opened_run, unsafe
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.cycling import cycling
+from evolve.endings import INTERRUPTED, KILLED, ending
 from evolve.lineage import champion, made_by, objective_of, value_in
 from evolve.problem import Objective
 from evolve.terminal import clipped, inert, number, shortened, table, wrapped
@@ -19,6 +20,7 @@ from islands_db import Reader, StoredProgram, StoreError, Verdict
 
 _TEXT_SHOWN = 20_000
 _RETURNS_SHOWN = 5
+_STATE_SHOWN = 32
 _FELL_BEHIND = (
     "* It fell behind the champion on the first draws and was measured on no more, so the values "
     "do not compare."
@@ -38,17 +40,17 @@ def ls(root: Path, as_json: bool) -> None:
             with Reader(folder.database) as reader:
                 meta, counts = reader.meta, reader.counts()
                 value = _champion_value(reader)
+                state = "live" if folder.in_use() else ending(reader)
         except StoreError as error:
             data.append({"run": folder.name, "state": "damaged", "fault": str(error)})
             rows.append([folder.name, "?", "damaged", "-", "-"])
             continue
-        state = "live" if folder.in_use() else "ended" if counts.attempts else "empty"
         problem = str(meta.get("problem", "?"))
         data.append(
             {"run": folder.name, "problem": problem, "state": state,
              "evaluated": counts.evaluated, "champion": value, "unsafe": unsafe(meta)}
         )  # fmt: skip
-        shown = f"{state}, NO SANDBOX" if unsafe(meta) else state
+        shown = clipped(inert(state), _STATE_SHOWN) + (", NO SANDBOX" if unsafe(meta) else "")
         rows.append([folder.name, problem, shown, str(counts.evaluated), number(value)])
     if as_json:
         print_json(data)
@@ -58,6 +60,16 @@ def ls(root: Path, as_json: bool) -> None:
         return
     header = ["run", "problem", "state", "evaluated", "validation"]
     click.echo("\n".join(table(header, rows, right="---rr")))
+    cut = [str(one["run"]) for one in data if one["state"] in (KILLED, INTERRUPTED)]
+    if cut:
+        at = "" if root == Path("runs") else f" --runs {root}"
+        click.echo(
+            wrapped(
+                f"killed or interrupted: all that was done is stored, and `evolve resume {cut[-1]}"
+                f"{at}` goes on",
+                indent=2,
+            )
+        )
 
 
 @click.command()

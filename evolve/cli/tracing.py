@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evolve.cli.opening import opened_program, opened_run
 from evolve.cli.options import json_option, print_json, runs_option
 from evolve.errors import UsageError
-from evolve.lineage import Branch, Step, branches, divided, leap, made_by, steps, value_in
+from evolve.lineage import Step, divided, leap, made_by, steps, value_in
 from evolve.problem import Objective
 from evolve.terminal import (
     clipped,
@@ -29,11 +31,15 @@ from evolve.terminal import (
     signed,
     table,
 )
-from islands_db import Call, Reader, StoredProgram, StoredProposal
+from islands_db import Call, Reader, StoredProgram, StoredProposal, Verdict
+
+if TYPE_CHECKING:
+    from evolve.branches import Branch
 
 _SIDE_BY_SIDE = 120
 """Columns from which two programs stand side by side."""
 _BRANCHES_SHOWN = 3
+_CHANGES_SHOWN = 12
 _TEXT_SHOWN = 20_000
 """Characters of an answer or a message; --json has all of it."""
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
@@ -50,7 +56,7 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
     with opened_program(target, root) as (folder, reader, objective, program), reader.snapshot():
         path = steps(reader, objective, reader.lineage(program.id))
         line = [step.program.id for step in path]
-        beside = branches(reader.history(), line, objective) if tree else {}
+        beside = _branches(reader, line, objective) if tree else {}
         roots = {b.root: b for found in beside.values() for b in found[:_BRANCHES_SHOWN]}
         names = {} if as_json else {id: made_by(reader.program(id)) for id in roots}
     if as_json:
@@ -77,9 +83,10 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
                 click.echo(("| " if tree else "") + f"      {text}")
         for dead_end in _branch_lines(beside.get(step.program.id, []), names):
             click.echo(paint(dead_end, dim=True))
-    test = path[-1].test
+    test, before = path[-1].test, path[0].test
     if test is not None:
-        click.echo(f"in the test, made once after the search: {number(test)}")
+        beside_it = "" if before is None else f" (program {path[0].program.id}: {number(before)})"
+        click.echo(f"in the test, made once after the search: {number(test)}{beside_it}")
     click.echo("gain: how much better than the step before (validation: than the last one there)")
     if len(path) > 1:
         click.echo(
@@ -94,6 +101,8 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
             f"{number(most.after)}"
         )
         at = "" if root == Path("runs") else f" --runs {root}"
+        for changed in _changed_lines(most.step.diff):
+            click.echo(f"  {changed}")
         click.echo(
             f"  how it came to be: evolve why {inert(folder.name)}:{most.step.program.id}{at}"
         )
@@ -194,7 +203,7 @@ def _path_table(path: Sequence[Step], *, margin: int) -> list[str]:
     header += ["cost $"] if paid else []
     rows = []
     for step in path:
-        lines = f"+{step.added} -{step.removed}" if step.diff else ""
+        lines = f"+{step.added} -{step.removed}" if step.before else ""
         row = [str(step.program.id), inert(step.by), lines]
         row += [number(step.training), signed(step.training_gain)]
         row += [number(step.validation), signed(step.validation_gain)] if validated else []
@@ -212,6 +221,12 @@ def _by_gain(row: str, step: Step) -> str:
     if not gain:
         return row
     return paint(row, fg="green" if gain > 0 else "red")
+
+
+def _branches(reader: Reader, line: Sequence[int], objective: Objective) -> dict[int, list[Branch]]:
+    from evolve.branches import branches  # with numpy, which a mere line does not need
+
+    return branches(reader.history(), line, objective)
 
 
 def _branch_lines(beside: Sequence[Branch], names: dict[int, str]) -> Iterator[str]:
@@ -254,27 +269,39 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
     _print_origin(made, parent, objective)
     again = len(proposals) - 1
     click.echo(f"  {children} children; proposed again {again} times")
-    _heading("what the stages said")
-    rows = [
-        [v.split, v.stage, v.status.value, _values(v.values), _meters(v.cpu_s, v.memory_bytes)]
-        for v in program.verdicts
-    ]
-    click.echo("\n".join(table(["split", "stage", "status", "values", "CPU, memory"], rows)))
-    for verdict in program.verdicts:
-        for what, text in (
-            ("reason", verdict.reason),
-            ("feedback", verdict.feedback),
-            ("stderr", verdict.stderr),
-        ):
-            if text.strip():
-                click.echo(paint(f"{what} of {inert(verdict.stage)}:", bold=True))
-                click.echo(_indented(text, fold=what != "stderr"))
-    _print_calls(calls)
-    _print_answer(made)
     if last.diff:
         _heading(f"what it changed: +{last.added} -{last.removed} lines")
         for changed in _hunk_lines(last.diff):
             click.echo(f"  {changed}")
+    _heading("what the stages said")
+    _print_verdicts(program.verdicts)
+    _print_calls(calls)
+    _print_answer(made)
+
+
+def _print_verdicts(verdicts: Sequence[Verdict]) -> None:
+    header = ["split", "stage", "status", "values", "CPU, memory"]
+    rows = [
+        [v.split, v.stage, v.status.value, _values(v.values), _meters(v.cpu_s, v.memory_bytes)]
+        for v in verdicts
+    ]
+    others = [max(len(row[i]) for row in [header, *rows]) for i in (0, 1, 2, 4)]
+    for row in rows:
+        row[3] = clipped(row[3], max(20, columns() - sum(others) - 2 * len(others)))
+    click.echo("\n".join(table(header, rows)))
+    draws = Counter(verdict.stage for verdict in verdicts)
+    told: set[str] = set()
+    for verdict in verdicts:
+        said = {"reason": verdict.reason, "stderr": verdict.stderr}
+        if verdict.stage not in told:  # on other draws a stage says much the same again
+            said["feedback"] = verdict.feedback
+        told.add(verdict.stage)
+        first = f", first of {draws[verdict.stage]} draws" if draws[verdict.stage] > 1 else ""
+        for what, text in said.items():
+            if text.strip():
+                of = f"{what} of {inert(verdict.stage)}{first if what == 'feedback' else ''}:"
+                click.echo(paint(of, bold=True))
+                click.echo(_indented(text, fold=what != "stderr"))
 
 
 def _print_failed(proposal: StoredProposal, calls: Sequence[Call]) -> None:
@@ -393,6 +420,17 @@ def _hunk_lines(unified: str, *, headers: bool = False) -> Iterator[str]:
         new -= kind in ("+", " ")
         colour = {"+": "green", "-": "red"}.get(kind)
         yield paint(shown, fg=colour) if colour else paint(shown, dim=True)
+
+
+def _changed_lines(unified: str) -> Iterator[str]:
+    """What a diff takes out and puts in, without the lines around it; of many the first."""
+    # the first two lines name the file, and a line of a program may look like them
+    lines = [line for line in unified.split("\n")[2:] if line[:1] in ("+", "-")]
+    for line in lines[:_CHANGES_SHOWN]:
+        shown = fitted(_code(line), columns() - 2).rstrip()
+        yield paint(shown, fg="green" if line[0] == "+" else "red")
+    if len(lines) > _CHANGES_SHOWN:
+        yield f"... and {len(lines) - _CHANGES_SHOWN} lines more"
 
 
 def _plain(step: Step) -> dict[str, object]:
