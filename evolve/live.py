@@ -90,10 +90,13 @@ class Panel:
 def one_line(status: Status) -> str:
     """A status in one line of plain text."""
     left = _left(status)
+    # the best in training is the champion where nothing else is measured
+    apart = status.champion_split != "training"
+    champion = f"{status.champion_split} {number(status.champion_value)}" if apart else ""
     return (
         f"{duration(status.elapsed_s):>8} {status.phase:<10} "
-        f"{status.evaluated} programs at {pace(status)}  training {number(status.best_training)}  "
-        f"{status.champion_split} {number(status.champion_value)}"
+        f"{status.evaluated} programs at {pace(status)}  training {number(status.best_training)}"
+        f"{'  ' + champion if champion else ''}"
         f"{f'  wasted {status.wasted_evaluations / status.ran:.0%}' if status.ran else ''}"
         f"{f'  ${spent_usd(status):.4f}' if status.models else ''}"
         f"{'  left ' + left if left else ''}"

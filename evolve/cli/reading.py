@@ -10,7 +10,7 @@ import msgspec
 from evolve import runs
 from evolve.bandit import Arm, Markets
 from evolve.cli.opening import opened_program, opened_run, unsafe
-from evolve.cli.options import json_option, print_json, runs_option
+from evolve.cli.options import below, json_option, print_json, runs_option
 from evolve.cycling import cycling
 from evolve.endings import INTERRUPTED, KILLED, ending
 from evolve.lineage import champion, made_by, objective_of, value_in
@@ -39,7 +39,7 @@ def ls(root: Path, as_json: bool) -> None:
         try:
             with Reader(folder.database) as reader:
                 meta, counts = reader.meta, reader.counts()
-                value = _champion_value(reader)
+                value, split = _champion_value(reader)
                 state = "live" if folder.in_use() else ending(reader)
         except StoreError as error:
             data.append({"run": folder.name, "state": "damaged", "fault": str(error)})
@@ -48,28 +48,24 @@ def ls(root: Path, as_json: bool) -> None:
         problem = str(meta.get("problem", "?"))
         data.append(
             {"run": folder.name, "problem": problem, "state": state,
-             "evaluated": counts.evaluated, "champion": value, "unsafe": unsafe(meta)}
+             "evaluated": counts.evaluated, "champion": value, "split": split,
+             "unsafe": unsafe(meta)}
         )  # fmt: skip
         shown = clipped(inert(state), _STATE_SHOWN) + (", NO SANDBOX" if unsafe(meta) else "")
-        rows.append([folder.name, problem, shown, str(counts.evaluated), number(value)])
+        measured = f"{number(value)} {split}"
+        rows.append([folder.name, problem, shown, str(counts.evaluated), measured.rstrip()])
     if as_json:
         print_json(data)
         return
     if not rows:
         click.echo(f"no runs in {root}/ yet; `evolve run bin_packing --minutes 1` starts one")
         return
-    header = ["run", "problem", "state", "evaluated", "validation"]
+    header = ["run", "problem", "state", "evaluated", "champion, in"]
     click.echo("\n".join(table(header, rows, right="---rr")))
     cut = [str(one["run"]) for one in data if one["state"] in (KILLED, INTERRUPTED)]
     if cut:
-        at = "" if root == Path("runs") else f" --runs {root}"
-        click.echo(
-            wrapped(
-                f"killed or interrupted: all that was done is stored, and `evolve resume {cut[-1]}"
-                f"{at}` goes on",
-                indent=2,
-            )
-        )
+        click.echo("killed or interrupted: all that was done is stored; to go on:")
+        click.echo(f"  evolve resume {inert(cut[-1])}{below(root)}")
 
 
 @click.command()
@@ -184,11 +180,12 @@ def _markets(reader: Reader) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def _champion_value(reader: Reader) -> float | None:
-    leaders = reader.top(1, "validation")
-    if not leaders:
-        return None
-    return value_in(leaders[0].verdicts, "validation", objective_of(reader))
+def _champion_value(reader: Reader) -> tuple[float | None, str]:
+    """The champion's value, and the split it is of; "" where there is no champion yet."""
+    for split in ("validation", "training"):
+        for leader in reader.top(1, split):
+            return value_in(leader.verdicts, split, objective_of(reader)), split
+    return None, ""
 
 
 def _verdict_row(verdict: Verdict) -> list[str]:

@@ -79,6 +79,7 @@ def overview(run: Watched) -> Plain:
                 "attempts": counts.attempts,
                 "pending": counts.pending,
                 "evaluated": counts.evaluated,
+                "ran": counts.ran,
                 "programs": counts.programs,
                 "cost_usd": counts.cost_usd,
                 "fates": {fate.value: count for fate, count in counts.fates.items()},
@@ -292,4 +293,5 @@ def _leap(turn: Leap) -> Plain:
         "by": turn.step.by,
         "before": turn.before,
         "after": turn.after,
+        "diff": turn.step.diff,
     }

@@ -30,12 +30,15 @@ def test_there_are_sixty_of_them() -> None:
     assert len(set(hostile.ALL)) == len(hostile.ALL) >= 60
 
 
+LONGEST = len(hostile.ALL)
 COMMANDS = [
     ("ls",), ("best", "bad"), ("best", "bad", "--top", "99"), ("show", "bad:20"),
-    ("show", "bad:60"), ("lineage", "bad"), ("lineage", "bad", "--diff"),
-    ("lineage", "bad", "--tree"), ("why", "bad:45"), ("why", "bad:60"), ("diff", "bad:1", "60"),
+    ("show", f"bad:{LONGEST}"), ("lineage", "bad"), ("lineage", "bad", "--diff"),
+    ("lineage", "bad", "--tree"), ("why", "bad:45"), ("why", f"bad:{LONGEST}"),
+    ("diff", "bad:1", str(LONGEST)),
     ("lineage", "bad", "--json"), ("why", "bad:45", "--json"), ("ls", "--json"), ("report", "bad"),
-    ("report", "bad", "--md"), ("why", "bad", "--attempt", "44"), ("show", "bad:\x1b[31m"),
+    ("report", "bad", "--md"), ("why", "bad", "--attempt", "44"), ("show", "bad:55"),
+    ("why", "bad:75"), ("why", "bad:92"), ("show", "bad:\x1b[31m"),
     ("lineage", "\x1b]0;x\x07"), ("diff", "bad:1", "\u202e"),
 ]  # fmt: skip
 
