@@ -100,7 +100,7 @@ def one_line(status: Status) -> str:
         f"{f'  wasted {status.wasted_evaluations / status.ran:.0%}' if status.ran else ''}"
         f"{f'  ${spent_usd(status):.4f}' if status.models else ''}"
         f"{'  left ' + left if left else ''}"
-        f"{'  ALARM: ' + status.alarm if status.alarm else ''}"
+        f"{'  ALARM: ' + inert(status.alarm) if status.alarm else ''}"
     )
 
 
@@ -137,7 +137,7 @@ def panel(status: Status) -> Group:
         grid.add_row(
             Text(f"  {inert(reference.name)}"),
             number(reference.value),
-            Text(reference.kind, style="dim"),
+            Text(inert(reference.kind), style="dim"),
         )
     lines: list[Text | Table] = [title, grid]
     lines.append(
@@ -158,7 +158,7 @@ def panel(status: Status) -> Group:
     if spilt := waste(status):
         lines.append(Text(f"wasted  {spilt}", style="dim"))
     if status.alarm:
-        lines.append(Text(f"ALARM  {status.alarm}", style="bold yellow"))
+        lines.append(Text(f"ALARM  {inert(status.alarm)}", style="bold yellow"))
     lines += [Text(inert(line)) for line in [*market(status), *money(status)]]
     return Group(*lines)
 

@@ -20,7 +20,6 @@ from islands_db import Reader, StoredProgram, StoreError, Verdict
 
 _TEXT_SHOWN = 20_000
 _RETURNS_SHOWN = 5
-_STATE_SHOWN = 32
 _FELL_BEHIND = (
     "* It fell behind the champion on the first draws and was measured on no more, so the values "
     "do not compare."
@@ -51,17 +50,19 @@ def ls(root: Path, as_json: bool) -> None:
              "evaluated": counts.evaluated, "champion": value, "split": split,
              "unsafe": unsafe(meta)}
         )  # fmt: skip
-        shown = clipped(inert(state), _STATE_SHOWN) + (", NO SANDBOX" if unsafe(meta) else "")
+        shown = f"NO SANDBOX, {state}" if unsafe(meta) else state
         measured = f"{number(value)} {split}"
         rows.append([folder.name, problem, shown, str(counts.evaluated), measured.rstrip()])
     if as_json:
         print_json(data)
         return
     if not rows:
-        click.echo(f"no runs in {root}/ yet; `evolve run bin_packing --minutes 1` starts one")
+        click.echo(
+            f"no runs in {inert(str(root))}/ yet; `evolve run bin_packing --minutes 1` starts one"
+        )
         return
     header = ["run", "problem", "state", "evaluated", "champion, in"]
-    click.echo("\n".join(table(header, rows, right="---rr")))
+    click.echo("\n".join(table(header, rows, right="---rr", elastic=2)))
     cut = [str(one["run"]) for one in data if one["state"] in (KILLED, INTERRUPTED)]
     if cut:
         click.echo("killed or interrupted: all that was done is stored; to go on:")
@@ -127,16 +128,18 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
         for operator in dict.fromkeys(program.operator.split("+")):
             known = markets.get(program.proposer, {}).get(operator)
             if known is not None:
-                click.echo(
-                    f"    {inert(operator)} in this run: asked {known['attempts']} times, "
-                    f"{known['better']} better than their parents, {known['best']} new bests; "
-                    f"{known['share']:.1%} of the next proposals"
+                said = (
+                    f"    {clipped(inert(operator), 40)} in this run: asked {known['attempts']} "
+                    f"times, {known['better']} better than their parents, {known['best']} new "
+                    f"bests; {known['share']:.1%} of the next proposals"
                 )
+                click.echo(wrapped(said, indent=6))
         if repeats.added:
-            click.echo(
+            said = (
                 f"  cycling: {len(returns)} of {repeats.added} lines added on the way to it had "
                 f"been deleted before ({repeats.share:.0%})"
             )
+            click.echo(wrapped(said, indent=4))
         for back in returns[-_RETURNS_SHOWN:]:
             click.echo(
                 f"    program {back['back_by']} brought back what {back['deleted_by']} deleted: "
@@ -144,7 +147,9 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
             )
         click.echo("")
         rows = [_verdict_row(verdict) for verdict in program.verdicts]
-        click.echo("\n".join(table(["split", "stage", "status", "values", "tier"], rows)))
+        click.echo(
+            "\n".join(table(["split", "stage", "status", "values", "tier"], rows, elastic=3))
+        )
         for verdict in program.verdicts:
             if verdict.reason:
                 click.echo(

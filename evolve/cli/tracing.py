@@ -148,11 +148,7 @@ def _path_table(path: Sequence[Step], *, margin: int) -> list[str]:
         row += [number(step.validation), signed(step.validation_gain)] if validated else []
         row += [number(step.cost_usd) if step.cost_usd else ""] if paid else []
         rows.append(row)
-    others = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header)) if i != 1]
-    left = max(8, columns() - margin - sum(others) - 2 * (len(header) - 1))
-    for row in rows:
-        row[1] = clipped(row[1], left)
-    return table(header, rows, right="r-" + "r" * (len(header) - 2))
+    return table(header, rows, right="r-" + "r" * (len(header) - 2), elastic=1, margin=margin)
 
 
 def _by_gain(row: str, step: Step) -> str:
@@ -224,10 +220,7 @@ def _print_verdicts(verdicts: Sequence[Verdict]) -> None:
         [v.split, v.stage, v.status.value, _values(v.values), _meters(v.cpu_s, v.memory_bytes)]
         for v in verdicts
     ]
-    others = [max(len(row[i]) for row in [header, *rows]) for i in (0, 1, 2, 4)]
-    for row in rows:
-        row[3] = clipped(row[3], max(20, columns() - sum(others) - 2 * len(others)))
-    click.echo("\n".join(table(header, rows)))
+    click.echo("\n".join(table(header, rows, elastic=3)))
     draws = Counter(verdict.stage for verdict in verdicts)
     told: set[str] = set()
     for verdict in verdicts:
@@ -285,7 +278,7 @@ def _print_calls(calls: Sequence[Call]) -> None:
         for call in calls
     ]
     header = ["model", "state", "tokens in", "out", "dollars", "took", "prompt"]
-    click.echo("\n".join(table(header, rows, right="--rrrr-")))
+    click.echo("\n".join(table(header, rows, right="--rrrr-", elastic=0)))
     for call in calls:
         for what, text in (("reason", call.reason), ("answer", call.answer or "")):
             if text.strip():

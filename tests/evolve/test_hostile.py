@@ -59,6 +59,27 @@ def test_nothing_reaches_a_terminal(
         assert "a bug of ours" not in written
 
 
+@pytest.mark.slow
+def test_nothing_of_a_folders_name_reaches_a_terminal(evolve: Evolve, toy: Path) -> None:
+    """Runs are copied from elsewhere, so their folders may be called anything."""
+    assert evolve("run", "./toy", "--evals", 3, "--workers", 1, "--name", "a").code == 0
+    runs = evolve.folder / "\x1b[31m\u202eall"
+    evolve.folder.joinpath("runs").rename(runs)
+    runs.joinpath("a").rename(runs / "\x1b]0;pwned\x07\u202e")
+    asked: list[tuple[object, ...]] = [
+        ("ls",), ("best", "--top", 3), ("show",), ("lineage",), ("lineage", "--tree"), ("why",),
+        ("diff", "1", "1"), ("report",), ("gc",), ("resume",), ("export",), ("rescore",),
+        ("control", "\x1b]0;pwned\x07\u202e", "status"), ("why", "--attempt", 99),
+        ("salvage", "\x1b]0;pwned\x07\u202e", "-o", "b"),
+    ]  # fmt: skip
+    for command in asked:
+        ended = evolve(*command, "--runs", runs)
+        said = ended.out + ended.err
+        assert not {c for c in said if unicodedata.category(c) in ("Cc", "Cf")} - {"\n"}, command
+        assert "Traceback" not in said
+        assert "a bug of ours" not in said
+
+
 class _Page(html.parser.HTMLParser):
     """What a page is made of, as a parser sees it."""
 
