@@ -260,8 +260,9 @@ def slowed(plan: Plan) -> Measured:
     return Measured(
         value=100 * (server / cores + asked_s),  # one answer a second
         detail=f"each second {1e3 * server:.1f} ms by the server, {1e3 * asked_s:.1f} ms by the"
-        f" engine, {run_cpu:.2f} s by the run, {cores} cores; {rates[0]:.1f} against {rates[1]:.1f} evaluations a"
-        f" second in {turns} turns of {turn_s:g} s; overview asked once a second",
+        f" engine, {run_cpu:.2f} s by the run, {cores} cores; {rates[0]:.1f} against"
+        f" {rates[1]:.1f} evaluations a second in {turns} turns of {turn_s:g} s; asked"
+        " once a second",
     )
 
 
