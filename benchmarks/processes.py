@@ -46,6 +46,16 @@ def tree(root: int) -> set[Process]:
     return seen
 
 
+def cpu_s(processes: Iterable[Process]) -> float:
+    """CPU seconds that these have used, and those of their children that are gone."""
+    total = 0
+    for process in processes:
+        fields = _fields(process.pid)
+        if fields is not None and int(fields[19]) == process.started:
+            total += sum(map(int, fields[11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def kill(processes: Iterable[Process]) -> None:
     """SIGKILL to each that is still there."""
     for process in processes:
@@ -67,10 +77,15 @@ def left_after(processes: Iterable[Process], *, within_s: float) -> set[Process]
 
 
 def _stat(pid: int) -> tuple[int, int, str] | None:
+    fields = _fields(pid)
+    return None if fields is None else (int(fields[1]), int(fields[19]), fields[0])
+
+
+def _fields(pid: int) -> list[str] | None:
+    """What /proc says of a process, from its state on."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # the name in parentheses may hold anything, so count from its end
-    fields = text.rpartition(")")[2].split()
-    return int(fields[1]), int(fields[19]), fields[0]
+    return text.rpartition(")")[2].split()

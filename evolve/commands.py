@@ -10,6 +10,7 @@ import msgspec
 from evolve.budget import Budget
 from evolve.champion import Champions
 from evolve.config import Budget as Limits
+from evolve.endings import INTERRUPTED as INTERRUPTED
 from evolve.errors import UsageError, nearest
 from evolve.loop import Loop
 from evolve.monitor import Monitor
@@ -18,8 +19,6 @@ from evolve.prompts.recipes import HINT
 from evolve.status import Status
 from islands_db import JSON, Store
 
-INTERRUPTED = "interrupted"
-"""Why a run ended that is to go on later: it is not tested."""
 MOST_HINT = 2000
 """Characters of a hint: every prompt pays for it."""
 _LIMITS = ("evals", "minutes", "usd", "tokens", "target")

@@ -1,4 +1,4 @@
-"""The line from a seed to a program, step by step, and the branches beside it that led nowhere."""
+"""The line from a seed to a program, step by step."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
 from evolve.changes import counted
 from evolve.diff import unified
 from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.program import Program
-from evolve.tuning.literals import same_structure
-from islands_db import CallState, History, Reader, StoredProgram, StoreError, Verdict
+from islands_db import CallState, Reader, StoredProgram, StoreError, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,24 +33,20 @@ class Step:
     cost_usd: float
     model: str
     """Which model answered; "" where none was asked."""
-    diff: str
-    """Unified; "" for the first."""
     kind: str
     """"constants" where nothing but numbers changed, else "structure"; "" for the first."""
+    before: Program | None
+    """The text of the step before; None for the first."""
+    text: Program
+
+    @property
+    def diff(self) -> str:
+        """Unified; "" for the first."""
+        return "" if self.before is None else unified(self.before, self.text)
 
     @property
     def by(self) -> str:
         return f"{self.model} {self.program.operator}" if self.model else made_by(self.program)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
-    """What a child that is not on the line became: with all that came from it, and its best."""
-
-    root: int
-    programs: int
-    best: int
-    best_value: float | None
 
 
 def objective_of(reader: Reader) -> Objective:
@@ -121,8 +114,9 @@ def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -
                 test=values[SplitKind.TEST],
                 cost_usd=sum(p.cost_usd for p in reader.proposals(attempt=stored.attempt)),
                 model=model_of(reader, stored.attempt),
-                diff="" if before is None else unified(before, text),
                 kind="" if before is None else kind_of(before, text),
+                before=before,
+                text=text,
             )
         )
         before, training = text, values[SplitKind.TRAINING]
@@ -133,6 +127,8 @@ def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -
 
 def kind_of(parent: Program, child: Program) -> str:
     """What kind of edit makes the child of the parent: "constants" or "structure"."""
+    from evolve.tuning.literals import same_structure  # heavy, and most views name no kind
+
     return "constants" if same_structure(parent, child) else "structure"
 
 
@@ -190,51 +186,3 @@ def _gain(objective: Objective, before: float | None, value: float | None) -> fl
     if before is None or value is None:
         return None
     return objective.fitness(value) - objective.fitness(before) + 0.0
-
-
-def branches(
-    history: History, line: Sequence[int], objective: Objective
-) -> dict[int, list[Branch]]:
-    """For each program of the line, what its other children came to, the best branch first.
-
-    O(n log n) in the programs of the run, a second or so for a million.
-    """
-    made = history.program > 0
-    ids, parents = history.program[made], history.parent[made]
-    rung, fitness = history.rung[made], history.fitness[made]
-    size = int(ids.max(initial=0)) + 1
-    parent_of = np.zeros(size, dtype=np.int64)
-    parent_of[ids] = parents
-    on_line = np.zeros(size, dtype=np.bool_)
-    on_line[list(line)] = True
-    # everyone points to the parent, and the first of a branch to itself; then paths are halved
-    branch_of = np.arange(size)
-    inner = (parent_of > 0) & ~on_line & ~on_line[parent_of]
-    branch_of[inner] = parent_of[inner]
-    while True:
-        further = branch_of[branch_of]
-        if np.array_equal(further, branch_of):
-            break
-        branch_of = further
-    counts = np.bincount(branch_of[ids], minlength=size)
-    worst_first = np.lexsort((-ids, np.nan_to_num(fitness, nan=-np.inf), rung))
-    best_of = np.zeros(size, dtype=np.int64)
-    best_of[branch_of[ids[worst_first]]] = ids[worst_first]
-    value_of = np.full(size, np.nan)
-    value_of[ids] = fitness
-    sign = 1.0 if objective.direction == "max" else -1.0
-    found: dict[int, list[Branch]] = {}
-    roots = np.flatnonzero(on_line[parent_of] & ~on_line & (parent_of > 0))
-    rank_of = np.zeros(size, dtype=np.int64)
-    rank_of[ids[worst_first]] = np.arange(len(ids))
-    for root in roots[np.argsort(-rank_of[best_of[roots]])].tolist():
-        best = int(best_of[root])
-        value = float(value_of[best])
-        branch = Branch(
-            root=root,
-            programs=int(counts[root]),
-            best=best,
-            best_value=None if np.isnan(value) else sign * value,
-        )
-        found.setdefault(int(parent_of[root]), []).append(branch)
-    return found

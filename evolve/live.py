@@ -89,16 +89,18 @@ class Panel:
 
 def one_line(status: Status) -> str:
     """A status in one line of plain text."""
-    wasted = sum(status.fates.get(fate, 0) for fate in _WASTE)
-    left, spilt = _left(status), waste(status)
+    left = _left(status)
+    # the best in training is the champion where nothing else is measured
+    apart = status.champion_split != "training"
+    champion = f"{status.champion_split} {number(status.champion_value)}" if apart else ""
     return (
         f"{duration(status.elapsed_s):>8} {status.phase:<10} "
-        f"{status.evaluated} at {pace(status)}  training {number(status.best_training)}  "
-        f"{status.champion_split} {number(status.champion_value)}  waste {wasted}"
-        f"{' (' + spilt + ')' if spilt else ''}"
+        f"{status.evaluated} programs at {pace(status)}  training {number(status.best_training)}"
+        f"{'  ' + champion if champion else ''}"
+        f"{f'  wasted {status.wasted_evaluations / status.ran:.0%}' if status.ran else ''}"
         f"{f'  ${spent_usd(status):.4f}' if status.models else ''}"
         f"{'  left ' + left if left else ''}"
-        f"{'  ALARM: ' + status.alarm if status.alarm else ''}"
+        f"{'  ALARM: ' + inert(status.alarm) if status.alarm else ''}"
     )
 
 
@@ -135,7 +137,7 @@ def panel(status: Status) -> Group:
         grid.add_row(
             Text(f"  {inert(reference.name)}"),
             number(reference.value),
-            Text(reference.kind, style="dim"),
+            Text(inert(reference.kind), style="dim"),
         )
     lines: list[Text | Table] = [title, grid]
     lines.append(
@@ -156,7 +158,7 @@ def panel(status: Status) -> Group:
     if spilt := waste(status):
         lines.append(Text(f"wasted  {spilt}", style="dim"))
     if status.alarm:
-        lines.append(Text(f"ALARM  {status.alarm}", style="bold yellow"))
+        lines.append(Text(f"ALARM  {inert(status.alarm)}", style="bold yellow"))
     lines += [Text(inert(line)) for line in [*market(status), *money(status)]]
     return Group(*lines)
 
@@ -215,7 +217,7 @@ def _left(status: Status) -> str:
     if minutes is not None:
         parts.append(duration(max(0.0, minutes * 60 - status.elapsed_s)))
     if evals is not None:
-        parts.append(f"{max(0, int(evals) - status.evaluated)} evaluations")
+        parts.append(f"{max(0, int(evals) - status.ran)} evaluations")
     return ", ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from fractions import Fraction
 from pathlib import Path
 
@@ -58,10 +59,11 @@ def print_summary(
     """The end of a run for a person; below the live panel nothing of it is said again."""
     objective = task.problem.objectives[0]
     status = ended.status
-    at = "" if root == Path("runs") else f" --runs {root}"
+    at = "" if root == Path("runs") else f" --runs {inert(shlex.quote(str(root)))}"
+    name = inert(folder.name)
     click.echo("")
     click.echo(
-        f"{folder.name}: {ended.reason}; {_count(status.evaluated, 'program')} evaluated "
+        f"{name}: {ended.reason}; {_count(status.evaluated, 'program')} evaluated "
         f"in {duration(status.elapsed_s)} ({_count(status.attempts, 'proposal')})"
     )
     if not below_panel:
@@ -69,7 +71,7 @@ def print_summary(
     if status.tier == "none":
         click.echo("  every verdict is marked: run without a sandbox, data could have been forged")
     if ended.reason == INTERRUPTED:
-        click.echo(f"  everything is stored; go on with: evolve resume {folder.name}{at}")
+        click.echo(f"  everything is stored; go on with: evolve resume {name}{at}")
     if ended.standing is None:
         click.echo("  no valid program yet")
         return
@@ -83,10 +85,10 @@ def print_summary(
     if _is_seed(folder, ended.standing.program):
         click.echo("  the champion is the seed program: nothing better was found")
     click.echo("")
-    click.echo(f"  its code          evolve best {folder.name}{at}")
-    click.echo(f"  where it is from  evolve lineage {folder.name}{at} --diff")
+    click.echo(f"  its code          evolve best {name}{at}")
+    click.echo(f"  where it is from  evolve lineage {name}{at} --diff")
     if folder.certificate.exists():
-        click.echo(f"  check the claim   evolve verify {_near(folder.certificate)}")
+        click.echo(f"  check the claim   evolve verify {inert(_near(folder.certificate))}")
 
 
 def _print_panel(status: Status) -> None:

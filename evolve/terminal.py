@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+_LEAST = 8
+"""Columns that a cut column of a table keeps."""
+
 
 def inert(text: str, *, lines: bool = False) -> str:
     """Text without anything a terminal would obey: escapes, controls and direction marks are shown.
@@ -119,10 +122,30 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> list[str]:
-    """Plain aligned columns; `right` has an "r" at each column that is aligned right."""
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: str = "",
+    elastic: int | None = None,
+    margin: int = 0,
+) -> list[str]:
+    """Plain aligned columns.
+
+    Args:
+        right: Has an "r" at each column that is aligned right.
+        elastic: The column that is cut so that the table is no wider than the terminal.
+        margin: Columns of the terminal that the table leaves free.
+    """
     cells = [[inert(cell) for cell in row] for row in [header, *rows]]
     widths = [max(width_of(row[i]) for row in cells) for i in range(len(header))]
+    if elastic is not None:
+        over = sum(widths) + 2 * (len(widths) - 1) + margin - columns()
+        if over > 0:
+            widths[elastic] = max(_LEAST, widths[elastic] - over)
+            for row in cells:
+                row[elastic] = clipped(row[elastic], widths[elastic])
+            widths[elastic] = max(width_of(row[elastic]) for row in cells)
     lines = []
     for row in cells:
         parts = []

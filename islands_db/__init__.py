@@ -3,11 +3,10 @@
 Exceptions: `StoreError` where the file cannot be used; mistakes of the caller are `ValueError`.
 """
 
-from islands_db.collecting import Collected, collect
-from islands_db.exchange import export_run, import_run
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from islands_db.fingerprint import MEASURED, fingerprint
-from islands_db.history import History, Programs
-from islands_db.merging import Merged, merge_runs
 from islands_db.reader import Reader
 from islands_db.records import (
     EVALUATED,
@@ -37,9 +36,15 @@ from islands_db.records import (
     Tally,
     Verdict,
 )
-from islands_db.rescoring import Due, Rescoring
 from islands_db.salvage import Salvaged, salvage
-from islands_db.store import Store
+
+if TYPE_CHECKING:
+    from islands_db.collecting import Collected, collect
+    from islands_db.exchange import export_run, import_run
+    from islands_db.history import History, Programs
+    from islands_db.merging import Merged, merge_runs
+    from islands_db.rescoring import Due, Rescoring
+    from islands_db.store import Store
 
 __all__ = [
     "EVALUATED",
@@ -85,3 +90,24 @@ __all__ = [
     "merge_runs",
     "salvage",
 ]
+
+_WHERE = {
+    "Collected": "collecting",
+    "Due": "rescoring",
+    "History": "history",
+    "Merged": "merging",
+    "Programs": "history",
+    "Rescoring": "rescoring",
+    "Store": "store",
+    "collect": "collecting",
+    "export_run": "exchange",
+    "import_run": "exchange",
+    "merge_runs": "merging",
+}
+"""What writes a run or holds it whole needs numpy; who only reads a few rows starts without it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"islands_db.{_WHERE[name]}"), name)

@@ -10,11 +10,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from islands_db import calls, connections, history, lineage, lookups, naming, rows
+from islands_db import calls, connections, lineage, lookups, naming, rows
 from islands_db.faults import decoding
-from islands_db.history import History, Programs
 from islands_db.records import (
     JSON,
     Call,
@@ -32,6 +31,9 @@ from islands_db.records import (
 )
 from islands_db.tables import Database
 from islands_db.texts import Texts
+
+if TYPE_CHECKING:
+    from islands_db.history import History, Programs
 
 T = TypeVar("T")
 
@@ -319,6 +321,8 @@ class Reader:
 
     def history(self) -> History:
         """Every ended attempt as columns; reads the whole run."""
+        from islands_db import history  # with numpy, which no other question needs
+
         with decoding(self.path):
             return history.read(self._database.conn)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from islands_db import connections, merging, migrations, rows, seals
+from islands_db import connections, migrations, rows, seals
 from islands_db.faults import decoding
 from islands_db.records import JSON, StoreError
 from islands_db.texts import Texts
@@ -67,6 +67,8 @@ def salvage(path: Path, into: Path) -> Salvaged:
     Raises:
         StoreError: nothing can be saved, or `into` cannot be written.
     """
+    from islands_db.merging import merge_runs  # with numpy; every reader imports this module
+
     connections.require(path)
     with TemporaryDirectory(prefix="evolve-salvage-") as scratch:
         file = Path(scratch) / "run.db"
@@ -74,7 +76,7 @@ def salvage(path: Path, into: Path) -> Salvaged:
             found, meta = _readable(path, file)
         if not found.attempts:
             raise StoreError(f"{path}: nothing in it can be saved; restore the file from a copy")
-        merging.merge_runs([file], into, meta=meta)
+        merge_runs([file], into, meta=meta)
     return found
 
 

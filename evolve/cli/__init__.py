@@ -25,7 +25,7 @@ _OF_THE_MACHINE = (
 _MODULES = {
     "run": "running", "resume": "running", "replay": "running", "control": "controlling",
     "ls": "reading", "best": "reading", "show": "reading",
-    "lineage": "tracing", "why": "tracing", "diff": "tracing", "explain": "explaining",
+    "lineage": "tracing", "why": "tracing", "diff": "differing", "explain": "explaining",
     "report": "reporting", "ui": "serving", "track": "tracking",
     "evaluate": "judging", "verify": "verifying", "compare": "comparing",
     "problems": "authoring", "new": "authoring", "check": "authoring",

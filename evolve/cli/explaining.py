@@ -16,7 +16,7 @@ from evolve.cli.options import json_option, print_json, runs_option
 from evolve.cores import usable_cores
 from evolve.errors import UsageError, first_leaf
 from evolve.lineage import made_by
-from evolve.terminal import clipped, columns, inert, number, paint, signed, table
+from evolve.terminal import inert, number, paint, signed, table
 from islands_db import StoredProgram
 
 if TYPE_CHECKING:
@@ -167,11 +167,7 @@ def _print(
 
 
 def _print_table(header: list[str], rows: list[list[str]]) -> None:
-    others = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header) - 1)]
-    left = max(12, columns() - sum(others) - 2 * len(others))
-    for row in rows:
-        row[-1] = clipped(row[-1], left)
-    for line in table(header, rows):
+    for line in table(header, rows, elastic=len(header) - 1):
         click.echo(line)
 
 

@@ -45,7 +45,7 @@ def gc(name: str | None, root: Path, as_json: bool) -> None:
         print_json({"run": folder.name, **asdict(found)})
         return
     click.echo(
-        f"{folder.name}: the texts of {found.dropped} programs dropped, {found.kept} kept; "
+        f"{inert(folder.name)}: the texts of {found.dropped} programs dropped, {found.kept} kept; "
         f"{found.before / 2**20:.1f} MiB are {found.after / 2**20:.1f} MiB now"
     )
 
@@ -99,7 +99,7 @@ def rescore(name: str | None, workers: int | None, root: Path, as_json: bool) ->
             {"run": folder.name, "programs": done, "best_before": before, "best_after": after}
         )
         return
-    click.echo(f"{folder.name}: {done} programs judged again; their old verdicts are kept")
+    click.echo(f"{inert(folder.name)}: {done} programs judged again; their old verdicts are kept")
     for when, found in (("before", before), ("now", after)):
         values = found["values"]
         assert isinstance(values, Mapping)

@@ -14,6 +14,7 @@ from evolve.cli.options import json_option, print_json, runs_option
 from evolve.errors import UsageError
 from evolve.origins import MIXED
 from evolve.runs import RunFolder
+from evolve.terminal import inert
 
 _SAME = ("problem", "parameters", "objectives", "identity")
 """What runs must agree in to be merged: by name of the stored value."""
@@ -44,7 +45,7 @@ def export(name: str | None, kind: str, output: Path | None, root: Path, as_json
         print_json({"run": folder.name, "folder": str(output), "rows": rows})
         return
     shown = ", ".join(f"{rows[part]} {part}" for part in ("proposals", "programs", "verdicts"))
-    click.echo(f"{folder.name}: {shown} and all else, in {output}/")
+    click.echo(inert(f"{folder.name}: {shown} and all else, in {output}/"))
 
 
 @click.command("import")

@@ -12,6 +12,7 @@ from evolve.errors import UsageError
 from evolve.lineage import champion, objective_of
 from evolve.problem import Objective
 from evolve.runs import RunFolder
+from evolve.terminal import inert
 from islands_db import JSON, Reader, StoredProgram, StoreError
 
 
@@ -22,8 +23,8 @@ def opened_run(name: str | None, root: Path) -> Iterator[tuple[RunFolder, Reader
     with Reader(folder.database) as reader:
         if unsafe(reader.meta):
             print(
-                f"evolve: NO SANDBOX: {folder.name} was run with --unsafe-no-sandbox, so its "
-                "programs could have forged what its scores were computed from",
+                f"evolve: NO SANDBOX: {inert(folder.name)} was run with --unsafe-no-sandbox, so "
+                "its programs could have forged what its scores were computed from",
                 file=sys.stderr,
             )
         yield folder, reader, objective_of(reader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 import click
 
 from evolve.errors import UsageError
+from evolve.terminal import inert
 
 
 class Finite(click.FloatRange):
@@ -57,6 +59,11 @@ def settings_of(pairs: tuple[str, ...], *, option: str = "--set") -> dict[str, s
             raise UsageError(f"{option} {pair}: expected NAME=VALUE")
         found[name] = value
     return found
+
+
+def below(root: Path) -> str:
+    """How a command that is shown names the folder of runs; nothing where it need not."""
+    return "" if root == Path("runs") else f" --runs {inert(shlex.quote(str(root)))}"
 
 
 def print_json(data: object) -> None:

@@ -10,8 +10,9 @@ import msgspec
 from evolve import runs
 from evolve.bandit import Arm, Markets
 from evolve.cli.opening import opened_program, opened_run, unsafe
-from evolve.cli.options import json_option, print_json, runs_option
+from evolve.cli.options import below, json_option, print_json, runs_option
 from evolve.cycling import cycling
+from evolve.endings import INTERRUPTED, KILLED, ending
 from evolve.lineage import champion, made_by, objective_of, value_in
 from evolve.problem import Objective
 from evolve.terminal import clipped, inert, number, shortened, table, wrapped
@@ -37,27 +38,35 @@ def ls(root: Path, as_json: bool) -> None:
         try:
             with Reader(folder.database) as reader:
                 meta, counts = reader.meta, reader.counts()
-                value = _champion_value(reader)
+                value, split = _champion_value(reader)
+                state = "live" if folder.in_use() else ending(reader)
         except StoreError as error:
             data.append({"run": folder.name, "state": "damaged", "fault": str(error)})
             rows.append([folder.name, "?", "damaged", "-", "-"])
             continue
-        state = "live" if folder.in_use() else "ended" if counts.attempts else "empty"
         problem = str(meta.get("problem", "?"))
         data.append(
             {"run": folder.name, "problem": problem, "state": state,
-             "evaluated": counts.evaluated, "champion": value, "unsafe": unsafe(meta)}
+             "evaluated": counts.evaluated, "champion": value, "split": split,
+             "unsafe": unsafe(meta)}
         )  # fmt: skip
-        shown = f"{state}, NO SANDBOX" if unsafe(meta) else state
-        rows.append([folder.name, problem, shown, str(counts.evaluated), number(value)])
+        shown = f"NO SANDBOX, {state}" if unsafe(meta) else state
+        measured = f"{number(value)} {split}"
+        rows.append([folder.name, problem, shown, str(counts.evaluated), measured.rstrip()])
     if as_json:
         print_json(data)
         return
     if not rows:
-        click.echo(f"no runs in {root}/ yet; `evolve run bin_packing --minutes 1` starts one")
+        click.echo(
+            f"no runs in {inert(str(root))}/ yet; `evolve run bin_packing --minutes 1` starts one"
+        )
         return
-    header = ["run", "problem", "state", "evaluated", "validation"]
-    click.echo("\n".join(table(header, rows, right="---rr")))
+    header = ["run", "problem", "state", "evaluated", "champion, in"]
+    click.echo("\n".join(table(header, rows, right="---rr", elastic=2)))
+    cut = [str(one["run"]) for one in data if one["state"] in (KILLED, INTERRUPTED)]
+    if cut:
+        click.echo("killed or interrupted: all that was done is stored; to go on:")
+        click.echo(f"  evolve resume {inert(cut[-1])}{below(root)}")
 
 
 @click.command()
@@ -119,16 +128,18 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
         for operator in dict.fromkeys(program.operator.split("+")):
             known = markets.get(program.proposer, {}).get(operator)
             if known is not None:
-                click.echo(
-                    f"    {inert(operator)} in this run: asked {known['attempts']} times, "
-                    f"{known['better']} better than their parents, {known['best']} new bests; "
-                    f"{known['share']:.1%} of the next proposals"
+                said = (
+                    f"    {clipped(inert(operator), 40)} in this run: asked {known['attempts']} "
+                    f"times, {known['better']} better than their parents, {known['best']} new "
+                    f"bests; {known['share']:.1%} of the next proposals"
                 )
+                click.echo(wrapped(said, indent=6))
         if repeats.added:
-            click.echo(
+            said = (
                 f"  cycling: {len(returns)} of {repeats.added} lines added on the way to it had "
                 f"been deleted before ({repeats.share:.0%})"
             )
+            click.echo(wrapped(said, indent=4))
         for back in returns[-_RETURNS_SHOWN:]:
             click.echo(
                 f"    program {back['back_by']} brought back what {back['deleted_by']} deleted: "
@@ -136,7 +147,9 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
             )
         click.echo("")
         rows = [_verdict_row(verdict) for verdict in program.verdicts]
-        click.echo("\n".join(table(["split", "stage", "status", "values", "tier"], rows)))
+        click.echo(
+            "\n".join(table(["split", "stage", "status", "values", "tier"], rows, elastic=3))
+        )
         for verdict in program.verdicts:
             if verdict.reason:
                 click.echo(
@@ -172,11 +185,12 @@ def _markets(reader: Reader) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def _champion_value(reader: Reader) -> float | None:
-    leaders = reader.top(1, "validation")
-    if not leaders:
-        return None
-    return value_in(leaders[0].verdicts, "validation", objective_of(reader))
+def _champion_value(reader: Reader) -> tuple[float | None, str]:
+    """The champion's value, and the split it is of; "" where there is no champion yet."""
+    for split in ("validation", "training"):
+        for leader in reader.top(1, split):
+            return value_in(leader.verdicts, split, objective_of(reader)), split
+    return None, ""
 
 
 def _verdict_row(verdict: Verdict) -> list[str]:

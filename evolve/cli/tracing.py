@@ -1,27 +1,26 @@
-"""Commands that say where a program came from: lineage, why, diff."""
+"""Commands that say where a program came from: lineage, why."""
 
 from __future__ import annotations
 
-import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from evolve.cli.differing import changed_lines, hunk_lines, standing
 from evolve.cli.opening import opened_program, opened_run
-from evolve.cli.options import json_option, print_json, runs_option
+from evolve.cli.options import below, json_option, print_json, runs_option
 from evolve.errors import UsageError
-from evolve.lineage import Branch, Step, branches, divided, leap, made_by, steps, value_in
+from evolve.lineage import Step, divided, leap, made_by, steps
 from evolve.problem import Objective
 from evolve.terminal import (
     clipped,
     columns,
     duration,
-    fitted,
-    folded,
     inert,
     number,
     paint,
@@ -29,14 +28,15 @@ from evolve.terminal import (
     signed,
     table,
 )
-from islands_db import Call, Reader, StoredProgram, StoredProposal
+from islands_db import Call, Reader, StoredProgram, StoredProposal, Verdict
 
-_SIDE_BY_SIDE = 120
-"""Columns from which two programs stand side by side."""
+if TYPE_CHECKING:
+    from evolve.branches import Branch
+
+_SEED = "seed"
 _BRANCHES_SHOWN = 3
 _TEXT_SHOWN = 20_000
 """Characters of an answer or a message; --json has all of it."""
-_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 @click.command()
@@ -50,7 +50,7 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
     with opened_program(target, root) as (folder, reader, objective, program), reader.snapshot():
         path = steps(reader, objective, reader.lineage(program.id))
         line = [step.program.id for step in path]
-        beside = branches(reader.history(), line, objective) if tree else {}
+        beside = _branches(reader, line, objective) if tree else {}
         roots = {b.root: b for found in beside.values() for b in found[:_BRANCHES_SHOWN]}
         names = {} if as_json else {id: made_by(reader.program(id)) for id in roots}
     if as_json:
@@ -63,28 +63,31 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
         print_json({"run": folder.name, "objective": asdict(objective), "lineage": plain})
         return
     goal = "lower" if objective.direction == "min" else "higher"
+    first = "the seed" if path[0].program.proposer == _SEED else "the first"
+    far = first if len(path) == 1 else f"{_steps(len(path) - 1)} from {first}"
     click.echo(
-        f"{inert(folder.name)}: program {program.id}, {len(path) - 1} steps from the "
-        f"{'seed' if path[0].program.proposer == 'seed' else 'first'}; "
-        f"{objective.name}, {goal} is better"
+        f"{inert(folder.name)}: program {program.id}, {far}; {objective.name}, {goal} is better"
     )
     lines = _path_table(path, margin=2 if tree else 0)
     click.echo(("  " if tree else "") + paint(lines[0], bold=True))
     for step, row in zip(path, lines[1:], strict=True):
         click.echo(("* " if tree else "") + _by_gain(row, step))
         if with_diff:
-            for text in _hunk_lines(step.diff):
+            for text in hunk_lines(step.diff):
                 click.echo(("| " if tree else "") + f"      {text}")
         for dead_end in _branch_lines(beside.get(step.program.id, []), names):
             click.echo(paint(dead_end, dim=True))
-    test = path[-1].test
+    test, before = path[-1].test, path[0].test if len(path) > 1 else None
     if test is not None:
-        click.echo(f"in the test, made once after the search: {number(test)}")
-    click.echo("gain: how much better than the step before (validation: than the last one there)")
+        beside_it = "" if before is None else f" ({first}: {number(before)})"
+        click.echo(f"in the test, made once after the search: {number(test)}{beside_it}")
     if len(path) > 1:
         click.echo(
+            "gain: how much better than the step before (validation: than the last one there)"
+        )
+        click.echo(
             "gained in training by "
-            + ", by ".join(f"{p.kind} {signed(p.gain)} in {p.steps} steps" for p in divided(path))
+            + ", by ".join(f"{p.kind} {signed(p.gain)} in {_steps(p.steps)}" for p in divided(path))
         )
     most = leap(path, objective)
     if most is not None:
@@ -93,10 +96,10 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
             f"{clipped(inert(most.step.by), 30)}: from {number(most.before)} to "
             f"{number(most.after)}"
         )
-        at = "" if root == Path("runs") else f" --runs {root}"
-        click.echo(
-            f"  how it came to be: evolve why {inert(folder.name)}:{most.step.program.id}{at}"
-        )
+        for changed in changed_lines(most.step.diff):
+            click.echo(f"  {changed}")
+        it = f"{inert(folder.name)}:{most.step.program.id}"
+        click.echo(f"  how it came to be: evolve why {it}{below(root)}")
 
 
 @click.command()
@@ -126,63 +129,8 @@ def why(target: str | None, attempt: int | None, root: Path, as_json: bool) -> N
         _explain(reader, objective, program, as_json)
 
 
-@click.command()
-@click.argument("first", metavar="[RUN:]A")
-@click.argument("second", required=False, metavar="[[RUN:]B]")
-@click.option("--unified", "as_unified", is_flag=True, help="Not side by side, however wide.")
-@runs_option
-@json_option
-def diff(first: str, second: str | None, as_unified: bool, root: Path, as_json: bool) -> None:
-    """What differs between programs A and B; with A alone, between its parent and A.
-
-    Side by side in a terminal of at least 120 columns, unified elsewhere.
-    """
-    from evolve.changes import hunks
-    from evolve.diff import unified
-    from evolve.program import Program
-
-    with opened_program(first, root) as (folder, reader, objective, a):
-        before, after = a, a
-        name = folder.name
-        if second is None:
-            if a.parent is None:
-                raise UsageError(f"program {a.id} has no parent; name two programs")
-            before = reader.program(a.parent)
-        left = Program.of(reader.files(before.id))
-        right = Program.of(reader.files(after.id))
-        values = [_standing(before, objective), _standing(after, objective)]
-    if second is not None:
-        # an id alone is of the same run as the first
-        where = second if ":" in second or "/" in second else f"{folder.path}:{second}"
-        with opened_program(where, root) as (other, reader, objective, after):
-            right = Program.of(reader.files(after.id))
-            values[1] = _standing(after, objective)
-            name = folder.name if other.path == folder.path else f"{folder.name} and {other.name}"
-    if as_json:
-        print_json({"a": before.id, "b": after.id, "diff": unified(left, right)})
-        return
-    click.echo(f"{inert(name)}: program {before.id} ({values[0]}), {after.id} ({values[1]})")
-    width = columns()
-    if left == right:
-        click.echo("the same program")
-    elif as_unified or width < _SIDE_BY_SIDE:
-        for line in _hunk_lines(unified(left, right), headers=True):
-            click.echo(line)
-    else:
-        half = (width - 14) // 2
-        for hunk in hunks(left, right):
-            click.echo(paint(f"@@ {inert(hunk.path)}", dim=True))
-            for row in hunk.rows:
-                mark = " " if row.same else "<" if row.right is None else ">"
-                mark = "|" if not row.same and None not in (row.left, row.right) else mark
-                lefts, rights = folded(_code(row.left), half), folded(_code(row.right), half)
-                for index, (old, new) in enumerate(zip_longest(lefts, rights, fillvalue="")):
-                    first_line = index == 0
-                    old = f"{(row.left_number or '') if first_line else '':>4} {fitted(old, half)}"
-                    new = f"{(row.right_number or '') if first_line else '':>4} {new}"
-                    if not row.same:
-                        old, new = paint(old, fg="red"), paint(new, fg="green")
-                    click.echo(f"{old} {mark if first_line else ' '} {new}".rstrip())
+def _steps(count: int) -> str:
+    return f"{count} step{'s' * (count != 1)}"
 
 
 def _path_table(path: Sequence[Step], *, margin: int) -> list[str]:
@@ -194,17 +142,13 @@ def _path_table(path: Sequence[Step], *, margin: int) -> list[str]:
     header += ["cost $"] if paid else []
     rows = []
     for step in path:
-        lines = f"+{step.added} -{step.removed}" if step.diff else ""
+        lines = f"+{step.added} -{step.removed}" if step.before else ""
         row = [str(step.program.id), inert(step.by), lines]
         row += [number(step.training), signed(step.training_gain)]
         row += [number(step.validation), signed(step.validation_gain)] if validated else []
         row += [number(step.cost_usd) if step.cost_usd else ""] if paid else []
         rows.append(row)
-    others = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header)) if i != 1]
-    left = max(8, columns() - margin - sum(others) - 2 * (len(header) - 1))
-    for row in rows:
-        row[1] = clipped(row[1], left)
-    return table(header, rows, right="r-" + "r" * (len(header) - 2))
+    return table(header, rows, right="r-" + "r" * (len(header) - 2), elastic=1, margin=margin)
 
 
 def _by_gain(row: str, step: Step) -> str:
@@ -212,6 +156,12 @@ def _by_gain(row: str, step: Step) -> str:
     if not gain:
         return row
     return paint(row, fg="green" if gain > 0 else "red")
+
+
+def _branches(reader: Reader, line: Sequence[int], objective: Objective) -> dict[int, list[Branch]]:
+    from evolve.branches import branches  # with numpy, which a mere line does not need
+
+    return branches(reader.history(), line, objective)
 
 
 def _branch_lines(beside: Sequence[Branch], names: dict[int, str]) -> Iterator[str]:
@@ -249,32 +199,41 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
         )
         return
     click.echo(
-        f"program {program.id} of {inert(reader.path.parent.name)}: {_standing(program, objective)}"
+        f"program {program.id} of {inert(reader.path.parent.name)}: {standing(program, objective)}"
     )
     _print_origin(made, parent, objective)
     again = len(proposals) - 1
     click.echo(f"  {children} children; proposed again {again} times")
-    _heading("what the stages said")
-    rows = [
-        [v.split, v.stage, v.status.value, _values(v.values), _meters(v.cpu_s, v.memory_bytes)]
-        for v in program.verdicts
-    ]
-    click.echo("\n".join(table(["split", "stage", "status", "values", "CPU, memory"], rows)))
-    for verdict in program.verdicts:
-        for what, text in (
-            ("reason", verdict.reason),
-            ("feedback", verdict.feedback),
-            ("stderr", verdict.stderr),
-        ):
-            if text.strip():
-                click.echo(paint(f"{what} of {inert(verdict.stage)}:", bold=True))
-                click.echo(_indented(text, fold=what != "stderr"))
-    _print_calls(calls)
-    _print_answer(made)
     if last.diff:
         _heading(f"what it changed: +{last.added} -{last.removed} lines")
-        for changed in _hunk_lines(last.diff):
+        for changed in hunk_lines(last.diff):
             click.echo(f"  {changed}")
+    _heading("what the stages said")
+    _print_verdicts(program.verdicts)
+    _print_calls(calls)
+    _print_answer(made)
+
+
+def _print_verdicts(verdicts: Sequence[Verdict]) -> None:
+    header = ["split", "stage", "status", "values", "CPU, memory"]
+    rows = [
+        [v.split, v.stage, v.status.value, _values(v.values), _meters(v.cpu_s, v.memory_bytes)]
+        for v in verdicts
+    ]
+    click.echo("\n".join(table(header, rows, elastic=3)))
+    draws = Counter(verdict.stage for verdict in verdicts)
+    told: set[str] = set()
+    for verdict in verdicts:
+        said = {"reason": verdict.reason, "stderr": verdict.stderr}
+        if verdict.stage not in told:  # on other draws a stage says much the same again
+            said["feedback"] = verdict.feedback
+        told.add(verdict.stage)
+        first = f", first of {draws[verdict.stage]} draws" if draws[verdict.stage] > 1 else ""
+        for what, text in said.items():
+            if text.strip():
+                of = f"{what} of {inert(verdict.stage)}{first if what == 'feedback' else ''}:"
+                click.echo(paint(of, bold=True))
+                click.echo(_indented(text, fold=what != "stderr"))
 
 
 def _print_failed(proposal: StoredProposal, calls: Sequence[Call]) -> None:
@@ -290,9 +249,10 @@ def _print_failed(proposal: StoredProposal, calls: Sequence[Call]) -> None:
 
 
 def _print_origin(made: StoredProposal, parent: StoredProgram | None, objective: Objective) -> None:
-    click.echo(f"  by {inert(_by(made))}, attempt {made.attempt} on island {made.island}")
+    file = f" {clipped(inert(made.note), 40)}" if made.proposer == _SEED and made.note else ""
+    click.echo(f"  by {inert(_by(made))}{file}, attempt {made.attempt} on island {made.island}")
     if parent is not None:
-        click.echo(f"  from program {parent.id}: {_standing(parent, objective)}")
+        click.echo(f"  from program {parent.id}: {standing(parent, objective)}")
     if made.inspirations:
         click.echo(f"  shown beside it: programs {', '.join(map(str, made.inspirations))}")
     cost = f"{made.cost_usd:.4g} dollars" if made.cost_usd else "no dollars"
@@ -318,7 +278,7 @@ def _print_calls(calls: Sequence[Call]) -> None:
         for call in calls
     ]
     header = ["model", "state", "tokens in", "out", "dollars", "took", "prompt"]
-    click.echo("\n".join(table(header, rows, right="--rrrr-")))
+    click.echo("\n".join(table(header, rows, right="--rrrr-", elastic=0)))
     for call in calls:
         for what, text in (("reason", call.reason), ("answer", call.answer or "")):
             if text.strip():
@@ -327,7 +287,7 @@ def _print_calls(calls: Sequence[Call]) -> None:
 
 
 def _print_answer(proposal: StoredProposal) -> None:
-    if proposal.note.strip():
+    if proposal.note.strip() and proposal.note != proposal.operator and proposal.proposer != _SEED:
         _heading("what the proposer was given beside the program")
         click.echo(_indented(proposal.note))
     if proposal.diff.strip():
@@ -345,16 +305,6 @@ def _by(proposal: StoredProposal) -> str:
     return proposal.proposer if same else f"{proposal.proposer} {proposal.operator}"
 
 
-def _standing(program: StoredProgram, objective: Objective) -> str:
-    """Its values in the splits it has been scored in: "training 0.74, validation 0.70"."""
-    found = []
-    for split in ("training", "validation", "test"):
-        value = value_in(program.verdicts, split, objective)
-        if value is not None:
-            found.append(f"{split} {number(value)}")
-    return ", ".join(found) or "no score"
-
-
 def _values(values: object) -> str:
     assert isinstance(values, dict)
     return ", ".join(f"{name} {number(value)}" for name, value in list(values.items())[:2])
@@ -369,30 +319,6 @@ def _indented(text: str, *, fold: bool = False) -> str:
     if fold:
         lines = [part for line in lines for part in textwrap.wrap(line, columns() - 2) or [""]]
     return "\n".join(f"  {line}" for line in lines)
-
-
-def _code(line: str | None) -> str:
-    return "" if line is None else inert(line.expandtabs(4))
-
-
-def _hunk_lines(unified: str, *, headers: bool = False) -> Iterator[str]:
-    """The lines of a unified diff, coloured; without the names of files unless asked for."""
-    old = new = 0  # lines that the open hunk still has: its text may look like anything
-    for line in unified.split("\n")[:-1]:
-        shown = inert(line, lines=True)
-        if old <= 0 and new <= 0 and not line.startswith("\\"):
-            sizes = _HUNK.match(line)
-            if sizes is not None:
-                old, new = (int(size or 1) for size in sizes.groups())
-                yield paint(shown, dim=True)
-            elif headers:
-                yield paint(shown, bold=True)
-            continue
-        kind = line[:1]
-        old -= kind in ("-", " ")
-        new -= kind in ("+", " ")
-        colour = {"+": "green", "-": "red"}.get(kind)
-        yield paint(shown, fg=colour) if colour else paint(shown, dim=True)
 
 
 def _plain(step: Step) -> dict[str, object]:

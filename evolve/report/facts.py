@@ -15,10 +15,12 @@ import numpy as np
 
 from evolve import certificate, picture
 from evolve.bandit import Markets
+from evolve.branches import Branch, branches
 from evolve.certificate import Checked
 from evolve.champion import behind, parting
+from evolve.endings import ending
 from evolve.errors import UsageError
-from evolve.lineage import Branch, Leap, Step, branches, leap, steps, value_in
+from evolve.lineage import Leap, Step, leap, steps, value_in
 from evolve.messages import BaselineValue
 from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.runs import RunFolder
@@ -93,7 +95,7 @@ class Facts:
     objective: Objective
     settings: Settings
     state: str
-    """"live", "ended: why", "not ended" (killed or interrupted), or "empty"."""
+    """"live", or how it came to its end: "ended: why", "interrupted", "killed", "empty"."""
     counts: Counts
     history: History
     bests: Sequence[tuple[int, float]]
@@ -156,10 +158,6 @@ def gather(folder: RunFolder) -> Facts:
         bests = _bests(history, objective)
         champion = _champion(reader)
         line = [] if champion is None else reader.lineage(champion)
-        ended = reader.events("ended")
-        state = "live" if live else "empty" if not counts.attempts else "not ended"
-        if ended and not live:
-            state = f"ended: {ended[-1].data.get('reason', '')}"
         proposers, operators = _shares(history, bests, objective, markets)
         checked, fault = _certificate(folder)
         drawing, drawing_fault = _picture(folder)
@@ -168,7 +166,7 @@ def gather(folder: RunFolder) -> Facts:
             meta=meta,
             objective=objective,
             settings=reader.settings,
-            state=state,
+            state="live" if live else ending(reader),
             counts=counts,
             history=history,
             bests=bests,

@@ -58,7 +58,7 @@ def write_markdown(facts: Facts, file: Path) -> list[Path]:
                 [
                     str(step.program.id),
                     step.by,
-                    f"+{step.added} -{step.removed}" if step.diff else "",
+                    f"+{step.added} -{step.removed}" if step.before else "",
                     number(step.training),
                     signed(step.training_gain),
                     "" if step.validation is None else number(step.validation),

@@ -83,7 +83,7 @@ def plots(facts: Facts) -> list[Plot]:
 
 def _axes_of_progress(facts: Facts) -> list[tuple[str, str, str, NDArray[np.float64]]]:
     history = facts.history
-    evaluated = np.cumsum(history.rung >= 0).astype(float)
+    evaluated = np.cumsum(history.ran).astype(float)
     found = [("evaluations", "Progress by evaluations", "evaluations", evaluated)]
     steps = np.diff(history.settled, prepend=history.settled[:1])
     pauses = steps > _PAUSE_S

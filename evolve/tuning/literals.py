@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +12,7 @@ from evolve.program import Program, blocks, syntax_hash
 from evolve.tree.text import Lines, Splice, spliced
 
 Number = bool | int | float
+_Inside = tuple[ast.expr, Number, tuple[ast.AST, ...]]
 
 
 class TuneError(ValueError):
@@ -56,8 +56,9 @@ def literals(program: Program) -> tuple[Literal, ...]:
         read = True
         own = [block for block in blocks(program) if block.file == path]
         lines = Lines(program.files[path])
+        inside: list[_Inside] = []
         try:
-            inside = list(_numbers(tree, ()))
+            _gather(tree, (), inside)
         except RecursionError:
             raise TuneError(f"{path} nests too deeply") from None
         for node, value, around in inside:
@@ -83,22 +84,21 @@ def literals(program: Program) -> tuple[Literal, ...]:
     return tuple(sorted(found, key=lambda literal: (literal.file, literal.start)))
 
 
-def _numbers(
-    node: ast.AST, around: tuple[ast.AST, ...]
-) -> Iterator[tuple[ast.expr, Number, tuple[ast.AST, ...]]]:
+def _gather(node: ast.AST, around: tuple[ast.AST, ...], found: list[_Inside]) -> None:
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
-            yield node, value, around
+            found.append((node, value, around))
             return
         case ast.UnaryOp() if (signed := _signed(node)) is not None:
-            yield node, signed, around
+            found.append((node, signed, around))
             return
-        case ast.JoinedStr() | ast.pattern():
+        case ast.JoinedStr() | ast.pattern() | ast.Name():
             return
         case ast.stmt():
             around = ()
+    around = (node, *around)
     for child in ast.iter_child_nodes(node):
-        yield from _numbers(child, (node, *around))
+        _gather(child, around, found)
 
 
 def _signed(node: ast.expr) -> int | float | None:

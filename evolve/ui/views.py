@@ -15,6 +15,7 @@ import numpy as np
 from evolve import picture
 from evolve.config import flat
 from evolve.diff import unified
+from evolve.endings import ending
 from evolve.lineage import Leap, Step, leap, steps, value_in
 from evolve.problem import SplitKind
 from evolve.program import Program
@@ -78,6 +79,7 @@ def overview(run: Watched) -> Plain:
                 "attempts": counts.attempts,
                 "pending": counts.pending,
                 "evaluated": counts.evaluated,
+                "ran": counts.ran,
                 "programs": counts.programs,
                 "cost_usd": counts.cost_usd,
                 "fates": {fate.value: count for fate, count in counts.fates.items()},
@@ -170,16 +172,7 @@ def compared(runs: Sequence[Watched]) -> Plain:
 def _state(reader: Reader, status: Mapping[str, object] | None) -> str:
     if status is not None:
         return str(status.get("phase"))
-    counts = reader.counts()
-    ended = reader.events("ended")
-    if (ended and not counts.pending) or (ended and _last_is(reader, "ended")):
-        return f"ended: {ended[-1].data.get('reason', '')}"
-    return "not ended" if counts.attempts else "empty"
-
-
-def _last_is(reader: Reader, kind: str) -> bool:
-    events = reader.events()
-    return bool(events) and events[-1].kind == kind
+    return ending(reader)
 
 
 def _config(meta: Mapping[str, object]) -> Mapping[str, object]:
@@ -300,4 +293,5 @@ def _leap(turn: Leap) -> Plain:
         "by": turn.step.by,
         "before": turn.before,
         "after": turn.after,
+        "diff": turn.step.diff,
     }

@@ -62,6 +62,23 @@ BROWSER = [
     "<noscript><p title='</noscript><img src=x onerror=window.pwned=1>'>",
     "![x](http://127.0.0.1:9/x.png) [x](javascript:window.pwned=1) <http://127.0.0.1:9/>",
     "```\n</pre><script>window.pwned=1</script>\n````\n# heading\n| a | b |",
+    "<div><template shadowrootmode=open><script>window.pwned=1</script></template></div>",
+    "<svg><foreignObject><iframe srcdoc='<script>parent.pwned=1</script>'></foreignObject></svg>",
+    "<svg><image href=http://127.0.0.1:9/x.svg /></svg><img srcset='http://127.0.0.1:9/x.png 1x'>",
+    "<marquee onstart=window.pwned=1><video><source onerror=window.pwned=1></video>",
+    "<form id=document><input name=cookie><img name=getElementById></form>",
+    "<button popovertarget=x>x</button><p id=x popover onbeforetoggle=window.pwned=1>",
+    "<p onanimationstart=window.pwned=1 style='animation:x 1s'><style>@keyframes x{}</style>",
+    "<xmp><plaintext></xmp><listing><script>window.pwned=1</script>",
+    "<a ping=http://127.0.0.1:9/ href=# id=location>x</a><a href=http://127.0.0.1:9/ target=_top>",
+    "<!--><script>window.pwned=1</script>--!><![CDATA[<script>window.pwned=1</script>",
+    "javascript:/*--></title></style></textarea></script>*/window.pwned=1//",
+    "__proto__",
+    "constructor",
+    "</__proto__><script>window.pwned=1</script>",
+    "$\\frac{1}{$ \\input{/etc/passwd} $\\nonsense$ ^_{",
+    "[x]: javascript:window.pwned=1\n[x] ![a][x] <details><summary>x</summary> ~~~\n\\</pre>",
+    "%s%n%(x)s {0.__class__} {x!r:>{y}}",
 ]
 TERMINAL = [
     "\x1b]0;pwned\x07",
@@ -83,6 +100,25 @@ TERMINAL = [
     "\u200bzero\u200dwidth\u2060\ufeff",
     "a\u2028b\u2029c\u0085d",
     "z\u0301\u0302\u0303" + "\u0335" * 200,
+    "\x1b_Ga=T,f=24,s=1,v=1;AAAA\x1b\\",
+    "\x1b]1337;File=inline=1:AAAA\x07\x1b]9;pwned\x07\x1b]777;notify;a;b\x07",
+    "\x1b[201~\nrm -rf x\n\x1b[200~",
+    "\x1bc\x1b#8\x1b(0lqk\x1b[?5h\x1b[3J",
+    "\x1b[1;1Hforged\x1b[8mhidden",
+    "\x9d0;pwned\x9c\x84\x85\x8e\x8f",
+    "\x1b",
+    "\x1b[",
+    "\x05\x11\x13\x18\x1a\x1c",
+    "\u061c\u200e\u200f\u202a\u202b\u202dmarks",
+    "\U000e0001\U000e0041\U000e0042\U000e007f tags",
+    "\ufff9note\ufffahidden\ufffb \u00ad\u180e\u0600",
+    "\u3164\u115f\uffa0\u2800\ufe0f\u034f blank",
+    "\u4e00\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467" * 99,
+    "[bold red]x[/] [link=http://127.0.0.1:9/]x[/link] [/nope] [@click=app.quit]x[/]",
+    "\n" * 5000 + "far below",
+    "\t" * 5000 + "far right\v\f",
+    "/" * 5000 + "../" * 99,
+    "- looks\n+ like\n@@ -1,9999999999 +1 @@\n--- a/x\n+++ b/x\n\\ No newline",
     "x" * 10_000_000,
 ]
 ALL = [*BROWSER, *TERMINAL]
@@ -115,6 +151,7 @@ def write_run(folder: Path) -> None:
         "unsafe": True,
         "created": TERMINAL[2],
         "elapsed_s": 1.5,
+        "hint": BROWSER[2] + TERMINAL[5],
         "baselines": [{"name": text, "values": {"distance": 3.0}} for text in ALL[:-1]],
         "references": [
             {"name": text, "value": 2.0, "kind": "published", "source": text} for text in ALL[:-1]
@@ -126,6 +163,8 @@ def write_run(folder: Path) -> None:
             _attempt(store, index, text)
         store.event("test", {"program": len(ALL), "seed": 7, "seed_program": 1, "baselines": [
             {"name": text, "values": {"distance": 3.0}} for text in ALL[:-1]]})  # fmt: skip
+        for text in ALL[:-1]:
+            store.event(text[:5000], {text: [text, {"program": text}]})
         store.event("ended", {"reason": ALL[0] + TERMINAL[0]})
         store.event("pause", {"x": TERMINAL[1]})
     store.close()

@@ -30,12 +30,15 @@ def test_there_are_sixty_of_them() -> None:
     assert len(set(hostile.ALL)) == len(hostile.ALL) >= 60
 
 
+LONGEST = len(hostile.ALL)
 COMMANDS = [
     ("ls",), ("best", "bad"), ("best", "bad", "--top", "99"), ("show", "bad:20"),
-    ("show", "bad:60"), ("lineage", "bad"), ("lineage", "bad", "--diff"),
-    ("lineage", "bad", "--tree"), ("why", "bad:45"), ("why", "bad:60"), ("diff", "bad:1", "60"),
+    ("show", f"bad:{LONGEST}"), ("lineage", "bad"), ("lineage", "bad", "--diff"),
+    ("lineage", "bad", "--tree"), ("why", "bad:45"), ("why", f"bad:{LONGEST}"),
+    ("diff", "bad:1", str(LONGEST)),
     ("lineage", "bad", "--json"), ("why", "bad:45", "--json"), ("ls", "--json"), ("report", "bad"),
-    ("report", "bad", "--md"), ("why", "bad", "--attempt", "44"), ("show", "bad:\x1b[31m"),
+    ("report", "bad", "--md"), ("why", "bad", "--attempt", "44"), ("show", "bad:55"),
+    ("why", "bad:75"), ("why", "bad:92"), ("show", "bad:\x1b[31m"),
     ("lineage", "\x1b]0;x\x07"), ("diff", "bad:1", "\u202e"),
 ]  # fmt: skip
 
@@ -54,6 +57,27 @@ def test_nothing_reaches_a_terminal(
         assert "\x1b[31;1m" not in written
         assert "Traceback" not in written
         assert "a bug of ours" not in written
+
+
+@pytest.mark.slow
+def test_nothing_of_a_folders_name_reaches_a_terminal(evolve: Evolve, toy: Path) -> None:
+    """Runs are copied from elsewhere, so their folders may be called anything."""
+    assert evolve("run", "./toy", "--evals", 3, "--workers", 1, "--name", "a").code == 0
+    runs = evolve.folder / "\x1b[31m\u202eall"
+    evolve.folder.joinpath("runs").rename(runs)
+    runs.joinpath("a").rename(runs / "\x1b]0;pwned\x07\u202e")
+    asked: list[tuple[object, ...]] = [
+        ("ls",), ("best", "--top", 3), ("show",), ("lineage",), ("lineage", "--tree"), ("why",),
+        ("diff", "1", "1"), ("report",), ("gc",), ("resume",), ("export",), ("rescore",),
+        ("control", "\x1b]0;pwned\x07\u202e", "status"), ("why", "--attempt", 99),
+        ("salvage", "\x1b]0;pwned\x07\u202e", "-o", "b"),
+    ]  # fmt: skip
+    for command in asked:
+        ended = evolve(*command, "--runs", runs)
+        said = ended.out + ended.err
+        assert not {c for c in said if unicodedata.category(c) in ("Cc", "Cf")} - {"\n"}, command
+        assert "Traceback" not in said
+        assert "a bug of ours" not in said
 
 
 class _Page(html.parser.HTMLParser):

@@ -186,7 +186,7 @@ def test_hostile_texts_are_shown_and_nothing_runs(tab: Browser, tmp_path: Path) 
     with serving(tmp_path) as page:
         tab.open(page.address)
         tab.wait_for("bad")
-        programs = ["/program/1", "/program/24", "/program/41", "/program/60"]
+        programs = ["/program/1", "/program/24", "/program/41", "/program/champion"]
         for view in (*VIEWS, *programs):
             at(tab, f"#/run/bad{view}")
             tab.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")

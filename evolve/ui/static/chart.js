@@ -15,11 +15,23 @@ export function ticks(low, high, most = 6, least = 0) {
   return found;
 }
 
+// The values that steps take; without those that soon gave way, where they would dwarf the rest.
+function lasting(lines, last) {
+  const [all, kept] = [[], []];
+  for (const { points } of lines) points.forEach((p, i) => {
+    all.push(p[1]);
+    if ((points[i + 1]?.[0] ?? last) > 0.02 * last) kept.push(p[1]);
+  });
+  const span = (values) => Math.max(...values) - Math.min(...values);
+  return kept.length && span(all) > 5 * span(kept) && span(kept) > 0 ? kept : all;
+}
+
 // series: {name, points: [x, y, id], steps, dots, class}; across: {name, value, kind}
 export function chart({ label, series, across = [], unit, objective, end, onpick }) {
   const WIDTH = narrow.matches ? 400 : 720;
   const lines = series.filter((one) => one.steps && one.points.length);
-  const inView = (lines.length ? lines : series).flatMap((one) => one.points.map((p) => p[1]));
+  const last = Math.max(end ?? 0, 2, ...lines.flatMap((one) => one.points.map((p) => p[0])));
+  const inView = lines.length ? lasting(lines, last) : series.flatMap((one) => one.points.map((p) => p[1]));
   if (!inView.length) return s("svg", { role: "img", "aria-label": `${label}: nothing yet`, viewBox: "0 0 720 40" }, s("text", { x: 4, y: 24 }, "nothing yet"));
   let [low, high] = [Math.min(...inView), Math.max(...inView)];
   const span = high - low || Math.abs(high) || 1;
@@ -27,9 +39,9 @@ export function chart({ label, series, across = [], unit, objective, end, onpick
   for (const one of near) [low, high] = [Math.min(low, one.value), Math.max(high, one.value)];
   const margin = 0.07 * (high - low || span);
   [low, high] = [low - margin, high + margin];
-  const last = Math.max(end ?? 0, 2, ...lines.flatMap((one) => one.points.map((p) => p[0])));
   const x = (value) => LEFT + (WIDTH - LEFT - RIGHT) * (value / last);
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low));
+  const held = (value) => Math.max(TOP, Math.min(HEIGHT - BOTTOM, y(value)));
   const inside = (p) => p[1] >= low && p[1] <= high;
   const [parts, names] = [[], []];
   for (const tick of ticks(low, high)) {
@@ -58,7 +70,7 @@ export function chart({ label, series, across = [], unit, objective, end, onpick
     for (const p of points) if (p[2]) picks.push(p);
     if (one.steps) {
       if (!points.length) return;
-      const path = points.map((p, i) => (i ? `H${x(p[0]).toFixed(1)}V${y(p[1]).toFixed(1)}` : `M${x(p[0]).toFixed(1)} ${y(p[1]).toFixed(1)}`)).join("");
+      const path = points.map((p, i) => (i ? `H${x(p[0]).toFixed(1)}V${held(p[1]).toFixed(1)}` : `M${x(p[0]).toFixed(1)} ${held(p[1]).toFixed(1)}`)).join("");
       parts.push(s("path", { class: one.class ?? `series s${index % 8}`, d: `${path}H${x(one.end ?? last).toFixed(1)}` }));
     } else if (one.square) {
       for (const p of points) parts.push(s("rect", { class: one.class, x: x(p[0]) - 2.5, y: y(p[1]) - 2.5, width: 5, height: 5 }));

@@ -72,5 +72,6 @@ export function diffed(text) {
   const kinds = { "+": "add", "-": "cut", "@": "at" };
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();
+  if (/^--- a\//.test(lines[0] ?? "") && /^\+\+\+ b\//.test(lines[1] ?? "")) lines.splice(0, 2);
   return h("pre", {}, lines.map((line) => h("span", { class: kinds[line[0]] ?? "same" }, line || " ")));
 }

@@ -61,7 +61,7 @@ export function islands({ run, get }) {
         table([{ text: "island" }, { text: `best ${data.objective.name}`, n: true }, { text: "program", n: true }, { text: "programs now", n: true }, { text: "cells", n: true }],
           data.islands.map((one, i) => [i, number(one.value), link(one.best), one.size, one.cells])),
         h("h3", {}, "Best program born on each island"),
-        h("figure", {}, chart({ label: "Islands", unit: "evaluations", objective: data.objective.name, end: data.evaluated, series: data.islands.slice(0, 8).map((one) => ({ points: one.curve, steps: true })) }),
+        h("figure", {}, chart({ label: "Islands", unit: "programs evaluated", objective: data.objective.name, end: data.evaluated, series: data.islands.slice(0, 8).map((one) => ({ points: one.curve, steps: true })) }),
           h("figcaption", {}, data.islands.slice(0, 8).map((one, i) => `${i}: ${["solid", "dashed", "dotted", "dash-dot"][i % 4]}${i > 3 ? " grey" : ""}, ends at ${number(one.curve.at(-1)?.[1])}`).join("; "))),
         data.archive && archive(run, data),
         h("h2", {}, "What happened to them"),

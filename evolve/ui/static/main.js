@@ -17,6 +17,7 @@ const LIVE_MS = 1000;
 const QUIET_MS = 4000;
 
 let shown = 0;
+let refresh = () => {};
 
 function route() {
   const parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
@@ -78,11 +79,12 @@ async function show() {
     if (mine === shown) timer = setTimeout(ask, wait);
   };
   again = () => { seen = ""; return ask(); };
+  refresh = ask;
   await ask();
 }
 
 addEventListener("hashchange", () => { takeToken(); show(); document.getElementById("main").focus({ preventScroll: true }); scrollTo(0, 0); });
-document.addEventListener("visibilitychange", () => { if (!document.hidden) show(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 for (const setting of [narrow, matchMedia("(prefers-color-scheme: dark)")]) setting.addEventListener("change", show);
 takeToken();
 show();

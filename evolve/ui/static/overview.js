@@ -8,12 +8,13 @@ function left(status) {
   const parts = [];
   const { evals, minutes, usd } = status.budget;
   const spent = status.models.reduce((sum, model) => sum + model.settled_usd + model.unsettled_usd, 0);
-  if (evals) parts.push(`${count(Math.max(0, evals - status.evaluated))} evaluations`);
+  if (evals) parts.push(`${count(Math.max(0, evals - status.ran))} evaluations`);
   if (minutes) parts.push(duration(Math.max(0, minutes * 60 - status.elapsed_s)));
   if (usd) parts.push(`$${Math.max(0, usd - spent).toFixed(2)}`);
   return parts.join(", ") || "no limit";
 }
 
+const UNITS = ["programs evaluated", "seconds"];
 const lost = (counts) => Object.entries(counts.fates).filter(([fate]) => !["seed", "evaluated"].includes(fate)).sort((a, b) => b[1] - a[1]);
 
 function figures(data) {
@@ -26,7 +27,8 @@ function figures(data) {
     ["in training", champion ? number(champion.training) : null],
     ["in the test", champion?.test === null ? null : number(champion?.test)],
     ["evaluated", `${count(counts.evaluated)}${status ? ` at ${number(status.rate)}/s` : ""}`],
-    ["not evaluated", count(wasted.reduce((sum, [, n]) => sum + n, 0))],
+    ["evaluations used", counts.ran === counts.evaluated ? null : count(counts.ran)],
+    ["came to nothing", count(wasted.reduce((sum, [, n]) => sum + n, 0))],
     ["time", duration(status?.elapsed_s ?? data.elapsed_s)],
     ["left", status ? left(status) : null],
     ["cost", counts.cost_usd ? `$${dollars(counts.cost_usd)}` : null],
@@ -36,14 +38,14 @@ function figures(data) {
 
 export function overview({ run, get }) {
   const [warn, bar, numbers, curve, tables, log] = ["", "", "", "", "", ""].map(() => h("div", {}));
-  let unit = "evaluations";
+  let unit = UNITS[0];
   let last = null;
-  const axis = h("select", { key: "axis", onchange: () => { unit = axis.value; draw(); } }, ["evaluations", "seconds"].map((one) => h("option", {}, one)));
+  const axis = h("select", { key: "axis", onchange: () => { unit = axis.value; draw(); } }, UNITS.map((one) => h("option", {}, one)));
   const controls = actions(run, () => last);
 
   function draw() {
     const { curve: data, objective, references } = last;
-    const at = unit === "evaluations" ? 0 : 1;
+    const at = UNITS.indexOf(unit);
     const pick = (points) => points.map((p) => [p[at], p[2], p[3]]);
     put(curve, chart({
       label: "Best so far", unit, objective: objective.name, end: data.end[at],
@@ -77,7 +79,7 @@ export function overview({ run, get }) {
       const bests = data.curve.bests.slice(-12).reverse();
       put(tables, h("div", { class: "split" },
         h("section", {}, h("h2", {}, "Newest bests in training"),
-          table([{ text: "program" }, { text: data.objective.name, n: true }, { text: "evaluations", n: true }, { text: "after", n: true }],
+          table([{ text: "program" }, { text: data.objective.name, n: true }, { text: "evaluated", n: true }, { text: "after", n: true }],
             bests.map((p) => [h("a", { key: `best-${p[3]}`, href: `#/run/${encodeURIComponent(run)}/program/${p[3]}` }, p[3]), number(p[2]), count(p[0]), duration(p[1])]))),
         h("section", {}, h("h2", {}, "Proposers"),
           table([{ text: "who" }, { text: "attempts", n: true }, { text: "programs", n: true }, { text: "bests", n: true }, { text: "$", n: true }],

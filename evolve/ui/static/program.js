@@ -44,7 +44,8 @@ export function program({ run, rest, get, again }) {
       const code = Object.entries(data.files);
       put(place,
         h("h2", {}, `Program ${data.id}`, data.champion ? ", the champion" : "", data.banned ? ", banned" : ""),
-        data.leap && h("p", { class: "lead" }, "It owes most to program ", link(data.leap.id), `, by ${data.leap.by}: from ${number(data.leap.before)} to ${number(data.leap.after)}.`),
+        data.leap && h("p", { class: "lead" }, "It owes most to program ", link(data.leap.id), `, by ${data.leap.by}: from ${number(data.leap.before)} to ${number(data.leap.after)}. ${data.leap.id === data.id ? "What it changed is below." : "What that changed:"}`),
+        data.leap && data.leap.id !== data.id && data.leap.diff && diffed(data.leap.diff),
         data.live && h("div", { class: "bar" },
           h("button", { type: "button", key: "use", onclick: () => handIn(run, data.files["program.py"] ?? "") }, "Hand in a change of it..."),
           data.parent !== null && !data.banned && h("button", { type: "button", key: "ban", onclick: () => ban(run, data.id, data.offspring, again) }, "Ban it with its offspring...")),
