@@ -27,7 +27,7 @@ def network(wires: int) -> list[tuple[int, int]]:
     values = [every // ((1 << (1 << i)) + 1) << (1 << i) for i in range(wires)]
     depths = [0] * wires
     pairs = [(low, high) for low in range(wires) for high in range(low + 1, wires)]
-    comparators = []
+    comparators: list[tuple[int, int]] = []
     while True:
         best = None
         for low, high in pairs:
