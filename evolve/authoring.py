@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from evolve import tree
+from evolve import hearing, tree
 from evolve.certificate import registered
 from evolve.errors import FaultError, MachineError, UsageError
 from evolve.evaluation import compute_baselines, judge, stages_of
@@ -130,7 +130,7 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
         for feature in task.problem.features
         if feature.name not in first.features
     ]
-    if why := tree.doubt(program, task.problem.primitives):
+    if why := tree.doubt(program, task.problem.primitives, hearing.listen(task)):
         findings.append(Finding(what="tree", fine=None, detail=f"cannot change it: {why}"))
     again = (_training(task, sandbox, program, seed=0) for _ in range(_REPEATS - 1))
     judged = [first, *again]

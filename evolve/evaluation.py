@@ -211,7 +211,7 @@ def _run(
     reason, feedback = "", ""
     try:
         with _alarm(limit), overheard():
-            result = stage.function(candidate, **_arguments(stage, task, seed))
+            result = stage.function(candidate, **arguments(stage, task, seed))
         match result:
             case Invalid(reason=text):
                 status, reason = Status.INVALID, text
@@ -271,7 +271,8 @@ def _run(
     return verdict, score
 
 
-def _arguments(stage: Stage, task: Task, seed: int) -> dict[str, object]:
+def arguments(stage: Stage, task: Task, seed: int) -> dict[str, object]:
+    """What a stage is called with besides its candidate."""
     given = {"seed": seed, **task.parameters}
     return {name: value for name, value in given.items() if stage.takes(name)}
 

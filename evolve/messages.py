@@ -101,7 +101,25 @@ class Computed(msgspec.Struct, frozen=True, kw_only=True):
     baselines: tuple[BaselineValue, ...]
 
 
-class Mutate(msgspec.Struct, frozen=True, kw_only=True):
+class Listen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Ask the tree proposer's process what stages pass to a problem's programs."""
+
+    reference: str
+    parameters: dict[str, str]
+
+
+Kinds = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+"""Kinds of names without annotation: functions by name, then names in them."""
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to `Listen`; `doubts` say of which seeds nothing can be made."""
+
+    given: Kinds
+    doubts: tuple[str, ...]
+
+
+class Mutate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Ask the tree proposer for a child."""
 
     parent: dict[str, str]
@@ -109,6 +127,7 @@ class Mutate(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     operators: tuple[str, ...] = ()
     primitives: tuple[str, ...] = ()
+    given: Kinds = ()
     max_length: int = 0
 
 

@@ -1,4 +1,5 @@
-"""The process behind the tree proposer: parses programs, never runs them.
+"""The process behind the tree proposer: parses programs, never runs them. Before the search it runs
+a problem's stages up to their first call, to hear what they pass.
 
 Started by the engine as `python -P -m evolve.proposers.mutator FD PARENT`.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import random
 import socket
 import sys
+from functools import lru_cache
 
 import msgspec
 
@@ -20,9 +22,29 @@ from evolve.proposers.base import describe
 def main(fd: int, parent: int) -> None:
     attend(parent)
     sock = socket.socket(fileno=fd)
-    requests = msgspec.msgpack.Decoder(messages.Mutate)
+    requests = msgspec.msgpack.Decoder(messages.Mutate | messages.Listen)
     while (body := messages.receive(sock)) is not None:
-        messages.send(sock, _mutate(requests.decode(body)))
+        match requests.decode(body):
+            case messages.Listen() as request:
+                messages.send(sock, _listen(request))
+            case messages.Mutate() as request:
+                messages.send(sock, _mutate(request))
+
+
+def _listen(request: messages.Listen) -> messages.Heard:
+    from evolve import hearing, loading  # a problem may bring numpy and more; mutation needs none
+
+    task = loading.load(request.reference, request.parameters)
+    given = hearing.listen(task)
+    return messages.Heard(given=given, doubts=tuple(hearing.doubts(task, given)))
+
+
+@lru_cache(maxsize=8)
+def _kinds(given: messages.Kinds) -> tree.Given:
+    return tuple(
+        (function, tuple((name, tree.Kind(kind)) for name, kind in names))
+        for function, names in given
+    )
 
 
 def _mutate(request: messages.Mutate) -> messages.Mutated:
@@ -34,6 +56,7 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
             random.Random(request.seed),
             operators=request.operators,
             primitives=request.primitives,
+            given=_kinds(request.given),
             max_length=max(tree.MAX_LENGTH, request.max_length),
         )
     except tree.TreeError as error:

@@ -7,14 +7,17 @@ from dataclasses import replace
 
 from evolve import tree
 from evolve.bandit import over_operators
+from evolve.errors import MachineError
 from evolve.loading import Task
-from evolve.messages import Mutate, Mutated
+from evolve.messages import Heard, Kinds, Listen, Mutate, Mutated, texts
 from evolve.processes import HelperDied, Pool
 from evolve.program import length
 from evolve.proposers.base import Answer, NoAnswer, Programs, Request, Settled
 from islands_db import Sample
 
 _LIMIT_S = 30.0
+_LISTENING_LIMIT_S = 300.0
+"""For all stages of a problem, each up to its first call: mostly the drawing of instances."""
 
 
 class TreeProposer:
@@ -24,11 +27,9 @@ class TreeProposer:
 
     def __init__(self, task: Task) -> None:
         self._primitives = tuple(task.problem.primitives)
-        self.doubts = [
-            f"{name}: {why}"
-            for name, seed in task.seeds().items()
-            if (why := tree.doubt(seed, self._primitives))
-        ]
+        self._listen = Listen(reference=str(task.problem.folder), parameters=texts(task.parameters))
+        self._given: Kinds = ()
+        self.doubts: tuple[str, ...] = ()
         seeds = task.seeds().values()
         self.operators = over_operators(tree.fitting(tree.WEIGHTS, seeds))
         # a seed above the usual limit must be able to grow
@@ -47,6 +48,11 @@ class TreeProposer:
 
     async def start(self) -> None:
         await self._pool.start()
+        try:
+            heard = await self._pool.ask(self._listen, Heard, limit_s=_LISTENING_LIMIT_S)
+        except HelperDied as error:
+            raise MachineError(f"hearing what stages of problem.py pass failed: {error}") from None
+        self._given, self.doubts = heard.given, heard.doubts
 
     async def propose(self, request: Request) -> Answer:
         question = Mutate(
@@ -56,6 +62,7 @@ class TreeProposer:
             # runs begun by an older version have attempts without a plan
             operators=tuple(request.note.split("+")) if request.note else (),
             primitives=self._primitives,
+            given=self._given,
             max_length=self._max_length,
         )
         try:

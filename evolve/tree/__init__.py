@@ -4,6 +4,8 @@ Only the text of the changed nodes is written anew: comments and layout elsewher
 diffs read like a person's. Everything here is a pure function of its arguments.
 """
 
+from evolve.tree.kinds import Given, Kind
+from evolve.tree.learning import learn
 from evolve.tree.places import TreeError
 from evolve.tree.propose import (
     MAX_LENGTH,
@@ -20,10 +22,13 @@ __all__ = [
     "MAX_LENGTH",
     "OPERATORS",
     "WEIGHTS",
+    "Given",
+    "Kind",
     "Mutation",
     "TreeError",
     "doubt",
     "fitting",
+    "learn",
     "plan",
     "propose",
 ]

@@ -194,6 +194,8 @@ def silly(node: ast.AST, old: ast.expr, new: ast.expr) -> bool:
             return compare(now(left), op, now(right)) is None
         case ast.IfExp(test=test, body=body, orelse=orelse):
             return isinstance(now(test), ast.Constant) or same(now(body), now(orelse))
+        case ast.Call(func=ast.Name(id="range"), args=args):
+            return any(value_of(now(argument)) == 0 for argument in args[-1:])
         case ast.Call(func=func, args=args, keywords=[]) if label := dotted(func):
             return call(label, [now(argument) for argument in args]) is None
         case ast.UnaryOp(op=ast.USub()):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 
 from evolve.tree import arrays, build
-from evolve.tree.kinds import KNOWN, Kind, dotted
+from evolve.tree.kinds import ARRAYS, KNOWN, Kind, dotted
 from evolve.tree.places import Site
 from evolve.tree.text import Splice
-from evolve.tree.work import Work
+from evolve.tree.work import TYPED, Work
 
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 
@@ -54,11 +54,7 @@ def _is_whole_literal(site: Site) -> bool:
 def point(work: Work) -> list[Splice] | None:
     """Another sign, comparison, name or function in one place, the operands staying."""
     rng = work.rng
-    sites = [
-        site
-        for site in work.source.sites
-        if not site.held and site.kind is not Kind.NUMBERS and site.kind is not Kind.OTHER
-    ]
+    sites = [site for site in work.source.sites if not site.held and site.kind in TYPED]
     if not sites:
         return None
     site = rng.choice(sites)
@@ -105,8 +101,8 @@ def _pointed(work: Work, site: Site) -> ast.expr | None:
                 return build.opposite(site.node)
             if site.kind is Kind.MASK:
                 return ast.UnaryOp(op=ast.Invert(), operand=site.node)
-            if site.kind is Kind.ARRAY:
-                return grow.name(site.scope, Kind.ARRAY)
+            if site.kind in ARRAYS:
+                return grow.name(site.scope, site.kind)
             return grow.terminal(site.scope)
     return None
 
@@ -130,9 +126,10 @@ def extend(work: Work) -> list[Splice] | None:
         op = rng.choice((ast.And(), ast.Or()))
         new = build.junction(site.node, op, grow.boolean(site.scope, 1))
     elif site.kind is Kind.MASK:
-        new = arrays.joined(grow, site.node, site.scope, 1)
-    elif site.kind is Kind.ARRAY:
-        new = arrays.arithmetic(grow, site.node, site.scope, rng.choice((1, 2, 2, 3)))
+        kind = arrays.some_kind(grow, site.scope)
+        new = arrays.joined(grow, site.node, kind, site.scope, 1)
+    elif site.kind in ARRAYS:
+        new = arrays.arithmetic(grow, site.node, site.kind, site.scope, rng.choice((1, 2, 2, 3)))
     else:
         new = grow.arithmetic(site.node, site.scope, rng.choice((1, 2, 2, 3)))
     return work.put(site, new)
@@ -141,10 +138,10 @@ def extend(work: Work) -> list[Splice] | None:
 def condition(work: Work) -> list[Splice] | None:
     """A number becomes a conditional expression with another one; an array, a `where`."""
     rng, grow = work.rng, work.grow
-    over = work.site_of(Kind.ARRAY)
+    over = work.site_of(*ARRAYS)
     site = work.site_of(Kind.NUMBER) if over is None or rng.random() < 0.5 else None
     if site is None:
-        new = arrays.chosen(grow, over.node, over.scope, 2) if over else None
+        new = arrays.chosen(grow, over.node, over.kind, over.scope, 2) if over else None
         return work.put(over, new) if over else None
     other = grow.number(site.scope, rng.choice((0, 1, 2)))
     if rng.random() < 0.4:
@@ -167,8 +164,8 @@ def wrap(work: Work) -> list[Splice] | None:
         new = build.opposite(site.node)
     elif site.kind is Kind.MASK:
         new = ast.UnaryOp(op=ast.Invert(), operand=site.node)
-    elif site.kind is Kind.ARRAY:
-        new = arrays.called(grow, site.node, site.scope, 1)
+    elif site.kind in ARRAYS:
+        new = arrays.called(grow, site.node, site.kind, site.scope, 1)
     elif rng.random() < 0.25:
         new = build.negative(site.node)
     else:

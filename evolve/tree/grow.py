@@ -5,25 +5,40 @@ from __future__ import annotations
 import ast
 import builtins
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from evolve.tree import arrays, build
-from evolve.tree.kinds import Kind, Primitive, primitive
+from evolve.tree import arrays, build, containers
+from evolve.tree.kinds import ARRAYS, Kind, Primitive, primitive
 from evolve.tree.places import Scope
 
 _ALWAYS = ("abs", "min", "max")
 _TRIES = 8
+_TAKEN = 0.25
+"""Share of the numbers in new expressions that are taken from what holds or has some."""
 
 
 class Grower:
-    """Draws expressions; `constants` are values seen in programs, which new ones are drawn near."""
+    """Draws expressions.
+
+    Args:
+        constants: Values seen in programs, near which new ones are drawn.
+        indices: Names that stand in indices.
+        letters: Texts of one character that are counted in others.
+    """
 
     def __init__(
-        self, rng: random.Random, primitives: Sequence[str], constants: Sequence[float]
+        self,
+        rng: random.Random,
+        primitives: Sequence[str],
+        constants: Sequence[float],
+        indices: Iterable[str] = (),
+        letters: Iterable[str] = (),
     ) -> None:
         self.rng = rng
         self.primitives = tuple(dict.fromkeys((*_ALWAYS, *primitives)))
         self.constants = constants
+        self.indices = sorted(indices)
+        self.letters = sorted(letters)
 
     def callable_at(self, scope: Scope, arity: int) -> list[Primitive]:
         """Functions with this many arguments that may be called there."""
@@ -35,10 +50,10 @@ class Grower:
     def of_kind(self, kind: Kind, scope: Scope, depth: int) -> ast.expr | None:
         if kind is Kind.NUMBER:
             return self.number(scope, depth)
-        if kind is Kind.ARRAY:
-            return arrays.array(self, scope, depth)
+        if kind in ARRAYS:
+            return arrays.array(self, kind, scope, depth)
         if kind is Kind.MASK:
-            return arrays.mask(self, scope, depth)
+            return arrays.mask(self, arrays.some_kind(self, scope), scope, depth)
         return self.boolean(scope, depth) if kind is Kind.BOOLEAN else None
 
     def constant(self) -> ast.expr:
@@ -72,8 +87,10 @@ class Grower:
             return value * rng.choice((0.1, 0.5, 2, 10))
         if choice < 0.7:
             return build.rounded(value * rng.lognormvariate(0, 0.3))
-        if choice < 0.9:
+        if choice < 0.87:
             return build.rounded(value, rng.choice((1, 2)))
+        if choice < 0.9:
+            return 0
         return build.rounded(value + rng.gauss(0, 1))
 
     def name(self, scope: Scope, kind: Kind) -> ast.expr | None:
@@ -82,6 +99,8 @@ class Grower:
 
     def terminal(self, scope: Scope) -> ast.expr:
         found = self.name(scope, Kind.NUMBER) if self.rng.random() < 0.65 else None
+        if self.rng.random() < _TAKEN:
+            found = containers.number(self, scope) or found
         return found or self.constant()
 
     def number(self, scope: Scope, depth: int) -> ast.expr:
@@ -177,6 +196,8 @@ class Grower:
                 )
             elif choice < 0.26 and depth > 0:
                 made = self.between(scope, depth)
+            elif choice < 0.32:
+                made = containers.membership(self, scope)
             else:
                 made = self.comparison(scope, depth)
             if made is not None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evolve.program import Program
-from evolve.tree.kinds import Kind, Primitive, kind_of
+from evolve.tree.kinds import Kind, Primitive
+from evolve.tree.reading import kind_of
 from evolve.tree.text import Lines
 
 
 class TreeError(ValueError):
     """A program that tree mutation can do nothing with; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function of the program, and what it takes and returns."""
+
+    name: str
+    takes: tuple[Kind, ...]
+    returns: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class Scope:
         assignable: Those among them that a statement there may set.
         functions: Kinds that functions of the program return.
         helpers: Functions of the program, defined before, from numbers to a number.
+        others: Functions of the program, defined before, of other kinds.
         modules: Names bound by imports.
         definitions: Expressions of locals that are assigned only once.
     """
@@ -32,6 +43,7 @@ class Scope:
     assignable: frozenset[str]
     functions: Mapping[str, Kind]
     helpers: tuple[Primitive, ...]
+    others: tuple[Signature, ...]
     modules: frozenset[str]
     definitions: Mapping[str, ast.expr]
 
@@ -40,6 +52,10 @@ class Scope:
 
     def assignable_numbers(self) -> list[str]:
         return [name for name in self.of_kind(Kind.NUMBER) if name in self.assignable]
+
+    def with_names(self, more: Mapping[str, Kind]) -> Scope:
+        """The same with further names."""
+        return replace(self, names={**self.names, **more})
 
     def kind_of(self, node: ast.expr) -> Kind:
         return kind_of(node, self.names, self.functions)
@@ -76,6 +92,8 @@ class Slot:
     """The function around it, or ""."""
     outermost: bool
     """It is not inside another statement of that function."""
+    loop: ast.For | ast.While | None
+    """The innermost loop around it in that function."""
 
 
 @dataclass(slots=True)
@@ -88,6 +106,14 @@ class Source:
     slots: list[Slot] = field(default_factory=list)
     constants: list[float] = field(default_factory=list)
     """The values of all number literals."""
+    letters: set[str] = field(default_factory=set)
+    """Text literals of one character."""
+    indices: set[str] = field(default_factory=set)
+    """Names that stand in an index somewhere, or run through a range."""
+    seen: dict[str, dict[str, list[Kind]]] = field(default_factory=dict)
+    """What functions are called with, return ("return") and append to their locals, by name."""
+    parameters: dict[str, list[str]] = field(default_factory=dict)
+    """The positional parameters of functions, by name."""
     names: frozenset[str] = frozenset()
     """Every word of the text that could be a name."""
     doubtful: set[str] = field(default_factory=set)

@@ -10,8 +10,9 @@ from itertools import pairwise
 
 from evolve import program as programs
 from evolve.program import Program, syntax_hash
-from evolve.tree import expressions, kernel, statements, transplant
+from evolve.tree import expressions, kernel, loops, orders, statements, transplant
 from evolve.tree.grow import Grower
+from evolve.tree.kinds import Given
 from evolve.tree.places import Source, TreeError
 from evolve.tree.simplify import simplify
 from evolve.tree.source import source
@@ -33,6 +34,11 @@ OPERATORS: Mapping[str, Operator] = {
     "delete": statements.delete,
     "unwrap": statements.unwrap,
     "swap": statements.swap,
+    "order": orders.order,
+    "index": orders.index,
+    "leave": loops.leave,
+    "enclose": loops.enclose,
+    "repeat": loops.repeat,
     "simplify": simplify,
     "crossover": transplant.crossover,
     "graft": transplant.graft,
@@ -54,6 +60,11 @@ WEIGHTS: Mapping[str, float] = {
     "delete": 1,
     "unwrap": 0.3,
     "swap": 0.5,
+    "order": 2,
+    "index": 2,
+    "leave": 0.7,
+    "enclose": 1,
+    "repeat": 0.5,
     "simplify": 1,
     "crossover": 4,
     "graft": 2,
@@ -72,6 +83,12 @@ _ERROR_OF_GROWTH = 10
 _NODE = re.compile(r"\w+|[-+*/%<>=]+")
 _CHANGES_NOTHING = frozenset({"hoist"})
 """What the child does stays the same: always followed by a second mutation."""
+_NEEDED: Mapping[tuple[str, ...], Callable[[Source], bool]] = {
+    ("order",): orders.has_orders,
+    ("index",): orders.has_indices,
+    ("leave", "enclose", "repeat"): loops.has_loops,
+}
+"""What some operators cannot do without."""
 _TWO_STEPS = 0.2
 """Share of children that get a second mutation on top."""
 
@@ -86,9 +103,15 @@ class Mutation:
 
 def fitting(weights: Mapping[str, float], among: Iterable[Program]) -> dict[str, float]:
     """Weights of the operators that have something to work on in some of the programs."""
+    among = list(among)
+    sources = [read for program in among if (read := _readable(program, ()))]
     found = dict(weights)
     if not any(map(kernel.applies, among)):
         found.pop("kernel", None)
+    for names, has in _NEEDED.items():
+        if not any(map(has, sources)):
+            for name in names:
+                found.pop(name, None)
     return found
 
 
@@ -108,6 +131,7 @@ def propose(
     primitives: Sequence[str] = (),
     weights: Mapping[str, float] | None = None,
     max_length: int = MAX_LENGTH,
+    given: Given = (),
 ) -> Mutation:
     """A child of `parent` that parses and differs from it in its syntax tree.
 
@@ -121,6 +145,7 @@ def propose(
         weights: How often an operator is tried, by name; others keep their usual weight.
         max_length: Nodes inside the blocks that a child may have, or as many as its parent. A
             search that starts from a large seed passes more, e.g. twice the seed's length.
+        given: What has been learnt of names without annotation, by `learn`.
 
     Raises:
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.
@@ -129,8 +154,8 @@ def propose(
     unknown = (chances.keys() | set(operators)) - OPERATORS.keys()
     if unknown:
         raise TreeError(f"no operator {sorted(unknown)[0]!r}; there are: {', '.join(OPERATORS)}")
-    others = [found for program in inspirations if (found := _readable(program)) is not None]
-    mine = source(parent)
+    others = [found for program in inspirations if (found := _readable(program, given))]
+    mine = source(parent, given)
     before = syntax_hash(parent)
     size = programs.length(parent)
     longest = max(max_length, size)
@@ -138,7 +163,7 @@ def propose(
     drawn = _drawing(parent, rng, chances)
     for count in range(_TRIES):
         planned = operators if count < _TRIES_AS_PLANNED else ()
-        made = _steps(mine, others, rng, primitives, planned or plan(drawn, rng), room)
+        made = _steps(mine, others, rng, primitives, planned or plan(drawn, rng), room, given)
         if made is None or programs.length(made.program) > longest:
             continue
         if syntax_hash(made.program) != before:
@@ -146,19 +171,19 @@ def propose(
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
 
 
-def doubt(program: Program, primitives: Sequence[str] = ()) -> str:
+def doubt(program: Program, primitives: Sequence[str] = (), given: Given = ()) -> str:
     """Why nothing is made of a program without inspirations; "" where something is."""
     try:
-        propose(program, [], random.Random(0), primitives=primitives)
+        propose(program, [], random.Random(0), primitives=primitives, given=given)
     except TreeError as error:
         hint = "say what parameters are, as in `def f(x: float, y: np.ndarray)`, or ask a model"
         return f"{error}; {hint}"
     return ""
 
 
-def _readable(program: Program) -> Source | None:
+def _readable(program: Program, given: Given) -> Source | None:
     try:
-        return source(program)
+        return source(program, given)
     except TreeError:
         return None
 
@@ -180,19 +205,22 @@ def _steps(
     primitives: Sequence[str],
     operators: Sequence[str],
     room: int,
+    given: Given,
 ) -> Mutation | None:
     """What operators make of a program one after the other, and which of them did something."""
     source, done = mine, list[str]()
     for operator in operators:
         constants = [value for found in (source, *others) for value in found.constants]
-        work = Work(source, others, rng, Grower(rng, primitives, constants))
+        work = Work(
+            source, others, rng, Grower(rng, primitives, constants, source.indices, source.letters)
+        )
         try:
             splices = OPERATORS[operator](work)
         except RecursionError:  # an expression too deep to be written out
             splices = None
         if not splices or _growth(source, splices) > room:
             continue
-        child = _made(source, splices)
+        child = _made(source, splices, given)
         if child is not None:
             source, done = child, [*done, operator]
     return Mutation(program=source.program, operator="+".join(done)) if done else None
@@ -207,7 +235,7 @@ def _growth(parent: Source, splices: Sequence[Splice]) -> int:
     )
 
 
-def _made(parent: Source, splices: Sequence[Splice]) -> Source | None:
+def _made(parent: Source, splices: Sequence[Splice], given: Given) -> Source | None:
     """The program with the splices made, unless they overlap, it does not parse, or it reads a
     name that has no value."""
     ordered = sorted(splices, key=lambda splice: (splice.file, splice.start, splice.end))
@@ -217,5 +245,5 @@ def _made(parent: Source, splices: Sequence[Splice]) -> Source | None:
     files = dict(parent.program.files)
     for path in {splice.file for splice in splices}:
         files[path] = spliced(files[path], [s for s in splices if s.file == path])
-    child = _readable(Program.of(files))
+    child = _readable(Program.of(files), given)
     return child if child is not None and child.doubtful <= parent.doubtful else None

@@ -11,28 +11,35 @@ from functools import lru_cache
 from evolve import syntax
 from evolve.program import Block, Program, blocks
 from evolve.tree.kinds import (
+    ARRAYS,
+    Given,
     Kind,
     Primitive,
-    Reading,
     dotted,
+    item_of,
     parameter_kinds,
-    returned_kind,
+    sequence_of,
 )
-from evolve.tree.places import Scope, Site, Slot, Source, TreeError
+from evolve.tree.places import Scope, Signature, Site, Slot, Source, TreeError
+from evolve.tree.reading import RETURN, Reading, returned_kind
 from evolve.tree.text import Lines
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
 @lru_cache(maxsize=1024)
-def source(program: Program) -> Source:
+def source(program: Program, given: Given = ()) -> Source:
     """The places of a program.
+
+    Args:
+        given: What has been learnt of parameters and locals without annotation.
 
     Raises:
         TreeError: No block is in a Python file that parses, or there is nothing to change in any.
     """
     found = Source(program)
     refused = ""
+    learnt = {function: dict(kinds) for function, kinds in given}
     for path in dict.fromkeys(block.file for block in blocks(program)):
         text = program.files[path]
         tree = syntax.parse(text) if path.endswith(".py") else None
@@ -42,7 +49,7 @@ def source(program: Program) -> Source:
         lines = found.lines[path] = Lines(text)
         own = [block for block in blocks(program) if block.file == path]
         try:
-            _Reader(found, path, lines, own).module(tree)
+            _Reader(found, path, lines, own, learnt).module(tree)
         except RecursionError:
             refused = refused or f"{path} nests too deeply"
             continue
@@ -52,30 +59,49 @@ def source(program: Program) -> Source:
     return found
 
 
-_SKIPPED = (ast.JoinedStr, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_KEYED = frozenset({"sorted", "min", "max", "sort"})
 
 
 class _Reader:
     """Walks one file and notes every place inside its blocks."""
 
-    def __init__(self, found: Source, path: str, lines: Lines, own: list[Block]) -> None:
+    def __init__(
+        self,
+        found: Source,
+        path: str,
+        lines: Lines,
+        own: list[Block],
+        learnt: Mapping[str, Mapping[str, Kind]],
+    ) -> None:
         self.found = found
         self.path = path
         self.lines = lines
         self.blocks = own
+        self.learnt = learnt
         self.functions: dict[str, Kind] = {}
         self.helpers: list[Primitive] = []
+        self.others: list[Signature] = []
+        self.parameters = found.parameters
         self.modules: set[str] = set()
         self.definitions: dict[str, ast.expr] = {}
         self.kinds: dict[ast.expr, Kind] = {}
         self.returns = Kind.OTHER
         self.name = ""
         self.outer: frozenset[str] = frozenset()
+        self.around: ast.For | ast.While | None = None
 
     def module(self, tree: ast.Module) -> None:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript):
+                self.found.indices |= _index_names(node.slice)
         for statement in tree.body:
             if isinstance(statement, ast.FunctionDef):
-                self.functions[statement.name] = returned_kind(statement)
+                learnt = self.learnt.get(statement.name)
+                self.functions[statement.name] = returned_kind(statement, learnt)
+                arguments = statement.args
+                positional = [*arguments.posonlyargs, *arguments.args]
+                self.parameters[statement.name] = [argument.arg for argument in positional]
         self.body(tree.body, {})
 
     def inside(self, node: ast.expr | ast.stmt) -> bool:
@@ -88,6 +114,7 @@ class _Reader:
             frozenset(names.keys() - self.outer),
             self.functions,
             tuple(self.helpers),
+            tuple(self.others),
             frozenset(self.modules),
             dict(self.definitions),
         )
@@ -110,6 +137,7 @@ class _Reader:
                         self.returns,
                         self.name,
                         outermost,
+                        self.around,
                     )
                 )
             after = self.statement(statement, names, scope)
@@ -125,6 +153,7 @@ class _Reader:
             case ast.Return(value=value):
                 if value is not None:
                     self.expression(value, statement, "value", scope)
+                    self.saw(self.name, RETURN, self.read(value, scope))
                 return None
             case ast.Raise() | ast.Break() | ast.Continue():
                 return None
@@ -132,44 +161,54 @@ class _Reader:
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
-                self.expression(value, statement, "value", scope)
+                # what is an index further on cannot become any number
+                held = name in self.found.indices and self.read(value, scope) is Kind.NUMBER
+                self.expression(value, statement, "value", scope, held=held)
                 if name in names:
                     self.definitions.pop(name, None)
                 else:
                     self.definitions[name] = value
-                return {**names, name: scope.kind_of(value)}
+                kind = self.read(value, scope)
+                if kind is Kind.OTHER:  # such as a list that is empty at first
+                    kind = self.learnt.get(self.name, {}).get(name, kind)
+                return {**names, name: kind}
             case ast.Assign(targets=targets, value=value):
-                self.expression(value, statement, "value", scope)
                 bound = {name: Kind.OTHER for target in targets for name in _bound(target)}
+                held = bool(bound) and bound.keys() <= self.found.indices
+                self.expression(value, statement, "value", scope, held=held)
+                for target in targets:
+                    self.indexed(target, scope)
+                    if isinstance(target, ast.Tuple):
+                        bound |= dict.fromkeys(_bound(target), item_of(self.read(value, scope)))
                 if isinstance(value, ast.Tuple) and len(targets) == 1:
                     target = targets[0]
                     if isinstance(target, ast.Tuple) and len(target.elts) == len(value.elts):
                         for item, part in zip(target.elts, value.elts, strict=True):
                             if isinstance(item, ast.Name):
-                                bound[item.id] = scope.kind_of(part)
+                                bound[item.id] = self.read(part, scope)
                 return {**names, **bound}
             case ast.AugAssign(target=target, value=value):
                 self.expression(value, statement, "value", scope)
+                self.indexed(target, scope)
                 if isinstance(target, ast.Name):
                     self.check_names(target, scope)
                     self.definitions.pop(target.id, None)
-                    kinds = names.get(target.id), scope.kind_of(value)
-                    stays = kinds[0] is Kind.ARRAY and kinds[1] in (Kind.ARRAY, Kind.MASK)
-                    if kinds[1] is not Kind.NUMBER and not stays:
+                    mine, other = names.get(target.id), self.read(value, scope)
+                    stays = mine is other or (mine in ARRAYS and other is Kind.MASK)
+                    if other is not Kind.NUMBER and not stays:
                         return {**names, target.id: Kind.OTHER}
                 return names
             case ast.If(test=test, body=body, orelse=orelse):
                 self.expression(test, statement, "test", scope, test=True)
                 return _met(self.body(body, dict(names)), self.body(orelse, dict(names)))
-            case ast.While(test=test, body=body):
+            case ast.While(test=test):
                 self.expression(test, statement, "test", scope, test=True)
-                self.loop(body, names)
+                self.loop(statement, names)
                 return names
-            case ast.For(target=target, iter=iterated, body=body):
+            case ast.For(target=target, iter=iterated):
                 self.expression(iterated, statement, "iter", scope)
-                numbers = scope.kind_of(iterated) is Kind.NUMBERS
-                kind = Kind.NUMBER if numbers and isinstance(target, ast.Name) else Kind.OTHER
-                self.loop(body, {**names, **dict.fromkeys(_bound(target), kind)})
+                self.counted(target, iterated)
+                self.loop(statement, {**names, **self.reading(scope).bound(target, iterated)})
                 return names
             case ast.With(body=body, items=items):
                 bound = {name: Kind.OTHER for with_ in items for name in _bound(with_)}
@@ -190,34 +229,45 @@ class _Reader:
                 return names
             case ast.Expr(value=value) if not isinstance(value, ast.Constant):
                 self.expression(value, statement, "value", scope)
+                match value:
+                    case ast.Call(
+                        func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[item]
+                    ):
+                        self.saw(self.name, name, sequence_of(self.read(item, scope)))
                 return names
             case ast.Assert(test=test):
                 self.expression(test, statement, "test", scope, test=True)
                 return names
         return names
 
-    def loop(self, body: list[ast.stmt], names: dict[str, Kind]) -> None:
-        for name in _assigned(body):
+    def loop(self, loop: ast.For | ast.While, names: dict[str, Kind]) -> None:
+        for name in _assigned(loop.body):
             self.definitions.pop(name, None)
-        self.body(body, dict(names))
-        for name in _assigned(body):
+        around, self.around = self.around, loop
+        self.body(loop.body, dict(names))
+        self.around = around
+        for name in _assigned(loop.body):
             self.definitions.pop(name, None)
 
     def function(self, function: ast.FunctionDef, names: dict[str, Kind]) -> None:
-        outer = self.definitions, self.returns, self.name, self.outer
-        self.definitions, self.name = {}, function.name
+        outer = self.definitions, self.returns, self.name, self.outer, self.around
+        self.definitions, self.name, self.around = {}, function.name, None
         # setting a name from around the function would make another, local one
         self.outer = frozenset(names)
-        self.returns = returned_kind(function)
+        learnt = self.learnt.get(function.name)
+        self.returns = returned_kind(function, learnt)
         parameters = dict.fromkeys(syntax.parameters(function.args), Kind.OTHER)
-        parameters |= parameter_kinds(function)
+        parameters |= parameter_kinds(function, learnt)
         self.outer -= parameters.keys()
         self.body(function.body, {**names, **parameters}, outermost=True)
         numeric = all(kind is Kind.NUMBER for kind in parameters.values())
         plain = not (function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
         if numeric and plain and parameters and self.returns is Kind.NUMBER:
             self.helpers.append(Primitive(function.name, len(parameters)))
-        self.definitions, self.returns, self.name, self.outer = outer
+        elif plain and parameters and Kind.OTHER not in (self.returns, *parameters.values()):
+            takes = tuple(parameters.values())
+            self.others.append(Signature(function.name, takes, self.returns))
+        self.definitions, self.returns, self.name, self.outer, self.around = outer
 
     def check_names(self, node: ast.expr, scope: Scope) -> None:
         """Notes a name, or that of a function called, that may have no value."""
@@ -242,17 +292,30 @@ class _Reader:
         held: bool = False,
         depth: int = 0,
     ) -> None:
-        if isinstance(node, _SKIPPED):
+        if isinstance(node, ast.JoinedStr):
             return
-        kind = Reading(scope.names, scope.functions, self.kinds).of(node)
+        kind = self.read(node, scope)
         if test and kind is Kind.OTHER and isinstance(node, ast.Compare | ast.BoolOp):
             kind = Kind.BOOLEAN
-        if self.inside(node):
+        # a generator may lean on the parentheses of a call
+        if self.inside(node) and not isinstance(node, ast.GeneratorExp | ast.Lambda | ast.Starred):
             if isinstance(node, ast.Constant) and kind is Kind.NUMBER:
                 assert isinstance(node.value, int | float)
                 self.found.constants.append(node.value)
+            elif isinstance(node, ast.Constant) and kind is Kind.TEXT:
+                assert isinstance(node.value, str)
+                self.found.letters |= {node.value} if len(node.value) == 1 else set()
             self.found.sites.append(Site(self.path, node, parent, name, kind, scope, held, depth))
         self.check_names(node, scope)
+        if isinstance(node, _COMPREHENSIONS):
+            self.comprehension(node, scope, depth + 1)
+            return
+        if isinstance(node, ast.Subscript):
+            if isinstance(node.slice, ast.Slice | ast.Tuple):
+                for index, around, field in _indices(node):
+                    self.expression(index, around, field, scope, held=True, depth=depth + 1)
+        elif isinstance(node, ast.Call):
+            self.call(node, scope, depth + 1)
         within = held and not _is_base_of_power(parent, node)
         for child, child_name, is_test, is_held in _children(node):
             self.expression(
@@ -264,6 +327,66 @@ class _Reader:
                 held=within or is_held,
                 depth=depth + 1,
             )
+
+    def reading(self, scope: Scope) -> Reading:
+        return Reading(scope.names, scope.functions, self.kinds)
+
+    def read(self, node: ast.expr, scope: Scope) -> Kind:
+        """What an expression gives; every one is read with the names of one place only."""
+        return self.kinds.get(node) or self.reading(scope).of(node)
+
+    def saw(self, function: str, name: str, kind: Kind) -> None:
+        """Notes what something was seen to be, for `learn`."""
+        self.found.seen.setdefault(function, {}).setdefault(name, []).append(kind)
+
+    def counted(self, target: ast.expr, iterated: ast.expr) -> None:
+        """Notes that a name runs through a range."""
+        match target, iterated:
+            case ast.Name(id=name), ast.Call(func=ast.Name(id="range")):
+                self.found.indices.add(name)
+
+    def indexed(self, target: ast.expr, scope: Scope) -> None:
+        """Notes the indices of what is assigned to."""
+        if isinstance(target, ast.Subscript):
+            for index, parent, field in _indices(target):
+                self.expression(index, parent, field, scope, held=True, depth=1)
+
+    def comprehension(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp,
+        scope: Scope,
+        depth: int,
+    ) -> None:
+        for generator in node.generators:
+            self.expression(generator.iter, generator, "iter", scope, depth=depth)
+            self.counted(generator.target, generator.iter)
+            bound = self.reading(scope).bound(generator.target, generator.iter)
+            scope = scope.with_names(bound)
+            for test in generator.ifs:
+                self.expression(test, generator, "ifs", scope, test=True, depth=depth)
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        for part in parts:
+            self.expression(part, node, "elt", scope, depth=depth)
+
+    def call(self, node: ast.Call, scope: Scope, depth: int) -> None:
+        """The keywords of a call; notes what a function of the program is called with."""
+        function = dotted(node.func) or ""
+        if function in self.parameters:
+            for parameter, argument in zip(self.parameters[function], node.args, strict=False):
+                self.saw(function, parameter, self.read(argument, scope))
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        for keyword in node.keywords:
+            value = keyword.value
+            if function in self.parameters and keyword.arg is not None:
+                self.saw(function, keyword.arg, self.read(value, scope))
+            if not isinstance(value, ast.Lambda):
+                self.expression(value, keyword, "value", scope, depth=depth)
+            elif keyword.arg == "key" and {function, method} & _KEYED:
+                of = node.func.value if method == "sort" else (node.args or [node.func])[0]  # type: ignore[attr-defined]
+                kind = item_of(self.read(of, scope))
+                bound = dict.fromkeys(syntax.parameters(value.args), kind)
+                inner = scope.with_names(bound)
+                self.expression(value.body, value, "body", inner, depth=depth)
 
 
 def _children(node: ast.expr) -> Iterator[tuple[ast.expr, str, bool, bool]]:
@@ -289,6 +412,8 @@ def _children(node: ast.expr) -> Iterator[tuple[ast.expr, str, bool, bool]]:
             yield orelse, "orelse", False, False
         case ast.Call(func=func, args=args):
             integer = dotted(func) in ("range", "math.comb", "math.factorial", "math.gcd")
+            if isinstance(func, ast.Attribute) and not isinstance(func.value, ast.Name):
+                yield func.value, "value", False, False
             for value in args:
                 if not isinstance(value, ast.Starred):
                     yield value, "args", False, integer
@@ -299,6 +424,37 @@ def _children(node: ast.expr) -> Iterator[tuple[ast.expr, str, bool, bool]]:
         case ast.List(elts=elts) | ast.Tuple(elts=elts):
             for value in elts:
                 yield value, "elts", False, False
+
+
+def _indices(node: ast.Subscript) -> Iterator[tuple[ast.expr, ast.AST, str]]:
+    """Numbers in an index: node, parent, field."""
+    parts: list[tuple[ast.expr, ast.AST, str]] = [(node.slice, node, "slice")]
+    if isinstance(node.slice, ast.Tuple):
+        parts = [(part, node.slice, "elts") for part in node.slice.elts]
+    for part, parent, field in parts:
+        if not isinstance(part, ast.Slice):
+            yield part, parent, field
+            continue
+        for name in ("lower", "upper", "step"):
+            bound = getattr(part, name)
+            if bound is not None:
+                yield bound, part, name
+
+
+def _index_names(index: ast.expr) -> set[str]:
+    """Names that are indices, or near one: those in `i`, `i + 1`, `(i + k) % n` but for n."""
+    match index:
+        case ast.Name(id=name):
+            return {name}
+        case ast.Tuple(elts=parts):
+            return set().union(*map(_index_names, parts))
+        case ast.Slice(lower=lower, upper=upper):
+            return set().union(*(_index_names(part) for part in (lower, upper) if part))
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
+            return _index_names(left) | _index_names(right)
+        case ast.BinOp(left=left, op=ast.Mod()):
+            return _index_names(left)
+    return set()
 
 
 def _is_base_of_power(parent: ast.AST, node: ast.expr) -> bool:

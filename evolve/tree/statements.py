@@ -194,7 +194,9 @@ def _may_go(slot: Slot) -> bool:
         return False
     if slot.index == len(slot.body) - 1 and leaves(slot.body):
         return False
-    bound = build.stored_in(statement) - slot.scope.names.keys()
+    if ends_a_loop(slot):
+        return False
+    bound = bound_anew(slot)
     if not bound:
         return True
     behind: set[str] = set()
@@ -203,6 +205,22 @@ def _may_go(slot: Slot) -> bool:
         if index > slot.index or isinstance(other, ast.FunctionDef):
             behind |= build.names_in(other)
     return not bound & behind and slot.returns is not Kind.OTHER
+
+
+def ends_a_loop(slot: Slot) -> bool:
+    """Whether the condition of the `while` around it depends on what the statement does."""
+    if not isinstance(slot.loop, ast.While):
+        return False
+    changed = build.stored_in(slot.statement)
+    match slot.statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            changed.add(name)
+    return not changed.isdisjoint(build.names_in(slot.loop.test))
+
+
+def bound_anew(slot: Slot) -> set[str]:
+    """Names that a statement sets and that may have no value before it."""
+    return build.stored_in(slot.statement) - slot.scope.names.keys()
 
 
 def unwrap(work: Work) -> list[Splice] | None:

@@ -188,6 +188,12 @@ def _needed(parent: ast.AST, field: str) -> int:
             | ast.While()
             | ast.For()
             | ast.keyword()
+            | ast.Slice()
+            | ast.Lambda()
+            | ast.ListComp()
+            | ast.SetComp()
+            | ast.DictComp()
+            | ast.GeneratorExp()
             | ast.List()
             | ast.Tuple()
         ):

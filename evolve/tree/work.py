@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from evolve.tree import build
 from evolve.tree.grow import Grower
-from evolve.tree.kinds import Kind
+from evolve.tree.kinds import ARRAYS, Kind
 from evolve.tree.places import Site, Slot, Source
 from evolve.tree.text import Lines, Splice, replacement
 
@@ -34,14 +34,15 @@ class Work:
 
     def typed_site(self) -> Site | None:
         """Any number, boolean or array that another one may replace."""
-        known = [site for site in self.source.sites if site.kind in _TYPED and not site.held]
+        known = [site for site in self.source.sites if site.kind in TYPED and not site.held]
         return self.rng.choice(known) if known else None
 
-    def site_of(self, kind: Kind) -> Site | None:
-        known = [site for site in self.source.sites if site.kind is kind and not site.held]
+    def site_of(self, *kinds: Kind) -> Site | None:
+        known = [site for site in self.source.sites if site.kind in kinds and not site.held]
         return self.rng.choice(known) if known else None
 
 
-_TYPED = (Kind.NUMBER, Kind.BOOLEAN, Kind.ARRAY, Kind.MASK)
+TYPED = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.MASK}) | ARRAYS
+"""Kinds of which new expressions can be grown."""
 Operator = Callable[[Work], "list[Splice] | None"]
 """Gives the splices of one mutation, or None where it found no place for it."""

@@ -71,7 +71,9 @@ problem = Problem(
     statement="statement.md",
     contract=lambda parameters: f"contract_{parameters['interface']}.md",
     measurement=lambda parameters: _measurement(parameters),
-    seeds=lambda parameters: [f"seed_{parameters['interface']}.py"],
+    seeds=lambda parameters: (
+        ["seed_search.py"] if _searches(parameters) else ["seed_centres.py", "seed_relaxed.py"]
+    ),
     objective="max sum_radii",
     parameters={"circles": 26, "interface": ("centres", "search"), "seconds": 20.0},
     shorthand="{circles}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evaluators import Invalid, sorting_networks
 from evolve import Feature, Problem, Record, Score, SplitKind
-from evolve.problem import CandidateHandle
+from evolve.problem import CandidateHandle, Parameters
 
 from .drawing import draw
 
@@ -21,6 +21,9 @@ DEPTHS = [
 SOURCE = "bertdobbelaere.github.io, list of sorting networks"
 DATE = "2026-02-22"
 
+_MOST = 16
+"""Wires up to which the greedy seed works: it takes 2^wires bits a wire, and time like that."""
+
 
 def _records() -> list[Record]:
     found = []
@@ -35,6 +38,12 @@ def _records() -> list[Record]:
     return found
 
 
+def _seeds(parameters: Parameters) -> list[str]:
+    wires = parameters["wires"]
+    assert isinstance(wires, int)
+    return ["seed.py", "seed_greedy.py"] if wires <= _MOST else ["seed.py"]
+
+
 problem = Problem(
     name="sorting_network",
     statement="statement.md",
@@ -43,7 +52,7 @@ problem = Problem(
         "One instance. Nothing is drawn and nothing is timed: a program always gets the same "
         "score, and a difference of 1 is real."
     ),
-    seeds=["seed.py"],
+    seeds=_seeds,
     objective=["min size", "min depth"],
     parameters={"wires": 9},
     shorthand="{wires}",

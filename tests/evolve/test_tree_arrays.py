@@ -12,7 +12,8 @@ import pytest
 
 from evolve import tree
 from evolve.program import Program
-from evolve.tree.kinds import Kind, annotated, kind_of
+from evolve.tree.kinds import Kind, annotated
+from evolve.tree.reading import kind_of
 
 SEED = """
 import numpy as np
