@@ -6,7 +6,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from enum import EnumType
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -297,7 +297,8 @@ def _choices(text: str) -> str:
     for name in filter(None, found.groups()):
         kind = next(f.type for f in msgspec.structs.fields(kind) if f.name == name)
     options = (kind, *get_args(kind))
-    words = [str(word) for option in options if isinstance(option, EnumType) for word in option]
+    enums = [each for each in options if isinstance(each, type) and issubclass(each, Enum)]
+    words = [str(word) for enum in enums for word in enum]
     return f"; expected one of: {', '.join(words or map(str, options[1:]))}"
 
 
