@@ -34,19 +34,13 @@ def evaluate(
     """Judge one program FILE by PROBLEM's stages and print its verdict. Exit code 1: not valid."""
     from evolve.apart import apart
     from evolve.evaluation import judge, stages_of
-    from evolve.loading import ENTRY, load
+    from evolve.loading import load, program_in
     from evolve.messages import Judged
     from evolve.problem import SplitKind
-    from evolve.program import Program, ProgramError
     from evolve.worker import open_sandbox
     from islands_db import Status
 
-    try:
-        program = Program.of({ENTRY: file.read_text(encoding="utf-8-sig")})
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from None
-    except (UnicodeDecodeError, ProgramError) as error:
-        raise UsageError(f"{file} is no program: {error}") from None
+    program = program_in(file)
     kind = SplitKind(split)
 
     def judged_by_stages() -> Judged:

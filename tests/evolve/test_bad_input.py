@@ -259,6 +259,17 @@ def test_a_value_that_a_run_file_cannot_mean(
     assert (ended.code, said in ended.one_line) == (2, True)
 
 
+def test_a_program_that_is_a_pipe_is_not_waited_for(evolve: Evolve, variant: Write) -> None:
+    folder = variant("toy")
+    os.mkfifo(evolve.folder / "pipe.py")
+    ended = evolve("evaluate", folder, "pipe.py")
+    assert (ended.code, "pipe.py is not a file" in ended.one_line) == (2, True)
+    (folder / "seed.py").unlink()
+    os.mkfifo(folder / "seed.py")
+    ended = evolve("run", folder)
+    assert (ended.code, "seed.py is not a file" in ended.one_line) == (5, True)
+
+
 def test_impossible_numbers(evolve: Evolve, toy: Path) -> None:
     for option, value in (("--evals", 0), ("--minutes", -1), ("--workers", 0), ("--lag", "x")):
         ended = evolve("run", toy, option, value)
