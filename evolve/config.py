@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -108,8 +111,10 @@ def read(path: Path) -> RunFile:
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read run file {path}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read run file {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     return parse(raw, where=str(path))
@@ -118,6 +123,7 @@ def read(path: Path) -> RunFile:
 def parse(raw: object, *, where: str) -> RunFile:
     """Checks plain data against the run file's shape; `where` names its origin in errors."""
     _known_keys(raw, RunFile, where, "")
+    _finite(raw, where)
     try:
         config = msgspec.convert(raw, RunFile)
         for model in config.llm:
@@ -125,6 +131,7 @@ def parse(raw: object, *, where: str) -> RunFile:
         return config
     except msgspec.ValidationError as error:
         text = str(error).replace(" - at `$.", " at `").replace("`$`", "the top level")
+        text += _choices(text)
         raise UsageError(f"{where}: {text}") from None
 
 
@@ -268,6 +275,31 @@ def _known_model_keys(entry: object, where: str) -> None:
 
 
 _KEY_KEYS = ("key_env", "key_file")
+
+
+def _finite(value: object, where: str, key: str = "") -> None:
+    # "inf" and "nan" are floats in TOML; neither can be stored, nor means anything as a setting
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{where}: {key} = {value}: expected a finite number")
+    inner = value if isinstance(value, Mapping) else {}
+    if isinstance(value, list | tuple):
+        inner = dict(enumerate(value))
+    for name, each in inner.items():
+        _finite(each, where, f"{key}.{name}" if key else str(name))
+
+
+def _choices(text: str) -> str:
+    # msgspec says which value is none of them, but not what they are
+    found = re.search(r"^Invalid enum value .* at `(?:(\w+)\.)?(\w+)(?:\[\d+\])?`$", text)
+    if found is None:
+        return ""
+    kind: Any = RunFile
+    for name in filter(None, found.groups()):
+        kind = next(f.type for f in msgspec.structs.fields(kind) if f.name == name)
+    options = (kind, *get_args(kind))
+    enums = [each for each in options if isinstance(each, type) and issubclass(each, Enum)]
+    words = [str(word) for enum in enums for word in enum]
+    return f"; expected one of: {', '.join(words or map(str, options[1:]))}"
 
 
 def flat(value: object, prefix: str = "") -> dict[str, str]:

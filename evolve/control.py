@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from evolve.errors import EvolveError, UsageError
 
 MAX_LINE = 8 << 20
@@ -56,8 +58,8 @@ class ControlServer:
 
     async def _answer(self, line: bytes) -> dict[str, object]:
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
+            message = msgspec.json.decode(line)  # unlike json, without NaN and lone surrogates
+        except (msgspec.DecodeError, RecursionError):
             return {"error": "expected one line of JSON"}
         if not isinstance(message, dict) or not isinstance(message.get("command"), str):
             return {"error": 'expected {"command": ..., ...}'}

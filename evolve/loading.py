@@ -18,10 +18,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from evolve import definition
+from evolve.certificate import read_bytes
 from evolve.errors import FaultError, ProblemError, UsageError, nearest
 from evolve.overheard import overheard
 from evolve.problem import Problem
-from evolve.program import Program, ProgramError, check_seed
+from evolve.program import MAX_PROGRAM_BYTES, Program, ProgramError, check_seed
 
 ENTRY = "program.py"
 """The file of a program whose functions stages call."""
@@ -81,6 +82,18 @@ class Task:
         if ENTRY not in files:
             raise ProgramError(f"the folder has no {ENTRY}")
         return Program.of(files)
+
+
+def program_in(file: Path) -> Program:
+    """A program of one file that a person names.
+
+    Raises:
+        UsageError: it cannot be read, is something else than a file, or is no program.
+    """
+    try:
+        return Program.of({ENTRY: read_bytes(file, MAX_PROGRAM_BYTES).decode("utf-8-sig")})
+    except (UnicodeDecodeError, ProgramError) as error:
+        raise UsageError(f"{file} is no program: {error}") from None
 
 
 def available() -> dict[str, Path]:

@@ -295,6 +295,8 @@ class Problem:
     def read(self, file: str) -> str:
         """The text of one file of the problem's folder."""
         path = self.folder / file
+        if path.is_fifo() or path.is_char_device():  # reading one may never end
+            raise ProblemError(f"{self.name}: {path} is not a file")
         try:
             return path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
         except UnicodeDecodeError as error:

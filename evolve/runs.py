@@ -16,9 +16,9 @@ import os
 import random
 import re
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from evolve.errors import BusyError, MachineError, UsageError, nearest
 
@@ -73,25 +73,30 @@ class RunFolder:
     def crash(self) -> Path:
         return self.path / "crash.txt"
 
-    def lock(self) -> IO[bytes]:
-        """Takes the run for this process; held until the file is closed or the process ends.
+    def lock(self) -> ExitStack:
+        """Takes the run for this process; held until it is closed or the process ends.
+
+        The folder is locked too: people delete lock files when a run is said to be in use.
 
         Raises:
             BusyError: another process has it.
         """
-        try:
-            file = (self.path / "run.lock").open("ab")
-        except OSError as error:
-            raise MachineError(f"cannot write in {self.path}: {error.strerror}") from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise BusyError(
-                f"run {self.name} is in use by another process; "
-                f"`evolve control {self.name} stop` ends it"
-            ) from None
-        return file
+        with ExitStack() as held:
+            try:
+                file = held.enter_context((self.path / "run.lock").open("ab"))
+                folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError as error:
+                raise MachineError(f"cannot write in {self.path}: {error.strerror}") from None
+            held.callback(os.close, folder)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock_folder(folder)
+            except BlockingIOError:
+                raise BusyError(
+                    f"run {self.name} is in use by another process; "
+                    f"`evolve control {self.name} stop` ends it"
+                ) from None
+            return held.pop_all()
 
     def in_use(self) -> bool:
         """Whether a process works on the run now."""
@@ -102,6 +107,15 @@ class RunFolder:
         except MachineError:
             return False
         return False
+
+
+def _lock_folder(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return  # some network file systems lock files only
 
 
 def create(root: Path, name: str | None, *, replace: bool = False) -> RunFolder:

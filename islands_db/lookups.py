@@ -7,9 +7,9 @@ import sqlite3
 _MOST = 2**63 - 1
 _KNOWN = (
     # without the pluses SQLite would not use the index of the first digits
-    "SELECT id FROM programs WHERE substr(syntax_hash, 1, 12) = substr(?1, 1, 12)"
-    " AND +syntax_hash = ?1 AND rung IS NOT NULL ORDER BY +id LIMIT 1",
-    "SELECT program FROM twins WHERE syntax_hash = ? ORDER BY program LIMIT 1",
+    "SELECT id FROM programs WHERE substr(syntax_hash, 1, 12) = substr(:hash, 1, 12)"
+    " AND +syntax_hash = :hash AND rung IS NOT NULL ORDER BY +id LIMIT 1",
+    "SELECT program FROM twins WHERE syntax_hash = :hash ORDER BY program LIMIT 1",
 )
 
 
@@ -22,7 +22,7 @@ def known(connection: sqlite3.Connection, hash: str, syntax_hash: str) -> int | 
     if same is not None:
         return same
     for query in _KNOWN:
-        row = connection.execute(query, (syntax_hash,)).fetchone()
+        row = connection.execute(query, {"hash": syntax_hash}).fetchone()
         if row is not None:
             return int(row[0])
     return None
@@ -97,8 +97,8 @@ def tried_without_gain(connection: sqlite3.Connection, parent: int, count: int) 
 def known_by_hash(connection: sqlite3.Connection, hash: str) -> int | None:
     """The judged program with this content."""
     row = connection.execute(
-        "SELECT id FROM programs WHERE substr(hash, 1, 12) = substr(?1, 1, 12)"
-        " AND +hash = ?1 AND rung IS NOT NULL",
-        (hash,),
+        "SELECT id FROM programs WHERE substr(hash, 1, 12) = substr(:hash, 1, 12)"
+        " AND +hash = :hash AND rung IS NOT NULL",
+        {"hash": hash},
     ).fetchone()
     return None if row is None else int(row[0])

@@ -10,8 +10,8 @@ _SHORTEST_PREFIX = 4
 _BEGINNING = (
     # the first condition is for the index, which holds the first twelve digits
     "SELECT id, hash FROM programs"
-    " WHERE substr(hash, 1, 12) BETWEEN substr(?1, 1, 12) AND substr(?1, 1, 12) || ?2"
-    " AND hash BETWEEN ?1 AND ?1 || ?2 AND rung IS NOT NULL"
+    " WHERE substr(hash, 1, 12) BETWEEN substr(:start, 1, 12) AND substr(:start, 1, 12) || :last"
+    " AND hash BETWEEN :start AND :start || :last AND rung IS NOT NULL"
 )
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -29,7 +29,7 @@ def meant(connection: sqlite3.Connection, text: str) -> int:
         if len(text) < _SHORTEST_PREFIX:
             raise ValueError(f"no program {text}")
     fitting = connection.execute(
-        f"{_BEGINNING} ORDER BY hash LIMIT 3", (text.lower(), _LAST_CHARACTER)
+        f"{_BEGINNING} ORDER BY hash LIMIT 3", {"start": text.lower(), "last": _LAST_CHARACTER}
     ).fetchall()
     if not fitting or not text:
         raise ValueError(
@@ -44,6 +44,6 @@ def meant(connection: sqlite3.Connection, text: str) -> int:
 def beginning_with(connection: sqlite3.Connection, prefix: str) -> list[int]:
     """Programs whose hash begins so, at most a hundred."""
     found = connection.execute(
-        f"{_BEGINNING} ORDER BY id LIMIT 100", (prefix.lower(), _LAST_CHARACTER)
+        f"{_BEGINNING} ORDER BY id LIMIT 100", {"start": prefix.lower(), "last": _LAST_CHARACTER}
     )
     return [number for number, _ in found]

@@ -74,11 +74,11 @@ def check(problem: str, settings: tuple[str, ...], unsafe: bool, as_json: bool) 
 
     Runs each seed five times, feeds the stages the known-bad programs, and times a stage.
     """
+    from evolve.apart import apart
     from evolve.authoring import check_problem
     from evolve.loading import load
 
-    task = load(problem, settings_of(settings))
-    findings = check_problem(task, unsafe=unsafe)
+    findings = apart(lambda: check_problem(load(problem, settings_of(settings)), unsafe=unsafe))
     sound = all(finding.fine is not False for finding in findings)
     if as_json:
         print_json(

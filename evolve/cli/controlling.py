@@ -56,19 +56,14 @@ def control(
         raise UsageError(f"{command}: which? `evolve control RUN {command} {_TAKES[command]}`")
     match command, argument:
         case "inject", str(file):
-            arguments["files"] = {"program.py": _text_of(Path(file))}
+            from evolve.loading import program_in
+
+            arguments["files"] = dict(program_in(Path(file)).files)
         case "hint", str(text):
             arguments["text"] = text
         case "ban", str(program):
             arguments["program"] = _number_of(folder, program)
     print_json(send(folder.socket, command, **arguments))
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}: {error}") from None
 
 
 def _number_of(folder: RunFolder, program: str) -> int:

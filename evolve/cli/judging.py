@@ -32,25 +32,25 @@ def evaluate(
     as_json: bool,
 ) -> int:
     """Judge one program FILE by PROBLEM's stages and print its verdict. Exit code 1: not valid."""
+    from evolve.apart import apart
     from evolve.evaluation import judge, stages_of
-    from evolve.loading import ENTRY, load
+    from evolve.loading import load, program_in
+    from evolve.messages import Judged
     from evolve.problem import SplitKind
-    from evolve.program import Program, ProgramError
     from evolve.worker import open_sandbox
     from islands_db import Status
 
-    task = load(problem, settings_of(settings))
-    try:
-        program = Program.of({ENTRY: file.read_text(encoding="utf-8-sig")})
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from None
-    except (UnicodeDecodeError, ProgramError) as error:
-        raise UsageError(f"{file} is no program: {error}") from None
+    program = program_in(file)
     kind = SplitKind(split)
-    if not stages_of(task, kind):
-        raise UsageError(f"{task.problem.name} has no {split} evaluation")
-    with open_sandbox(task, unsafe=unsafe) as sandbox:
-        judged = judge(task, sandbox, dict(program.files), split=kind, seed=seed)
+
+    def judged_by_stages() -> Judged:
+        task = load(problem, settings_of(settings))
+        if not stages_of(task, kind):
+            raise UsageError(f"{task.problem.name} has no {split} evaluation")
+        with open_sandbox(task, unsafe=unsafe) as sandbox:
+            return judge(task, sandbox, dict(program.files), split=kind, seed=seed)
+
+    judged = apart(judged_by_stages)
     last = judged.verdicts[-1]
     if as_json:
         from dataclasses import asdict

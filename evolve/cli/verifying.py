@@ -90,8 +90,9 @@ def _show_certificate(checked: Checked, against: Path | None, as_json: bool) -> 
         return 1
     _show_value(held.claim.objective, held.claim.direction, Fraction(held.claim.value))
     click.echo(f"  checked by {held.verifier} version {held.verifier_version}")
-    steps = len(held.lineage) - 1
-    click.echo(f"  found by program {inert(held.program[:16])}, {steps} steps into its lineage")
+    steps = max(len(held.lineage) - 1, 0)
+    finder = inert(held.program[:16])
+    click.echo(f"  it says that program {finder} found it, {steps} steps into its lineage")
     if held.tier == "none":
         click.echo("  the finder ran without a sandbox; the object above was checked all the same")
     assert checked.result is not None

@@ -183,6 +183,22 @@ def test_a_stage_that_exits_says_neither_valid_nor_sound(evolve: Evolve, variant
     assert evolve("check", folder).code == 1
 
 
+@pytest.mark.parametrize(
+    ("instead", "how"),
+    [("    os._exit(0)\n", "exit code 0"), ("    ctypes.string_at(0)\n", "signal 11")],
+)
+def test_a_stage_that_ends_its_process_is_said_in_one_line(
+    evolve: Evolve, variant: Write, instead: str, how: str
+) -> None:
+    folder = variant(
+        "toy",
+        ('    found = candidate.call("answer")\n', instead),
+        ("from evaluators import", "import ctypes\nimport os\n\nfrom evaluators import"),
+    )
+    for ended in (evolve("check", folder), evolve("evaluate", folder, folder / "seed.py")):
+        assert (ended.code, how in ended.one_line) == (5, True)
+
+
 def test_a_thread_left_by_a_problem_keeps_nothing_from_ending(
     evolve: Evolve, variant: Write
 ) -> None:
@@ -224,6 +240,34 @@ def test_an_unknown_key_of_the_run_file(evolve: Evolve, toy: Path) -> None:
     ended = evolve("run", toy, "--config", "run.toml")
     assert ended.code == 2
     assert "unknown key 'budget.eval'; did you mean 'evals'?" in ended.one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[budget]\ntarget = inf\n", "budget.target = inf: expected a finite number"),
+        ("[proposers]\ntree = nan\n", "proposers.tree = nan: expected a finite number"),
+        ('policy = "x"\n', "at `policy`; expected one of: bandit, fixed"),
+        ('[islands]\ninspire = ["x"]\n', "; expected one of: mixed"),
+    ],
+)
+def test_a_value_that_a_run_file_cannot_mean(
+    evolve: Evolve, toy: Path, text: str, said: str
+) -> None:
+    (evolve.folder / "run.toml").write_text(text)
+    ended = evolve("run", toy, "--config", "run.toml")
+    assert (ended.code, said in ended.one_line) == (2, True)
+
+
+def test_a_program_that_is_a_pipe_is_not_waited_for(evolve: Evolve, variant: Write) -> None:
+    folder = variant("toy")
+    os.mkfifo(evolve.folder / "pipe.py")
+    ended = evolve("evaluate", folder, "pipe.py")
+    assert (ended.code, "pipe.py is not a file" in ended.one_line) == (2, True)
+    (folder / "seed.py").unlink()
+    os.mkfifo(folder / "seed.py")
+    ended = evolve("run", folder)
+    assert (ended.code, "seed.py is not a file" in ended.one_line) == (5, True)
 
 
 def test_impossible_numbers(evolve: Evolve, toy: Path) -> None:
