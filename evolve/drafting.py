@@ -27,6 +27,8 @@ class Draft:
     """What became of a proposal before evaluation: a program, or a fate with its reason."""
 
     text: ProgramText | None = None
+    behaviour: int | None = None
+    """What the program will do, where that could be foretold."""
     fate: Fate | None = None
     reason: str = ""
     operator: str = ""
@@ -143,6 +145,7 @@ class Drafter:
         fate, reason, text = _applied(request.parent, answer)
         return Draft(
             text=text,
+            behaviour=answer.behaviour,
             fate=fate,
             reason=reason,
             operator=answer.operator,

@@ -192,6 +192,8 @@ class Loop:
                     return draft.rejected(draft.fate, draft.reason)
                 known, twin = self._seen(draft.text)
                 if known is None and twin is None:
+                    if (foretold := self._foretold(sample, draft)) is not None:
+                        return foretold
                     self.budget.reserve_evaluation()
                     self._note_under_way(sample.attempt, draft.text)
         finally:
@@ -371,6 +373,16 @@ class Loop:
         known = self.store.known(text.hash, text.syntax_hash)
         twin = self._under_way.get(text.hash) or self._under_way.get(text.syntax_hash)
         return known, twin if known is None else None
+
+    def _foretold(self, sample: Sample, draft: Draft) -> Outcome | None:
+        """The end of an attempt whose program would behave as a known one: it is not run."""
+        if draft.behaviour is None or draft.text is None:
+            return None
+        known = self._behaving(sample.attempt, draft.text.length, draft.behaviour)
+        if known is None:
+            return None
+        reason = f"would behave as program {known}: worked out, not run"
+        return replace(draft.rejected(Fate.DUPLICATE, reason), duplicate_of=known)
 
     def _behaving(self, attempt: int, length: int, behaviour: int) -> int | None:
         """The program that has shown this behaviour before and is not longer.

@@ -120,7 +120,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mutate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Ask the tree proposer for a child."""
+    """Ask the tree proposer for a child; `problem` is named where it has a probe."""
 
     parent: dict[str, str]
     inspirations: tuple[dict[str, str], ...]
@@ -129,6 +129,7 @@ class Mutate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     primitives: tuple[str, ...] = ()
     given: Kinds = ()
     max_length: int = 0
+    problem: Listen | None = None
 
 
 class Tune(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +151,8 @@ class Mutated(msgspec.Struct, frozen=True, kw_only=True):
 
     answer: str = ""
     program: ProgramText | None = None
+    behaviour: int | None = None
+    """What it will do, where that could be foretold."""
     operator: str = ""
     reason: str = ""
 

@@ -15,12 +15,13 @@ from evaluators import Invalid
 from evolve import parameters as parameter
 from evolve.errors import ProblemError
 from evolve.parameters import Parameters
+from evolve.probes import Probe
 from evolve.scores import Number, Objective, Score, SplitKind
 from evolve.stages import CandidateHandle, Seconds, Stage, limited
 
 __all__ = [
-    "Baseline", "CandidateHandle", "Feature", "Number", "Objective", "Parameters", "Problem",
-    "ProblemError", "Record", "Score", "SplitKind", "Stage",
+    "Baseline", "CandidateHandle", "Feature", "Number", "Objective", "Parameters", "Probe",
+    "Problem", "ProblemError", "Record", "Score", "SplitKind", "Stage",
 ]  # fmt: skip
 
 Names = Sequence[str] | Callable[[Parameters], Sequence[str]]
@@ -94,6 +95,9 @@ class Problem:
             trusted file of the folder, run once after the modules in the sandbox's server:
             programs import it by its stem, compiled functions and all. It may hold no secret.
         primitives: Names that tree mutation may use, e.g. "abs", "math.sqrt".
+        probe: What the training stage asks, if it is one function of numbers; or a function of the
+            parameters that gives it, or None. Children of tree mutation that would behave as a
+            known program are then not evaluated.
         verifier: The registered verifier that certificates of this problem name.
         certify: What a certificate holds: "test", the object of the test; or "best", the best that
             any evaluation of the run found, for objects whose value depends on no draw. Then the
@@ -115,6 +119,7 @@ class Problem:
     requires: Names = ()
     preload: Names = ()
     primitives: Sequence[str] = ()
+    probe: Probe | Callable[[Parameters], Probe | None] | None = None
     verifier: str | None = None
     certify: Literal["test", "best"] = "test"
     stages: list[Stage] = field(default_factory=list, init=False)
@@ -221,7 +226,7 @@ class Problem:
         return [*self.stages, *(stage for stage in further if stage is not None)]
 
     def settle(self, parameters: Parameters) -> None:
-        """Fixes the limits and modules that follow from the parameters.
+        """Fixes the limits, modules and probe that follow from the parameters.
 
         Raises:
             ProblemError: a function refuses these parameters, or a library's name is no module's.
@@ -231,6 +236,7 @@ class Problem:
         for name in self.library:
             if not name.isidentifier():
                 raise ProblemError(f"{self.name}: preload {name + '.py'!r} is not a module's name")
+        self.probe = self._settled_probe(parameters)
         self.stages = [stage.settled(parameters) for stage in self.stages]
         if self.validation_stage is not None:
             self.validation_stage = self.validation_stage.settled(parameters)
@@ -323,6 +329,20 @@ class Problem:
         if not fine or not all(isinstance(name, str) for name in names):
             raise ProblemError(f"{self.name}: {what} is {names!r:.60}, expected a list of texts")
         return list(names)
+
+    def _settled_probe(self, parameters: Parameters) -> Probe | None:
+        probe = self._given("probe", self.probe, parameters)
+        if probe is None:
+            return None
+        if not isinstance(probe, Probe):
+            raise ProblemError(f"{self.name}: probe is {probe!r:.60}, expected a Probe(...)")
+        if probe.stage not in (stage.name for stage in self.stages):
+            raise ProblemError(f"{self.name}: probe: no training stage {probe.stage!r}")
+        try:
+            probe.check()
+        except ProblemError as error:
+            raise ProblemError(f"{self.name}: {error}") from None
+        return probe
 
     def _text(
         self, what: str, given: str | Callable[[Parameters], str], parameters: Parameters

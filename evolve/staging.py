@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from evolve.loading import ENTRY, Task
+from evolve.probes import behaviour_number
 from evolve.problem import Stage
 from sandbox import Candidate, CandidateFailure, Limits, Sandbox, Usage
 
@@ -57,9 +57,7 @@ class StageCandidate:
             return self._candidate().drive(name, *args)
 
     def behaves_as(self, behaviour: bytes) -> None:
-        said = self._stage.name.encode() + b"\0" + behaviour
-        digest = hashlib.blake2b(said, digest_size=8).digest()
-        number = int.from_bytes(digest, "little", signed=True)
+        number = behaviour_number(self._stage.name, behaviour)
         if self.behaviour == number:
             return
         if self.behaviour is not None:

@@ -29,12 +29,14 @@ class Answer:
 
     Attributes:
         program: What the text makes of the parent, where the proposer has applied it already.
+        behaviour: What that program will do, where the proposer could foretell it.
     """
 
     text: str
     operator: str = ""
     cost_usd: float = 0.0
     program: ProgramText | None = None
+    behaviour: int | None = None
 
 
 def describe(program: Program) -> ProgramText:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 import socket
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
 
 from evolve import diff, messages, tree
 from evolve.lifeline import attend
+from evolve.probes import Probe
 from evolve.program import Program
 from evolve.proposers.base import describe
 
@@ -47,8 +49,23 @@ def _kinds(given: messages.Kinds) -> tree.Given:
     )
 
 
+@lru_cache(maxsize=1)
+def _foretelling(
+    reference: str, parameters: tuple[tuple[str, str], ...]
+) -> Callable[[str], int | None]:
+    from evolve import loading
+    from evolve.tree.echo import Echo
+
+    probe = loading.load(reference, dict(parameters)).problem.probe
+    assert isinstance(probe, Probe)
+    return Echo(probe).behaviour
+
+
 def _mutate(request: messages.Mutate) -> messages.Mutated:
     parent = Program.of(request.parent)
+    behaviour = None
+    if (asked := request.problem) is not None:
+        behaviour = _foretelling(asked.reference, tuple(sorted(asked.parameters.items())))
     try:
         child = tree.propose(
             parent,
@@ -58,12 +75,15 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
             primitives=request.primitives,
             given=_kinds(request.given),
             max_length=max(tree.MAX_LENGTH, request.max_length),
+            behaviour=behaviour,
         )
     except tree.TreeError as error:
         return messages.Mutated(reason=str(error))
+    files = list(child.program.files.values())
     return messages.Mutated(
         answer=diff.between(parent, child.program),
         program=describe(child.program),
+        behaviour=behaviour(*files) if behaviour and len(files) == 1 else None,
         operator=child.operator,
     )
 

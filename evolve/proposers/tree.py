@@ -28,6 +28,7 @@ class TreeProposer:
     def __init__(self, task: Task) -> None:
         self._primitives = tuple(task.problem.primitives)
         self._listen = Listen(reference=str(task.problem.folder), parameters=texts(task.parameters))
+        self._probed = task.problem.probe is not None
         self._given: Kinds = ()
         self.doubts: tuple[str, ...] = ()
         seeds = task.seeds().values()
@@ -64,6 +65,7 @@ class TreeProposer:
             primitives=self._primitives,
             given=self._given,
             max_length=self._max_length,
+            problem=self._listen if self._probed else None,
         )
         try:
             child = await self._pool.ask(question, Mutated, limit_s=_LIMIT_S)
@@ -71,7 +73,12 @@ class TreeProposer:
             raise NoAnswer(f"the mutator failed: {error}") from None
         if child.reason:
             raise NoAnswer(child.reason)
-        return Answer(text=child.answer, operator=child.operator, program=child.program)
+        return Answer(
+            text=child.answer,
+            operator=child.operator,
+            program=child.program,
+            behaviour=child.behaviour,
+        )
 
     async def stop(self) -> None:
         await self._pool.stop()

@@ -20,6 +20,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from evolve.probes import Probe, behaviour_number
+
 Column: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -91,12 +93,36 @@ class _Call:
     depth: int = 0
 
 
-def said(text: str, function: str, arguments: Sequence[Column]) -> bytes | None:
-    """What a function says at columns of arguments, as bytes to compare; None if that is unknown.
+class Echo:
+    """Foretells the behaviour of programs at a probe.
+
+    That is by the model above: where it and Python differ in the last bit of a float, another
+    behaviour may be foretold than the stage will say.
+    """
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self._columns = [np.asarray(column, np.float64) for column in probe.columns]
+        self.behaviour = lru_cache(maxsize=64)(self._behaviour)
+
+    def _behaviour(self, text: str) -> int | None:
+        """As a number that stands for it; None where it is unknown, or a call would raise."""
+        answers = said(text, self._probe.function, self._columns)
+        if answers is None or np.isnan(answers).any():
+            return None
+        told = self._probe.behaviour(answers)
+        return None if told is None else behaviour_number(self._probe.stage, told)
+
+
+def said(text: str, function: str, arguments: Sequence[Column]) -> Column | None:
+    """What a function says at columns of arguments; None if that is unknown.
 
     Args:
         text: The source of the module.
         arguments: A column for each positional parameter, all of one length.
+
+    Returns:
+        A column of answers, NaN where Python would raise an exception.
     """
     module = _parsed(text)
     if module is None:
@@ -111,9 +137,7 @@ def said(text: str, function: str, arguments: Sequence[Column]) -> bytes | None:
             answer = _called(module.functions.get(function), arguments, call, module)
     except (_Outside, RecursionError):
         return None
-    # a zero is a zero, and columns that raise differ in nothing else
-    answer = np.where(call.raised, np.nan, answer + 0.0)
-    return answer.tobytes() + call.raised.tobytes()
+    return np.where(call.raised, np.nan, answer + 0.0)  # -0.0 is 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ replace single values."""
 MAX_LENGTH = 120
 """Nodes inside the blocks that a child may have where the caller says nothing else."""
 _TRIES = 50
+_TRIES_TO_DIFFER = 4
+"""Of them, to find a child that does not say what its parent says."""
 _TRIES_AS_PLANNED = 10
 """Of them; a program may have no place for the operators that were planned."""
 _ERROR_OF_GROWTH = 10
@@ -132,6 +134,7 @@ def propose(
     weights: Mapping[str, float] | None = None,
     max_length: int = MAX_LENGTH,
     given: Given = (),
+    behaviour: Callable[[str], int | None] | None = None,
 ) -> Mutation:
     """A child of `parent` that parses and differs from it in its syntax tree.
 
@@ -146,6 +149,9 @@ def propose(
         max_length: Nodes inside the blocks that a child may have, or as many as its parent. A
             search that starts from a large seed passes more, e.g. twice the seed's length.
         given: What has been learnt of names without annotation, by `learn`.
+        behaviour: Foretells what programs of one file do, None where it cannot. A child that does
+            what its parent does must be shorter; where no try of a few gives another, the last is
+            taken.
 
     Raises:
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.
@@ -161,14 +167,32 @@ def propose(
     longest = max(max_length, size)
     room = longest - size + _ERROR_OF_GROWTH
     drawn = _drawing(parent, rng, chances)
+    echo, heard = None, 0
     for count in range(_TRIES):
         planned = operators if count < _TRIES_AS_PLANNED else ()
         made = _steps(mine, others, rng, primitives, planned or plan(drawn, rng), room, given)
         if made is None or programs.length(made.program) > longest:
             continue
-        if syntax_hash(made.program) != before:
+        if syntax_hash(made.program) == before:
+            continue
+        if behaviour is None or not _echoes(parent, made.program, size, behaviour):
             return made
+        echo, heard = made, heard + 1
+        if heard == _TRIES_TO_DIFFER:
+            break
+    if echo is not None:
+        return echo
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
+
+
+def _echoes(
+    parent: Program, child: Program, size: int, behaviour: Callable[[str], int | None]
+) -> bool:
+    """Whether a child does what its parent does, in no fewer words."""
+    if programs.length(child) < size or len(parent.files) > 1 or len(child.files) > 1:
+        return False
+    does, did = (behaviour(*program.files.values()) for program in (child, parent))
+    return does is not None and does == did
 
 
 def doubt(program: Program, primitives: Sequence[str] = (), given: Given = ()) -> str:

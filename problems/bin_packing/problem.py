@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluators import Invalid
 from evaluators import bin_packing as packing
 from evaluators.bin_packing_instances import Items, distributions, draw
-from evolve import Feature, Problem, Record, Score, SplitKind
+from evolve import Feature, Probe, Problem, Record, Score, SplitKind
 from evolve.problem import CandidateHandle
 
 from .drawing import draw_bins
@@ -71,6 +72,26 @@ def _funsearch(distribution: str, value: str, measured_on: str) -> Record:
 
 _OR_LIBRARY = "the 20 instances of OR-Library's binpack{} (offline, {} bins on average are known)"
 
+
+def _probe(parameters: Mapping[str, object]) -> Probe | None:
+    """The whole table, which is all that a candidate hands out with that interface."""
+    if parameters["interface"] != "table":
+        return None
+    capacity = distributions()[str(parameters["distribution"])].capacity
+    pairs = [(item, left) for item in range(1, capacity + 1) for left in range(item, capacity + 1)]
+    items, remaining = zip(*pairs, strict=True)
+
+    def behaviour(answers: NDArray[np.float64]) -> bytes | None:
+        table = np.full((capacity + 1, capacity + 1), np.nan)
+        table[items, remaining] = answers
+        ranks = packing.rank_table(table, capacity)
+        return None if isinstance(ranks, Invalid) else ranks.tobytes()
+
+    return Probe(
+        stage="training", function="priority", columns=(items, remaining), behaviour=behaviour
+    )
+
+
 problem = Problem(
     name="bin_packing",
     statement="statement.md",
@@ -109,6 +130,7 @@ problem = Problem(
     requires=["numpy"],
     preload=["numpy"],
     primitives=["abs", "min", "max", "math.sqrt", "math.exp", "math.log1p", "math.floor"],
+    probe=_probe,
     verifier="online_bin_packing",
 )
 

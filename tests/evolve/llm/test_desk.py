@@ -98,10 +98,10 @@ def test_an_answer_that_waits_for_the_disk_is_stored_even_if_cut_off(tmp_path: P
         async with server(plain(chat())) as where:
             asking = Asking(tmp_path, where)
             question = asyncio.create_task(asking.ask(0))
-            while not asking.desk.in_flight:
+            while not asking.desk.in_flight:  # noqa: ASYNC110  nothing tells of it
                 await asyncio.sleep(0)
             asking.may_write.clear()
-            while asking.desk.in_flight:
+            while asking.desk.in_flight:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             early = asking.store.answer(0, 0)
             question.cancel()
