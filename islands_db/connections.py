@@ -26,7 +26,7 @@ READ_CHECKED_BYTES = 2 * 2**20
 """Up to this size readers check a file too (about 0.05 s)."""
 
 CACHE_KIB = 128 * 2**10
-"""At most what the writer keeps of the file: room for the indexes of a million programs, 116 bytes
+"""At most what the writer keeps of the file: room for the indexes of a million programs, 120 bytes
 each. An attempt adds to five of them at places that nothing foretells, and a page that is not kept
 may have to come from the disk."""
 

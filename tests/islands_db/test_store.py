@@ -26,6 +26,7 @@ from islands_db import (
     StoreError,
     collect,
     connections,
+    state,
 )
 from islands_db.texts import LONGEST_CHAIN
 
@@ -546,6 +547,16 @@ def test_a_text_that_comes_again_in_another_program_is_stored_once(run):
         program = ProgramText(hash=name, syntax_hash=name, files=files, length=1)
         run.settle(Outcome(fate=Fate.SEED, program=program, fitness=0.0))
     assert run.store._connection.execute("SELECT count(*) FROM sources").fetchone() == (3,)
+
+
+def test_opening_counts_what_was_tried_without_reading_the_attempts(run):
+    asked = []
+    run.store._connection.set_trace_callback(asked.append)
+    state.load(run.store._connection)
+    run.store._connection.set_trace_callback(None)
+    (tries,) = (statement for statement in asked if "FROM attempts a JOIN islands" in statement)
+    plan = run.store._connection.execute(f"EXPLAIN QUERY PLAN {tries}").fetchall()
+    assert any("a USING COVERING INDEX attempts_by_parent" in step for *_, step in plan)
 
 
 def test_looking_up_a_program_does_not_read_the_others(run, make):
