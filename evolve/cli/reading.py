@@ -20,6 +20,7 @@ from islands_db import Reader, StoredProgram, StoreError, Verdict
 
 _TEXT_SHOWN = 20_000
 _RETURNS_SHOWN = 5
+_STATE_SHOWN, _PATH_SHOWN = 24, 24
 _FELL_BEHIND = (
     "* It fell behind the champion on the first draws and was measured on no more, so the values "
     "do not compare."
@@ -50,9 +51,11 @@ def ls(root: Path, as_json: bool) -> None:
              "evaluated": counts.evaluated, "champion": value, "split": split,
              "unsafe": unsafe(meta)}
         )  # fmt: skip
-        shown = f"NO SANDBOX, {state}" if unsafe(meta) else state
+        mark = "NO SANDBOX, " if unsafe(meta) else ""
+        shown = mark + clipped(inert(state), _STATE_SHOWN - len(mark))
+        name = f"…/{Path(problem).name}" if len(problem) > _PATH_SHOWN else problem
         measured = f"{number(value)} {split}"
-        rows.append([folder.name, problem, shown, str(counts.evaluated), measured.rstrip()])
+        rows.append([folder.name, name, shown, str(counts.evaluated), measured.rstrip()])
     if as_json:
         print_json(data)
         return
@@ -62,7 +65,7 @@ def ls(root: Path, as_json: bool) -> None:
         )
         return
     header = ["run", "problem", "state", "evaluated", "champion, in"]
-    click.echo("\n".join(table(header, rows, right="---rr", elastic=2)))
+    click.echo("\n".join(table(header, rows, right="---rr", elastic=1)))
     cut = [str(one["run"]) for one in data if one["state"] in (KILLED, INTERRUPTED)]
     if cut:
         click.echo("killed or interrupted: all that was done is stored; to go on:")

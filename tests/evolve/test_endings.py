@@ -14,6 +14,12 @@ from .conftest import Evolve, write_toy
 
 def _begin(store: Store, attempt: int, proposer: str) -> None:
     store.begin(Sample(attempt=attempt, island=0, parent=None, proposer=proposer))
+    time.sleep(0.01)  # times are told in milliseconds
+
+
+def _end(store: Store, reason: str) -> None:
+    store.event("ended", {"reason": reason})
+    time.sleep(0.01)
 
 
 def test_what_a_database_says_of_its_end(tmp_path: Path) -> None:
@@ -23,13 +29,13 @@ def test_what_a_database_says_of_its_end(tmp_path: Path) -> None:
         assert ending(reader) == "empty"
         _begin(store, 0, "seed")
         assert ending(reader) == "killed"
-        store.event("ended", {"reason": "3 evaluations used"})
+        _end(store, "3 evaluations used")
         assert ending(reader) == "ended: 3 evaluations used"
         _begin(store, 1, HUMAN)
         assert ending(reader) == "ended: 3 evaluations used", "it waits until the run goes on"
         _begin(store, 2, "tree")
         assert ending(reader) == "killed", "it went on, and said nothing after"
-        store.event("ended", {"reason": "interrupted"})
+        _end(store, "interrupted")
         assert ending(reader) == "interrupted"
     store.close()
 
