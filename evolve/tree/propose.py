@@ -101,10 +101,12 @@ class Mutation:
     operator: str
 
 
-def fitting(weights: Mapping[str, float], among: Iterable[Program]) -> dict[str, float]:
+def fitting(
+    weights: Mapping[str, float], among: Iterable[Program], given: Given = ()
+) -> dict[str, float]:
     """Weights of the operators that have something to work on in some of the programs."""
     among = list(among)
-    sources = [read for program in among if (read := _readable(program, ()))]
+    sources = [read for program in among if (read := _readable(program, given))]
     found = dict(weights)
     if not any(map(kernel.applies, among)):
         found.pop("kernel", None)
@@ -160,7 +162,7 @@ def propose(
     size = programs.length(parent)
     longest = max(max_length, size)
     room = longest - size + _ERROR_OF_GROWTH
-    drawn = _drawing(parent, rng, chances)
+    drawn = _drawing(parent, rng, chances, given)
     for count in range(_TRIES):
         planned = operators if count < _TRIES_AS_PLANNED else ()
         made = _steps(mine, others, rng, primitives, planned or plan(drawn, rng), room, given)
@@ -189,10 +191,12 @@ def _readable(program: Program, given: Given) -> Source | None:
 
 
 def _drawing(
-    parent: Program, rng: random.Random, chances: Mapping[str, float]
+    parent: Program, rng: random.Random, chances: Mapping[str, float], given: Given
 ) -> Callable[[], str]:
     """Draws operators by weight."""
-    known = {name: weight for name, weight in fitting(chances, [parent]).items() if weight > 0}
+    known = {
+        name: weight for name, weight in fitting(chances, [parent], given).items() if weight > 0
+    }
     if not known:
         raise TreeError("there is no operator that may be tried")
     return lambda: rng.choices(list(known), list(known.values()))[0]

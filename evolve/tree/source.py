@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from evolve import syntax
@@ -241,12 +241,13 @@ class _Reader:
         return names
 
     def loop(self, loop: ast.For | ast.While, names: dict[str, Kind]) -> None:
-        for name in _assigned(loop.body):
+        assigned = _assigned(loop.body)
+        for name in assigned:
             self.definitions.pop(name, None)
         around, self.around = self.around, loop
         self.body(loop.body, dict(names))
         self.around = around
-        for name in _assigned(loop.body):
+        for name in assigned:
             self.definitions.pop(name, None)
 
     def function(self, function: ast.FunctionDef, names: dict[str, Kind]) -> None:
@@ -472,6 +473,8 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 def _bound(target: ast.AST) -> list[str]:
+    if isinstance(target, ast.Name):
+        return [target.id]
     return [
         node.id
         for node in ast.walk(target)
@@ -479,8 +482,22 @@ def _bound(target: ast.AST) -> list[str]:
     ]
 
 
-def _assigned(body: list[ast.stmt]) -> list[str]:
-    return [name for statement in body for name in _bound(statement)]
+def _assigned(body: Sequence[ast.stmt | ast.excepthandler]) -> list[str]:
+    """Names that statements set; their expressions are not gone through."""
+    found: list[str] = []
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=targets):
+                found += [name for target in targets for name in _bound(target)]
+            case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+                found += _bound(target)
+            case ast.For(target=target):
+                found += _bound(target)
+            case ast.With(items=items):
+                found += [name for item in items for name in _bound(item)]
+        for part in ("body", "orelse", "handlers", "finalbody"):
+            found += _assigned(getattr(statement, part, ()))
+    return found
 
 
 def _met(a: dict[str, Kind] | None, b: dict[str, Kind] | None) -> dict[str, Kind] | None:
