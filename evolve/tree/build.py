@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import floor, isfinite, log10
 
 from evolve.tree.kinds import dotted
@@ -237,15 +238,17 @@ def size(node: ast.AST) -> int:
     return sum(isinstance(part, ast.expr | ast.stmt) for part in ast.walk(node))
 
 
-def names_in(node: ast.AST) -> set[str]:
+@lru_cache(maxsize=1 << 14)
+def names_in(node: ast.AST) -> frozenset[str]:
     """All names in a tree."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
 
 
-def stored_in(node: ast.AST) -> set[str]:
+@lru_cache(maxsize=1 << 14)
+def stored_in(node: ast.AST) -> frozenset[str]:
     """All names that a tree sets."""
-    return {
+    return frozenset(
         part.id
         for part in ast.walk(node)
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-    }
+    )

@@ -66,7 +66,7 @@ def _may_be_left_out(work: Work, slot: Slot) -> bool:
         for part in ast.walk(statement)
     ):
         return False  # moving the lines of a text would change it
-    return statements.bound_anew(slot) == set() and bool(slot.scope.of_kind(Kind.NUMBER))
+    return not statements.bound_anew(slot) and bool(slot.scope.of_kind(Kind.NUMBER))
 
 
 def repeat(work: Work) -> list[Splice] | None:

@@ -17,15 +17,6 @@ class TreeError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
-    """A function of the program, and what it takes and returns."""
-
-    name: str
-    takes: tuple[Kind, ...]
-    returns: Kind
-
-
-@dataclass(frozen=True, slots=True)
 class Scope:
     """What may be used at one place.
 
@@ -34,7 +25,6 @@ class Scope:
         assignable: Those among them that a statement there may set.
         functions: Kinds that functions of the program return.
         helpers: Functions of the program, defined before, from numbers to a number.
-        others: Functions of the program, defined before, of other kinds.
         modules: Names bound by imports.
         definitions: Expressions of locals that are assigned only once.
     """
@@ -43,7 +33,6 @@ class Scope:
     assignable: frozenset[str]
     functions: Mapping[str, Kind]
     helpers: tuple[Primitive, ...]
-    others: tuple[Signature, ...]
     modules: frozenset[str]
     definitions: Mapping[str, ast.expr]
 

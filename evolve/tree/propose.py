@@ -60,11 +60,11 @@ WEIGHTS: Mapping[str, float] = {
     "delete": 1,
     "unwrap": 0.3,
     "swap": 0.5,
-    "order": 2,
-    "index": 2,
-    "leave": 0.7,
-    "enclose": 1,
-    "repeat": 0.5,
+    "order": 1,
+    "index": 1,
+    "leave": 0.5,
+    "enclose": 0.5,
+    "repeat": 0.3,
     "simplify": 1,
     "crossover": 4,
     "graft": 2,
@@ -103,10 +103,12 @@ class Mutation:
     operator: str
 
 
-def fitting(weights: Mapping[str, float], among: Iterable[Program]) -> dict[str, float]:
+def fitting(
+    weights: Mapping[str, float], among: Iterable[Program], given: Given = ()
+) -> dict[str, float]:
     """Weights of the operators that have something to work on in some of the programs."""
     among = list(among)
-    sources = [read for program in among if (read := _readable(program, ()))]
+    sources = [read for program in among if (read := _readable(program, given))]
     found = dict(weights)
     if not any(map(kernel.applies, among)):
         found.pop("kernel", None)
@@ -166,7 +168,7 @@ def propose(
     size = programs.length(parent)
     longest = max(max_length, size)
     room = longest - size + _ERROR_OF_GROWTH
-    drawn = _drawing(parent, rng, chances)
+    drawn = _drawing(parent, rng, chances, given)
     echo, heard = None, 0
     for count in range(_TRIES):
         planned = operators if count < _TRIES_AS_PLANNED else ()
@@ -213,10 +215,12 @@ def _readable(program: Program, given: Given) -> Source | None:
 
 
 def _drawing(
-    parent: Program, rng: random.Random, chances: Mapping[str, float]
+    parent: Program, rng: random.Random, chances: Mapping[str, float], given: Given
 ) -> Callable[[], str]:
     """Draws operators by weight."""
-    known = {name: weight for name, weight in fitting(chances, [parent]).items() if weight > 0}
+    known = {
+        name: weight for name, weight in fitting(chances, [parent], given).items() if weight > 0
+    }
     if not known:
         raise TreeError("there is no operator that may be tried")
     return lambda: rng.choices(list(known), list(known.values()))[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from evolve import syntax
@@ -20,7 +20,7 @@ from evolve.tree.kinds import (
     parameter_kinds,
     sequence_of,
 )
-from evolve.tree.places import Scope, Signature, Site, Slot, Source, TreeError
+from evolve.tree.places import Scope, Site, Slot, Source, TreeError
 from evolve.tree.reading import RETURN, Reading, returned_kind
 from evolve.tree.text import Lines
 
@@ -81,7 +81,6 @@ class _Reader:
         self.learnt = learnt
         self.functions: dict[str, Kind] = {}
         self.helpers: list[Primitive] = []
-        self.others: list[Signature] = []
         self.parameters = found.parameters
         self.modules: set[str] = set()
         self.definitions: dict[str, ast.expr] = {}
@@ -114,7 +113,6 @@ class _Reader:
             frozenset(names.keys() - self.outer),
             self.functions,
             tuple(self.helpers),
-            tuple(self.others),
             frozenset(self.modules),
             dict(self.definitions),
         )
@@ -241,12 +239,13 @@ class _Reader:
         return names
 
     def loop(self, loop: ast.For | ast.While, names: dict[str, Kind]) -> None:
-        for name in _assigned(loop.body):
+        assigned = _assigned(loop.body)
+        for name in assigned:
             self.definitions.pop(name, None)
         around, self.around = self.around, loop
         self.body(loop.body, dict(names))
         self.around = around
-        for name in _assigned(loop.body):
+        for name in assigned:
             self.definitions.pop(name, None)
 
     def function(self, function: ast.FunctionDef, names: dict[str, Kind]) -> None:
@@ -264,9 +263,6 @@ class _Reader:
         plain = not (function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
         if numeric and plain and parameters and self.returns is Kind.NUMBER:
             self.helpers.append(Primitive(function.name, len(parameters)))
-        elif plain and parameters and Kind.OTHER not in (self.returns, *parameters.values()):
-            takes = tuple(parameters.values())
-            self.others.append(Signature(function.name, takes, self.returns))
         self.definitions, self.returns, self.name, self.outer, self.around = outer
 
     def check_names(self, node: ast.expr, scope: Scope) -> None:
@@ -472,6 +468,8 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 def _bound(target: ast.AST) -> list[str]:
+    if isinstance(target, ast.Name):
+        return [target.id]
     return [
         node.id
         for node in ast.walk(target)
@@ -479,8 +477,22 @@ def _bound(target: ast.AST) -> list[str]:
     ]
 
 
-def _assigned(body: list[ast.stmt]) -> list[str]:
-    return [name for statement in body for name in _bound(statement)]
+def _assigned(body: Sequence[ast.stmt | ast.excepthandler]) -> list[str]:
+    """Names that statements set; their expressions are not gone through."""
+    found: list[str] = []
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=targets):
+                found += [name for target in targets for name in _bound(target)]
+            case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+                found += _bound(target)
+            case ast.For(target=target):
+                found += _bound(target)
+            case ast.With(items=items):
+                found += [name for item in items for name in _bound(item)]
+        for part in ("body", "orelse", "handlers", "finalbody"):
+            found += _assigned(getattr(statement, part, ()))
+    return found
 
 
 def _met(a: dict[str, Kind] | None, b: dict[str, Kind] | None) -> dict[str, Kind] | None:

@@ -211,14 +211,14 @@ def ends_a_loop(slot: Slot) -> bool:
     """Whether the condition of the `while` around it depends on what the statement does."""
     if not isinstance(slot.loop, ast.While):
         return False
-    changed = build.stored_in(slot.statement)
+    changed = set(build.stored_in(slot.statement))
     match slot.statement:
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
             changed.add(name)
     return not changed.isdisjoint(build.names_in(slot.loop.test))
 
 
-def bound_anew(slot: Slot) -> set[str]:
+def bound_anew(slot: Slot) -> frozenset[str]:
     """Names that a statement sets and that may have no value before it."""
     return build.stored_in(slot.statement) - slot.scope.names.keys()
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evolve.answers import Applied, apply_answer
@@ -98,6 +98,7 @@ def walk(start: Program, steps: int, seed: int, **options: object) -> list[Mutat
     return made
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 2**32), st.sampled_from([BEST_FIT, RICH]))
 def test_a_child_parses_differs_and_leaves_the_outside_alone(seed, text):
     for mutation in walk(one(text), 5, seed):
@@ -122,6 +123,7 @@ def test_a_child_uses_only_what_is_defined_and_fits(text):
     assert faults < 4 * 100 * 0.1
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 2**32))
 def test_the_same_chance_gives_the_same_child(seed):
     parent, others = one(RICH), [one(BEST_FIT)]
@@ -164,6 +166,7 @@ def test_each_operator_alone_finds_something_to_change(operator):
     assert found >= 20
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 2**32))
 def test_a_child_is_not_longer_than_allowed_or_its_parent(seed):
     rng = random.Random(seed)
@@ -181,6 +184,7 @@ def test_an_unknown_operator_is_named():
         propose(one(RICH), [], random.Random(0), weights={"guards": 1.0})
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(0, 2**32), st.sampled_from(["constant", "point", "subtree", "wrap", "shrink"]))
 def test_changing_an_expression_changes_its_lines_only(seed, operator):
     weights = dict.fromkeys(OPERATORS, 0.0) | {operator: 1.0}
