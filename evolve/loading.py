@@ -12,10 +12,12 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NoReturn
 
 from evolve import definition
 from evolve.certificate import read_bytes
@@ -166,7 +168,7 @@ def _import(folder: Path) -> Problem:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # relative imports in the folder need it
     try:
-        with overheard():
+        with overheard(), _staying():
             spec.loader.exec_module(module)
     except ProblemError as error:
         raise FaultError(f"{file}: {error}") from None
@@ -178,6 +180,24 @@ def _import(folder: Path) -> Problem:
         raise FaultError(f"{file}: expected a module-level `problem = Problem(...)`")
     problem.folder = folder
     return problem
+
+
+@contextmanager
+def _staying() -> Iterator[None]:
+    """While a module is imported os._exit raises as sys.exit does: else a run ends without a line,
+    and with the code of success if the module likes."""
+    leave, here = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != here:
+            leave(status)
+        raise SystemExit(f"os._exit({status})")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def _beside(error: BaseException, folder: Path) -> str:

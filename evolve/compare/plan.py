@@ -178,8 +178,10 @@ def read(file: Path) -> Comparison:
     try:
         raw = file.read_bytes()
         plain = tomllib.loads(raw.decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the plan {file}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read the plan {file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not TOML: {error}") from None
     for key in plain:

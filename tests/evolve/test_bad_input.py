@@ -46,6 +46,10 @@ def test_an_unknown_parameter_and_an_impossible_value(evolve: Evolve, toy: Path)
     [
         (("from evolve import", "from evlove import"), "problem.py does not import"),
         (("problem = Problem(", "problem = Problme("), "NameError"),
+        (
+            ("problem = Problem(", "import os\nos._exit(0)\nproblem = Problem("),
+            "os._exit(0) (problem",
+        ),
         (("problem = Problem(", "other = problem = Problem(("), "SyntaxError"),
         (('objective="min distance"', 'objective="small distance"'), "expected 'min NAME'"),
         (('"seed.py"', '"sead.py"'), "sead.py"),
