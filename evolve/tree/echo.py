@@ -20,6 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from evolve import syntax
 from evolve.probes import Probe, behaviour_number
 
 Column: TypeAlias = NDArray[np.float64]
@@ -149,13 +150,12 @@ class _Module:
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> _Module | None:
     """Functions and constants of a module that holds nothing else; None of any other."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax.parse(text)
+    if tree is None:
         return None
     functions, constants = dict[str, ast.FunctionDef](), dict[str, ast.expr]()
     imported = set[str]()
-    for statement in body:
+    for statement in tree.body:
         match statement:
             case ast.FunctionDef(name=name, decorator_list=[]) if name not in functions:
                 functions[name] = statement
