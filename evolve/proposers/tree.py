@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from evolve import tree
 from evolve.bandit import over_operators
-from evolve.errors import MachineError
 from evolve.loading import Task
 from evolve.messages import Heard, Kinds, Listen, Mutate, Mutated, texts
 from evolve.processes import HelperDied, Pool
@@ -51,8 +50,8 @@ class TreeProposer:
         await self._pool.start()
         try:
             heard = await self._pool.ask(self._listen, Heard, limit_s=_LISTENING_LIMIT_S)
-        except HelperDied as error:
-            raise MachineError(f"hearing what stages of problem.py pass failed: {error}") from None
+        except HelperDied:
+            return  # a stage ended the process, or cannot be ended: said when a seed is judged
         self._given, self.doubts = heard.given, heard.doubts
 
     async def propose(self, request: Request) -> Answer:

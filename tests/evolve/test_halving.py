@@ -80,7 +80,7 @@ def test_a_run_halves_its_cascade_the_same_for_any_number_of_workers(
         assert reader.program(1).rung == 2
         ranks = {reader.program(n).rung for n in range(2, stages.count("close"))}
     assert ranks == {0, 2}
-    assert 2 < stages.count("closer") < stages.count("close") / 2
+    assert 2 < stages.count("closer") < 0.75 * stages.count("close")
 
 
 def test_halving_without_a_second_stage_is_refused(evolve: Evolve, toy: Path) -> None:
