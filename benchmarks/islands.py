@@ -231,12 +231,11 @@ def _line(rng: random.Random) -> str:
 
 @contextmanager
 def _folded(store: Store) -> Iterator[None]:
-    """Copies the log into the file and begins it anew, as a run does; once a second and not every
-    ten, since programs come faster here."""
+    """Copies the log into the file and begins it anew, as often as a run does."""
     ended = threading.Event()
 
     def repeat() -> None:
-        while not ended.wait(1.0):
+        while not ended.wait(10.0):
             if store.checkpoint():
                 store.begin_log_anew()
 

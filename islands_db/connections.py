@@ -11,7 +11,7 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -31,22 +31,13 @@ each. An attempt adds to five of them at places that nothing foretells, and a pa
 may have to come from the disk."""
 
 CHECKPOINT_ROUNDS = 6
-_SERIALIZED = 3
 LOG_PAGES = 16_384
 """A log beyond this (64 MiB) is worth holding the writer back for."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """A connection without implicit transactions, in WAL mode, that never checkpoints by itself.
-
-    Another thread uses it in `begin_log_anew` only; SQLite itself keeps the two apart.
-    """
-    connection = sqlite3.connect(
-        path,
-        isolation_level=None,
-        cached_statements=256,
-        check_same_thread=sqlite3.threadsafety < _SERIALIZED,
-    )
+    """A connection without implicit transactions, in WAL mode, that never checkpoints by itself."""
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -207,26 +198,30 @@ def checkpoint(path: Path, writing: AbstractContextManager[object]) -> bool:
 
 
 def begin_log_anew(
-    path: Path, writer: sqlite3.Connection, writing: AbstractContextManager[object]
+    path: Path, writing: AbstractContextManager[object], is_open: Callable[[], bool]
 ) -> bool:
     """Has the log start over, if all of it can be copied now; whether it could.
 
     The first write into a log that starts over waits for the disk, lest frames of the old log be
-    taken for new ones after a power cut. It is made here, with nothing changed, and through the
-    writer's own connection: a commit of any other makes the writer forget all pages it keeps.
+    taken for new ones after a power cut. It is made here, with nothing changed, on a connection of
+    its own: on the writer's, all that the loop reads meanwhile would wait too. The price is that
+    the writer forgets the pages it keeps, some 5 reads of an insertion until it has them again.
+
+    Args:
+        is_open: Whether the store still holds the run; asked while the writer is held back.
     """
     connection = sqlite3.connect(path, isolation_level=None)
     try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 0")  # as the writer has it
         with writing:
+            if not is_open():
+                return False
             logged, copied = _round(connection)
             whole = 0 < logged == copied
             if whole:
                 version = migrations.user_version(connection)
-                try:
-                    writer.execute(f"PRAGMA user_version = {version}")
-                except sqlite3.ProgrammingError:
-                    # closed meanwhile, or of a SQLite that keeps it to its thread
-                    return False
+                connection.execute(f"PRAGMA user_version = {version}")
         return whole
     finally:
         connection.close()

@@ -60,6 +60,7 @@ class Store:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._closed = False
         self._transactions = Transactions(path, connection)
         self._texts = Texts(connection)
         self._state = state.load(connection)
@@ -129,6 +130,7 @@ class Store:
         if self._transactions.open:
             raise ValueError("close() inside atomic()")
         with faults(self.path), self._transactions.writing:  # another thread may begin the log anew
+            self._closed = True
             self._connection.close()
         self._lock.release()
 
@@ -177,7 +179,7 @@ class Store:
         """Does after a checkpoint what the next commit would else wait for; from any thread.
 
         The log starts over, which takes an fsync. The writer is held back meanwhile, so a thread
-        that must not block starts no transaction until this is done; what it reads may wait too.
+        that must not block starts no transaction until this is done.
 
         Returns:
             Whether all of a log was copied: not where there was none, or a reader is in it, or the
@@ -186,7 +188,7 @@ class Store:
         """
         with faults(self.path):
             return connections.begin_log_anew(
-                self.path, self._connection, self._transactions.writing
+                self.path, self._transactions.writing, lambda: not self._closed
             )
 
     def sync(self) -> None:

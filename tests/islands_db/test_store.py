@@ -402,28 +402,6 @@ def test_a_log_begun_anew_is_the_one_that_the_next_commit_goes_into(run):
         assert reader.counts() == run.store.counts()
 
 
-def test_the_writer_still_has_its_pages_when_the_log_was_begun_anew(run):
-    def read_bytes():
-        io = Path("/proc/thread-self/io").read_text()
-        return int(io.split()[1])  # rchar, this file's own lines among it
-
-    def ask():
-        before = read_bytes()
-        for number in range(50):
-            assert run.store.known(f"text {number} {'x' * 40}", "none") is None
-            assert run.store.rank(number + 1) == (1, float(number))
-        return read_bytes() - before
-
-    for number in range(50):
-        run.add(f"text {number}", float(number))
-    first = ask()
-    for _ in range(3):
-        run.add(f"text {run.next}", 1.0)
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(run.store.begin_log_anew).result()
-        assert ask() < first + 4096
-
-
 def test_a_log_begun_anew_beside_reads_and_writes_loses_nothing(run):
     enough, begun = threading.Event(), []
 
