@@ -22,6 +22,7 @@ EVOLVE = [sys.executable, "-P", "-m", "evolve"]
 SEARCH_MINUTES = 1.5
 QUALITY_SEEDS = 5
 MOST_BLOCK_MS = 20.0
+_MOST_AGAIN = 2
 
 
 @lru_cache(maxsize=1)
@@ -131,13 +132,12 @@ def worst_quality(plan: Plan) -> Measured:
 
 
 def longest_block(plan: Plan) -> Measured | NotMeasured:
-    """Takes a run again, twice at most, in which a block and a standstill of the machine met."""
+    """Takes runs again, two at most, in which a block and a standstill of the machine met."""
     runs, again = [], 0
     for run in _searches(plan):
-        for _ in range(2):
-            if run.unjust:
-                again += 1
-                run = _search(plan.seed * 1000 + QUALITY_SEEDS + again)
+        while run.unjust and again < _MOST_AGAIN:
+            again += 1
+            run = _search(plan.seed * 1000 + QUALITY_SEEDS + again)
         runs.append(run)
     judged = [run for run in runs if not run.unjust]
     if not judged:

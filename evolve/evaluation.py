@@ -121,7 +121,7 @@ def drawn(task: Task, artifact: str) -> tuple[str, str]:
     if draw is None:
         return "", ""
     try:
-        with _alarm(DRAW_S), overheard():
+        with alarm(DRAW_S), overheard():
             return picture.checked(draw(json.loads(artifact))), ""
     except picture.PictureError as error:
         return "", str(error)
@@ -147,7 +147,7 @@ def compute_baselines(task: Task, *, split: SplitKind, seed: int) -> tuple[Basel
     found = []
     for baseline in task.problem.baselines:
         try:
-            with _alarm(60.0), overheard():
+            with alarm(60.0), overheard():
                 score = baseline.function(seed=seed, split=split, **task.parameters)
             if isinstance(score, Score):
                 values = {name: float(value) for name, value in score.values.items()}
@@ -210,7 +210,7 @@ def _run(
     score: Score | None = None
     reason, feedback = "", ""
     try:
-        with _alarm(limit), overheard():
+        with alarm(limit), overheard():
             result = stage.function(candidate, **arguments(stage, task, seed))
         match result:
             case Invalid(reason=text):
@@ -334,7 +334,9 @@ def _json_default(value: object) -> object:
 
 
 @contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def alarm(seconds: float) -> Iterator[None]:
+    """Raises `StageHung` inside after that time; in the main thread only, whose signals are."""
+
     def ring(signum: int, frame: FrameType | None) -> None:
         raise StageHung
 

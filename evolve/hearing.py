@@ -7,8 +7,6 @@ parameters give the same answer, hence it need not be stored with a run.
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -16,7 +14,7 @@ from itertools import islice
 import numpy as np
 
 from evolve import tree
-from evolve.evaluation import STAGE_GRACE_S, arguments
+from evolve.evaluation import STAGE_GRACE_S, StageHung, alarm, arguments
 from evolve.loading import Task
 from evolve.overheard import overheard
 from evolve.tree import Given, Kind
@@ -29,10 +27,6 @@ _MOST_LOOKED_AT = 100
 
 class _Heard(BaseException):
     """Ends a stage that has made its call; not an Exception, so that no stage swallows it."""
-
-
-class _Late(BaseException):
-    """Ends a stage that takes too long to its first call."""
 
 
 class _Listener:
@@ -68,32 +62,13 @@ def listen(task: Task) -> Given:
     for stage in task.problem.stages:
         listener = _Listener()
         try:
-            with overheard(), _limited(2 * stage.timeout_s + STAGE_GRACE_S):
+            with overheard(), alarm(2 * stage.timeout_s + STAGE_GRACE_S):
                 stage.function(listener, **arguments(stage, task, _SEED))
         except _Heard:
             called.setdefault(listener.name, listener.kinds)
-        except (Exception, SystemExit, _Late):  # noqa: BLE001, S112  a user's stage may raise anything
+        except (Exception, SystemExit, StageHung):  # noqa: BLE001, S112  a user's stage may raise anything
             continue
     return tree.learn(list(task.seeds().values()), called)
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Raises `_Late` inside after that time; signals are the main thread's alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        raise _Late
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def doubts(task: Task, given: Given) -> list[str]:
