@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,22 +62,29 @@ def rank_table(priorities: object, capacity: int) -> Ranks | Invalid:
     table = _float_table(priorities, side)
     if isinstance(table, Invalid):
         return table
-    used = np.tri(side, dtype=np.bool_).T.copy()
-    used[0] = False
+    used, starts = _places(side)
     faults = np.isnan(table) & used
     if faults.any():
         item, remaining = divmod(int(faults.argmax()), side)
         return Invalid(f"priority({item}, {remaining}) is nan, expected a number")
     # unused cells become NaN, which sorts behind everything and so disturbs no rank
     values = np.where(used, table, np.nan)
-    order = np.argsort(values, axis=1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=1)
-    steps = np.zeros((side, side), dtype=np.int16)
-    steps[:, 1:] = ordered[:, 1:] > ordered[:, :-1]
-    ranks = np.empty((side, side), dtype=np.int16)
-    np.put_along_axis(ranks, order, np.cumsum(steps, axis=1, dtype=np.int16), axis=1)
+    order = np.argsort(values, axis=1)
+    order += starts
+    ordered = values.ravel()[order]
+    ranks = np.zeros((side, side), dtype=np.int16)
+    np.greater(ordered[:, 1:], ordered[:, :-1], out=ranks[:, 1:], casting="unsafe")
+    ranks.ravel()[order] = np.cumsum(ranks, axis=1, dtype=np.int16)
     ranks[~used] = -1
     return ranks
+
+
+@lru_cache(maxsize=8)
+def _places(side: int) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Which cells of a table are read, and where each of its rows starts."""
+    used = np.tri(side, dtype=np.bool_).T.copy()
+    used[0] = False
+    return used, np.arange(side, dtype=np.intp)[:, None] * side
 
 
 def _float_table(priorities: object, side: int) -> NDArray[np.float64] | Invalid:

@@ -6,6 +6,7 @@ Started by the engine as `python -P -m evolve.proposers.mutator FD PARENT`.
 
 from __future__ import annotations
 
+import gc
 import random
 import socket
 import sys
@@ -20,9 +21,13 @@ from evolve.probes import Probe
 from evolve.program import Program
 from evolve.proposers.base import describe
 
+_COLLECTED_EVERY = 20_000
+"""Objects; syntax trees are made of thousands, and hardly any of them is garbage in a circle."""
+
 
 def main(fd: int, parent: int) -> None:
     attend(parent)
+    gc.set_threshold(_COLLECTED_EVERY, 20, 20)
     sock = socket.socket(fileno=fd)
     requests = msgspec.msgpack.Decoder(messages.Mutate | messages.Listen)
     while (body := messages.receive(sock)) is not None:
@@ -58,6 +63,8 @@ def _foretelling(
 
     probe = loading.load(reference, dict(parameters)).problem.probe
     assert isinstance(probe, Probe)
+    gc.collect()
+    gc.freeze()  # what a problem imports stays; it need not be gone through again and again
     return Echo(probe).behaviour
 
 

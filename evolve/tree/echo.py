@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,17 @@ from numpy.typing import NDArray
 from evolve import syntax
 from evolve.probes import Probe, behaviour_number
 
-Column: TypeAlias = NDArray[np.float64]
-Mask: TypeAlias = NDArray[np.bool_]
+Column: TypeAlias = NDArray[np.float64] | np.float64
+Mask: TypeAlias = NDArray[np.bool_] | np.bool_
 
 _MOST_STEPS = 400
 """Nodes that are followed, loops and calls unrolled; as many columns are computed."""
 _DEEPEST = 3
 """Calls of the program's own functions within each other."""
+_MOST_KEPT = 1500
+"""Columns that are kept for the next programs: 60 MB where a probe has 5,000 calls, at most."""
+_MOST_TOLD = 4096
+"""Texts whose behaviour is remembered: parents come again and again."""
 
 _BINARY: Mapping[type[ast.operator], Callable[[Column, Column], Column]] = {
     ast.Add: np.add,
@@ -81,17 +85,64 @@ class _Outside(Exception):
     """Something that is not followed here."""
 
 
+class _Columns:
+    """What was computed of given columns, each once: the programs of a search share most of their
+    expressions.
+
+    A column that is the same everywhere is a scalar. None is ever changed in place.
+    """
+
+    def __init__(self, arguments: Sequence[NDArray[np.float64]]) -> None:
+        self.arguments = arguments
+        self.everywhere: Mask = np.ones(len(arguments[0]), np.bool_)
+        self.nowhere: Mask = np.zeros(len(arguments[0]), np.bool_)
+        self.unknown = np.float64(np.nan)
+        self._kept: dict[tuple[object, ...], tuple[Any, tuple[Any, ...]]] = {}
+        self._numbers: dict[tuple[float, float], np.float64] = {}
+
+    def of(self, work: Callable[..., Any], *given: Any) -> Any:
+        """`work(*given)`; the objects given are kept beside it, so that their ids stay theirs."""
+        key = (work, *map(id, given))
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) == _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            found = self._kept[key] = (work(*given), given)
+        return found[0]
+
+    def number(self, value: float) -> np.float64:
+        """One object for each number, so that what is computed of it is found again."""
+        if len(self._numbers) == _MOST_KEPT:
+            self._numbers.clear()
+        key = (value, math.copysign(1.0, value))
+        return self._numbers.setdefault(key, np.float64(value))
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the calls of one run share."""
+
+    module: _Module
+    columns: _Columns
+    raised: Mask
+    """Where Python would have raised an exception: those columns say nothing."""
+    constants: dict[str, Column] = field(default_factory=dict)
+    steps: int = 0
+
+
 @dataclass(slots=True)
 class _Call:
     """A call under way: its names, who of the columns is still in it, and what it has returned."""
 
+    run: _Run
     names: dict[str, Column]
     live: Mask
     said: Column
-    raised: Mask
-    """Where Python would have raised an exception: those columns say nothing."""
-    steps: list[int] = field(default_factory=lambda: [0])
     depth: int = 0
+
+    @property
+    def of(self) -> Callable[..., Any]:
+        return self.run.columns.of
 
 
 class Echo:
@@ -103,19 +154,26 @@ class Echo:
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
-        self._columns = [np.asarray(column, np.float64) for column in probe.columns]
-        self.behaviour = lru_cache(maxsize=64)(self._behaviour)
+        self._columns = _Columns([np.asarray(column, np.float64) for column in probe.columns])
+        self._told = lru_cache(maxsize=64)(self._tell)
+        self.behaviour = lru_cache(maxsize=_MOST_TOLD)(self._behaviour)
 
     def _behaviour(self, text: str) -> int | None:
         """As a number that stands for it; None where it is unknown, or a call would raise."""
-        answers = said(text, self._probe.function, self._columns)
-        if answers is None or np.isnan(answers).any():
+        answers = _said(text, self._probe.function, self._columns)
+        return None if answers is None else self._told(answers.tobytes())
+
+    def _tell(self, content: bytes) -> int | None:
+        answers = np.frombuffer(content, np.float64)
+        if np.isnan(answers).any():
             return None
         told = self._probe.behaviour(answers)
         return None if told is None else behaviour_number(self._probe.stage, told)
 
 
-def said(text: str, function: str, arguments: Sequence[Column]) -> Column | None:
+def said(
+    text: str, function: str, arguments: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64] | None:
     """What a function says at columns of arguments; None if that is unknown.
 
     Args:
@@ -125,20 +183,24 @@ def said(text: str, function: str, arguments: Sequence[Column]) -> Column | None
     Returns:
         A column of answers, NaN where Python would raise an exception.
     """
+    return _said(text, function, _Columns(arguments))
+
+
+def _said(text: str, function: str, columns: _Columns) -> NDArray[np.float64] | None:
     module = _parsed(text)
     if module is None:
         return None
-    length = len(arguments[0])
-    call = _Call({}, np.ones(length, bool), np.full(length, np.nan), np.zeros(length, bool))
+    run = _Run(module, columns, columns.nowhere)
+    outside = _Call(run, run.constants, columns.everywhere, columns.unknown)
     try:
         with np.errstate(all="ignore"):
             for name, value in module.constants.items():
                 with suppress(_Outside):  # it counts only where it is read
-                    call.names[name] = _value(value, call, module)
-            answer = _called(module.functions.get(function), arguments, call, module)
+                    run.constants[name] = _value(value, outside)
+            answer = _called(module.functions.get(function), columns.arguments, outside)
     except (_Outside, RecursionError):
         return None
-    return np.where(call.raised, np.nan, answer + 0.0)  # -0.0 is 0.0
+    return np.where(run.raised, np.nan, answer + 0.0)  # -0.0 is 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +240,7 @@ def _parsed(text: str) -> _Module | None:
     return _Module(functions, constants)
 
 
-def _called(
-    function: ast.FunctionDef | None, arguments: Sequence[Column], caller: _Call, module: _Module
-) -> Column:
+def _called(function: ast.FunctionDef | None, arguments: Sequence[Column], caller: _Call) -> Column:
     if function is None or caller.depth > _DEEPEST:
         raise _Outside
     given = function.args
@@ -189,44 +249,36 @@ def _called(
     parameters = [argument.arg for argument in (*given.posonlyargs, *given.args)]
     if len(parameters) != len(arguments):
         raise _Outside
-    call = _Call(
-        {name: caller.names[name] for name in module.constants if name in caller.names}
-        | dict(zip(parameters, arguments, strict=True)),
-        caller.live.copy(),
-        np.full(len(caller.live), np.nan),
-        caller.raised,
-        caller.steps,
-        caller.depth + 1,
-    )
-    _follow(function.body, call, module)
-    if (call.live & ~call.raised).any():
+    run = caller.run
+    names = {**run.constants, **dict(zip(parameters, arguments, strict=True))}
+    call = _Call(run, names, caller.live, run.columns.unknown, caller.depth + 1)
+    _follow(function.body, call)
+    if (call.live & ~run.raised).any():
         raise _Outside  # it may return None
     return call.said
 
 
-def _follow(body: Sequence[ast.stmt], call: _Call, module: _Module) -> None:
+def _follow(body: Sequence[ast.stmt], call: _Call) -> None:
     """Does statements for the columns that are live in the call."""
     for statement in body:
         _count(call)
         match statement:
             case ast.Return(value=ast.expr() as value):
-                answer = _value(value, call, module)
-                call.said = np.where(call.live, answer, call.said)
-                call.live = np.zeros_like(call.live)
+                call.said = call.of(np.where, call.live, _value(value, call), call.said)
+                call.live = call.run.columns.nowhere
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                _assign(name, _value(value, call, module), call)
+                _assign(name, _value(value, call), call)
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                _assign(name, _value(value, call, module), call)
+                _assign(name, _value(value, call), call)
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):
-                right = _value(value, call, module)
+                right = _value(value, call)
                 _assign(name, _binary(op, _name(name, call), right, call), call)
             case ast.If(test=test, body=then, orelse=otherwise):
-                holds = _holds(_value(test, call, module))
-                _branches(then, otherwise, holds, call, module)
+                _branches(then, otherwise, _test(test, call), call)
             case ast.For(target=ast.Name(id=name), iter=iterable, body=inner, orelse=[]):
                 for number in _numbers(iterable):
-                    _assign(name, np.full(len(call.live), float(number)), call)
-                    _follow(inner, call, module)
+                    _assign(name, call.run.columns.number(float(number)), call)
+                    _follow(inner, call)
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 continue
             case _:
@@ -234,27 +286,24 @@ def _follow(body: Sequence[ast.stmt], call: _Call, module: _Module) -> None:
 
 
 def _branches(
-    then: Sequence[ast.stmt],
-    otherwise: Sequence[ast.stmt],
-    holds: Mask,
-    call: _Call,
-    module: _Module,
+    then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt], holds: Mask, call: _Call
 ) -> None:
     before = call.live
-    left = np.zeros_like(before)
-    for body, mask in ((then, holds), (otherwise, ~holds)):
-        call.live = before & mask
-        if body and call.live.any():
-            _follow(body, call, module)
-        left |= call.live
+    left = call.run.columns.nowhere
+    for body, mask in ((then, holds), (otherwise, call.of(np.logical_not, holds))):
+        call.live = before
+        call.live = _narrowed(call, mask)
+        if body and call.of(_any, call.live):
+            _follow(body, call)
+        left = call.of(np.logical_or, left, call.live)
     call.live = left
 
 
 def _assign(name: str, value: Column, call: _Call) -> None:
     before = call.names.get(name)
-    if before is None and not call.live.all():
-        before = np.full(len(call.live), np.nan)
-    call.names[name] = value if before is None else np.where(call.live, value, before)
+    if before is None and not call.of(np.all, call.live):
+        before = call.run.columns.unknown
+    call.names[name] = value if before is None else call.of(np.where, call.live, value, before)
 
 
 def _numbers(iterable: ast.expr) -> range:
@@ -282,111 +331,157 @@ def _name(name: str, call: _Call) -> Column:
         raise _Outside from None
 
 
-def _holds(value: Column) -> Mask:
-    return np.not_equal(value, 0.0)  # NaN is true, as in Python
+def _holds(value: Column, call: _Call) -> Mask:
+    mask: Mask = call.of(np.not_equal, value, call.run.columns.number(0.0))
+    return mask  # NaN is true, as in Python
 
 
 def _count(call: _Call) -> None:
-    call.steps[0] += 1
-    if call.steps[0] > _MOST_STEPS:
+    call.run.steps += 1
+    if call.run.steps > _MOST_STEPS:
         raise _Outside
 
 
-def _value(node: ast.expr, call: _Call, module: _Module) -> Column:
+def _value(node: ast.expr, call: _Call) -> Column:
     """An expression for all columns; what it says where the call is not live means nothing."""
     _count(call)
+    of = call.of
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
             try:
-                return np.full(len(call.live), float(value))
+                return call.run.columns.number(float(value))
             except OverflowError:
                 raise _Outside from None
         case ast.Name(id=name):
             return _name(name, call)
         case ast.Attribute(value=ast.Name(id="math"), attr=name) if f"math.{name}" in _CONSTANTS:
-            return np.full(len(call.live), _CONSTANTS[f"math.{name}"])
+            return call.run.columns.number(_CONSTANTS[f"math.{name}"])
         case ast.BinOp(left=left, op=op, right=right):
-            one, other = _value(left, call, module), _value(right, call, module)
+            one, other = _value(left, call), _value(right, call)
             return _binary(op, one, other, call)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand, call, module)
+            negative: Column = of(np.negative, _value(operand, call))
+            return negative
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _value(operand, call, module)
+            return _value(operand, call)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return (~_holds(_value(operand, call, module))).astype(np.float64)
-        case ast.Compare(left=left, ops=ops, comparators=comparators):
-            return _comparison(left, ops, comparators, call, module)
+            return _number(of(np.logical_not, _test(operand, call)), call)
+        case ast.Compare():
+            return _number(_comparison(node, call), call)
         case ast.BoolOp(op=op, values=values):
-            return _junction(isinstance(op, ast.And), values, call, module)
+            return _junction(isinstance(op, ast.And), values, call)
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            holds = _holds(_value(test, call, module))
-            one = _within(holds, body, call, module)
-            return np.where(holds, one, _within(~holds, orelse, call, module))
+            holds = _test(test, call)
+            one = _within(holds, body, call)
+            other = _within(of(np.logical_not, holds), orelse, call)
+            chosen: Column = of(np.where, holds, one, other)
+            return chosen
         case ast.Call(func=func, args=[*args], keywords=[]):
-            return _application(func, args, call, module)
+            return _application(func, args, call)
     raise _Outside
 
 
-def _within(mask: Mask, node: ast.expr, call: _Call, module: _Module) -> Column:
+def _number(mask: Mask, call: _Call) -> Column:
+    numbers: Column = call.of(np.float64, mask)
+    return numbers
+
+
+def _test(node: ast.expr, call: _Call) -> Mask:
+    """Where an expression is true, without the numbers that it would be."""
+    match node:
+        case ast.Compare():
+            _count(call)
+            return _comparison(node, call)
+        case ast.BoolOp(op=op, values=values):
+            _count(call)
+            holds = _test(values[0], call)
+            for value in values[1:]:
+                if isinstance(op, ast.And):
+                    holds = call.of(np.logical_and, holds, _within(holds, value, call, _test))
+                else:
+                    others = call.of(np.logical_not, holds)
+                    holds = call.of(np.logical_or, holds, _within(others, value, call, _test))
+            return holds
+    return _holds(_value(node, call), call)
+
+
+def _within(
+    mask: Mask, node: ast.expr, call: _Call, read: Callable[[ast.expr, _Call], Any] = _value
+) -> Any:
     """An expression that only some of the live columns come to."""
     before = call.live
-    call.live = before & mask
+    call.live = _narrowed(call, mask)
     try:
-        return _value(node, call, module)
+        return read(node, call)
     finally:
         call.live = before
 
 
+def _any(mask: Mask) -> bool:
+    return bool(mask.any())  # `np.any` takes three times as long
+
+
+def _narrowed(call: _Call, mask: Mask) -> Mask:
+    """Those of the live columns for which it holds."""
+    if call.live is call.run.columns.everywhere:
+        return mask
+    narrowed: Mask = call.of(np.logical_and, call.live, mask)
+    return narrowed
+
+
 def _raise_where(wrong: Mask, call: _Call) -> None:
     """Those columns end here."""
-    hit = wrong & call.live
-    if hit.any():
-        call.raised |= hit
+    hit = _narrowed(call, wrong)
+    if call.of(_any, hit):
+        call.run.raised = call.of(np.logical_or, call.run.raised, hit)
 
 
 def _binary(op: ast.operator, left: Column, right: Column, call: _Call) -> Column:
     work = _BINARY.get(type(op))
     if work is None:
         raise _Outside
-    answer = work(left, right)
+    answer: Column = call.of(work, left, right)
     if isinstance(op, ast.Div | ast.FloorDiv | ast.Mod):
-        _raise_where(right == 0, call)
+        _raise_where(call.of(np.equal, right, call.run.columns.number(0.0)), call)
     elif isinstance(op, ast.Pow):
-        beyond = np.isfinite(left) & np.isfinite(right) & ~np.isfinite(answer) & call.live
-        if (beyond & (left == np.trunc(left)) & (right == np.trunc(right)) & (left != 0)).any():
+        beyond, whole = call.of(_powers_beyond, left, right, answer)
+        if call.of(_any, _narrowed(call, whole)):
             raise _Outside  # whole numbers have no limit
         _raise_where(beyond, call)
     return answer
 
 
-def _comparison(
-    left: ast.expr,
-    ops: Sequence[ast.cmpop],
-    comparators: Sequence[ast.expr],
-    call: _Call,
-    module: _Module,
-) -> Column:
-    one = _value(left, call, module)
-    holds = np.ones(len(call.live), bool)
-    for op, comparator in zip(ops, comparators, strict=True):
+def _powers_beyond(left: Column, right: Column, answer: Column) -> tuple[Mask, Mask]:
+    """Where a power has no finite value, and where it would be a whole number all the same."""
+    beyond = np.isfinite(left) & np.isfinite(right) & ~np.isfinite(answer)
+    return beyond, beyond & (left == np.trunc(left)) & (right == np.trunc(right)) & (left != 0)
+
+
+def _comparison(node: ast.Compare, call: _Call) -> Mask:
+    one = _value(node.left, call)
+    holds: Mask | None = None
+    for op, comparator in zip(node.ops, node.comparators, strict=True):
         compare = _COMPARISONS.get(type(op))
         if compare is None:
             raise _Outside
-        other = _within(holds, comparator, call, module)
-        holds = holds & compare(one, other)
+        other = _value(comparator, call) if holds is None else _within(holds, comparator, call)
+        held = call.of(compare, one, other)
+        holds = held if holds is None else call.of(np.logical_and, holds, held)
         one = other
-    return holds.astype(np.float64)
+    assert holds is not None
+    return holds
 
 
-def _junction(every: bool, values: Sequence[ast.expr], call: _Call, module: _Module) -> Column:
-    answer = _value(values[0], call, module)
+def _junction(every: bool, values: Sequence[ast.expr], call: _Call) -> Column:
+    answer = _value(values[0], call)
     for node in values[1:]:
-        goes_on = _holds(answer) if every else ~_holds(answer)
-        answer = np.where(goes_on, _within(goes_on, node, call, module), answer)
+        holds = _holds(answer, call)
+        goes_on = holds if every else call.of(np.logical_not, holds)
+        answer = call.of(np.where, goes_on, _within(goes_on, node, call), answer)
     return answer
 
 
-def _application(func: ast.expr, args: Sequence[ast.expr], call: _Call, module: _Module) -> Column:
+def _application(func: ast.expr, args: Sequence[ast.expr], call: _Call) -> Column:
     match func:
         case ast.Name(id=name):
             pass
@@ -396,31 +491,39 @@ def _application(func: ast.expr, args: Sequence[ast.expr], call: _Call, module: 
             raise _Outside
     if name in call.names:
         raise _Outside
-    given = [_value(arg, call, module) for arg in args]
-    if name in module.functions:
-        return _called(module.functions[name], given, call, module)
+    given = [_value(arg, call) for arg in args]
+    if name in call.run.module.functions:
+        return _called(call.run.module.functions[name], given, call)
     if name in ("min", "max") and len(given) > 1:
-        return _extreme(given, smallest=name == "min")
+        return _extreme(given, call, np.less if name == "min" else np.greater)
     if name == "bool" and len(given) == 1:
-        return _holds(given[0]).astype(np.float64)
+        return _number(_holds(given[0], call), call)
     if name in ("math.hypot", "math.atan2", "math.pow") and len(given) == 2:
         if name == "math.pow":
             return _binary(ast.Pow(), given[0], given[1], call)
-        return (np.hypot if name == "math.hypot" else np.arctan2)(*given)
+        joined: Column = call.of(np.hypot if name == "math.hypot" else np.arctan2, *given)
+        return joined
     work = _FUNCTIONS.get(name)
     if work is None or len(given) != 1:
         raise _Outside
-    answer = work(given[0])
+    answer: Column = call.of(work, given[0])
     if name not in ("float", "abs", "math.fabs"):
         # a domain error or an overflow; int and floor of what is no number too
         whole = name in ("int", "round", "math.floor", "math.ceil", "math.trunc")
-        _raise_where(~np.isfinite(answer) & (whole | np.isfinite(given[0])), call)
+        _raise_where(call.of(_refused, given[0], answer, whole), call)
     return answer
 
 
-def _extreme(given: Sequence[Column], *, smallest: bool) -> Column:
+def _refused(given: Column, answer: Column, whole: bool) -> Mask:
+    mask: Mask = ~np.isfinite(answer) & (whole | np.isfinite(given))
+    return mask
+
+
+def _extreme(
+    given: Sequence[Column], call: _Call, beyond: Callable[[Column, Column], Mask]
+) -> Column:
     """As Python's `min` and `max`: the first one unless a later one is truly beyond it."""
     answer = given[0]
     for other in given[1:]:
-        answer = np.where(other < answer if smallest else other > answer, other, answer)
+        answer = call.of(np.where, call.of(beyond, other, answer), other, answer)
     return answer

@@ -164,7 +164,6 @@ def propose(
         raise TreeError(f"no operator {sorted(unknown)[0]!r}; there are: {', '.join(OPERATORS)}")
     others = [found for program in inspirations if (found := _readable(program, given))]
     mine = source(parent, given)
-    before = syntax_hash(parent)
     size = programs.length(parent)
     longest = max(max_length, size)
     room = longest - size + _ERROR_OF_GROWTH
@@ -173,28 +172,36 @@ def propose(
     for count in range(_TRIES):
         planned = operators if count < _TRIES_AS_PLANNED else ()
         made = _steps(mine, others, rng, primitives, planned or plan(drawn, rng), room, given)
-        if made is None or programs.length(made.program) > longest:
+        if made is None or made.program == parent:
             continue
-        if syntax_hash(made.program) == before:
-            continue
-        if behaviour is None or not _echoes(parent, made.program, size, behaviour):
-            return made
-        echo, heard = made, heard + 1
-        if heard == _TRIES_TO_DIFFER:
-            break
-    if echo is not None:
-        return echo
+        # what costs least comes first: where programs can be foretold, many end there
+        echoes = behaviour is not None and _says_the_same(parent, made.program, behaviour)
+        if echoes and made.growth >= 0:
+            echo, heard = made, heard + 1
+            if heard == _TRIES_TO_DIFFER:
+                break
+        elif _is_sound(made.program, mine, longest, given) and not (
+            echoes and programs.length(made.program) >= size
+        ):
+            return made.mutation
+    if echo is not None and _is_sound(echo.program, mine, longest, given):
+        return echo.mutation
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
 
 
-def _echoes(
-    parent: Program, child: Program, size: int, behaviour: Callable[[str], int | None]
-) -> bool:
-    """Whether a child does what its parent does, in no fewer words."""
-    if programs.length(child) < size or len(parent.files) > 1 or len(child.files) > 1:
+def _says_the_same(parent: Program, child: Program, behaviour: Callable[[str], int | None]) -> bool:
+    if len(parent.files) > 1 or len(child.files) > 1:
         return False
     does, did = (behaviour(*program.files.values()) for program in (child, parent))
     return does is not None and does == did
+
+
+def _is_sound(child: Program, mine: Source, longest: int, given: Given) -> bool:
+    """Whether it is another program, not too long, and reads no more names without a value."""
+    if syntax_hash(child) == syntax_hash(mine.program) or programs.length(child) > longest:
+        return False
+    read = _readable(child, given)
+    return read is not None and read.doubtful <= mine.doubtful
 
 
 def doubt(program: Program, primitives: Sequence[str] = (), given: Given = ()) -> str:
@@ -226,6 +233,19 @@ def _drawing(
     return lambda: rng.choices(list(known), list(known.values()))[0]
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What operators made, not read yet; `growth` is about how many nodes they added."""
+
+    program: Program
+    operators: tuple[str, ...]
+    growth: int
+
+    @property
+    def mutation(self) -> Mutation:
+        return Mutation(program=self.program, operator="+".join(self.operators))
+
+
 def _steps(
     mine: Source,
     others: Sequence[Source],
@@ -234,10 +254,15 @@ def _steps(
     operators: Sequence[str],
     room: int,
     given: Given,
-) -> Mutation | None:
+) -> _Made | None:
     """What operators make of a program one after the other, and which of them did something."""
-    source, done = mine, list[str]()
+    source, made = mine, None
     for operator in operators:
+        if made is not None:
+            read = _readable(made.program, given)
+            if read is None:
+                return None
+            source = read
         constants = [value for found in (source, *others) for value in found.constants]
         work = Work(
             source, others, rng, Grower(rng, primitives, constants, source.indices, source.letters)
@@ -246,12 +271,13 @@ def _steps(
             splices = OPERATORS[operator](work)
         except RecursionError:  # an expression too deep to be written out
             splices = None
-        if not splices or _growth(source, splices) > room:
+        if not splices or (growth := _growth(source, splices)) > room:
             continue
-        child = _made(source, splices, given)
+        child = _spliced(source.program, splices)
         if child is not None:
-            source, done = child, [*done, operator]
-    return Mutation(program=source.program, operator="+".join(done)) if done else None
+            before = made or _Made(child, (), 0)
+            made = _Made(child, (*before.operators, operator), before.growth + growth)
+    return made
 
 
 def _growth(parent: Source, splices: Sequence[Splice]) -> int:
@@ -263,15 +289,13 @@ def _growth(parent: Source, splices: Sequence[Splice]) -> int:
     )
 
 
-def _made(parent: Source, splices: Sequence[Splice], given: Given) -> Source | None:
-    """The program with the splices made, unless they overlap, it does not parse, or it reads a
-    name that has no value."""
+def _spliced(parent: Program, splices: Sequence[Splice]) -> Program | None:
+    """The program with the splices made, unless they overlap."""
     ordered = sorted(splices, key=lambda splice: (splice.file, splice.start, splice.end))
     for one, other in pairwise(ordered):
         if one.file == other.file and other.start < one.end:
             return None
-    files = dict(parent.program.files)
+    files = dict(parent.files)
     for path in {splice.file for splice in splices}:
         files[path] = spliced(files[path], [s for s in splices if s.file == path])
-    child = _readable(Program.of(files), given)
-    return child if child is not None and child.doubtful <= parent.doubtful else None
+    return Program.of(files)

@@ -47,6 +47,10 @@ _ASKING_METHODS = frozenset((
     "startswith", "endswith", "isalpha", "isdigit", "isupper", "islower", "isspace", "isalnum",
 ))  # fmt: skip
 _SINGLE = frozenset({Kind.NUMBER, Kind.BOOLEAN})
+_COMPUTED = _SINGLE | _ARRAYS
+_ADDED = SEQUENCES | {Kind.TEXT}
+_SLICED = _ADDED | ARRAYS
+_ASKING = frozenset({ast.In, ast.NotIn, ast.Is, ast.IsNot})
 _LOGICAL = (ast.BitAnd, ast.BitOr, ast.BitXor)
 
 _NUMBER_FROM_ANYTHING = frozenset({
@@ -116,7 +120,7 @@ class Reading:
                     return Kind.MASK
                 return _elementwise({kind})
             case ast.Compare(left=left, ops=ops, comparators=others):
-                if all(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in ops):
+                if _ASKING.issuperset(map(type, ops)):
                     return Kind.BOOLEAN
                 compared = {self.of(n) for n in (left, *others)}
                 if Kind.OTHER in compared:
@@ -196,6 +200,8 @@ class Reading:
         return [Kind.NUMBER] * 8 if self.of(iterated) is Kind.ROWS else []
 
     def _joined(self, op: ast.operator, left: Kind, right: Kind) -> Kind:
+        if left is right is Kind.NUMBER and not isinstance(op, ast.MatMult):
+            return Kind.NUMBER
         if isinstance(op, _LOGICAL) and left is right is Kind.MASK:
             return Kind.MASK
         if isinstance(op, ast.MatMult):
@@ -203,7 +209,7 @@ class Reading:
             if ranks == (Kind.VECTOR, Kind.VECTOR):
                 return Kind.NUMBER
             return Kind.VECTOR if Kind.VECTOR in ranks and Kind.MATRIX in ranks else Kind.OTHER
-        if left is right and left in SEQUENCES | {Kind.TEXT}:
+        if left is right and left in _ADDED:
             return left if isinstance(op, ast.Add) else Kind.OTHER
         if isinstance(op, ast.Mult) and {left, right} & SEQUENCES and Kind.NUMBER in (left, right):
             return left if left in SEQUENCES else right
@@ -211,7 +217,7 @@ class Reading:
 
     def _indexed(self, kind: Kind, index: ast.expr) -> Kind:
         if isinstance(index, ast.Slice):
-            return kind if kind in SEQUENCES | {Kind.TEXT, *ARRAYS} else Kind.OTHER
+            return kind if kind in _SLICED else Kind.OTHER
         if kind in ARRAYS:
             if self.of(index) is Kind.MASK:
                 return Kind.ARRAY if kind is Kind.ARRAY else Kind.VECTOR
@@ -298,7 +304,7 @@ def _elementwise(kinds: set[Kind]) -> Kind:
     """What arithmetic on things of these kinds gives."""
     if kinds <= _SINGLE:
         return Kind.NUMBER
-    if not kinds <= _SINGLE | _ARRAYS:
+    if not kinds <= _COMPUTED:
         return Kind.OTHER
     if Kind.ARRAY in kinds:
         return Kind.ARRAY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -60,6 +61,12 @@ def source(program: Program, given: Given = ()) -> Source:
 
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_LEANING = frozenset({ast.Call, ast.Attribute})
+_NAMING = _LEANING | {ast.Name}
+_BUILTINS = frozenset(dir(builtins))
+_TESTS = frozenset({ast.Compare, ast.BoolOp})
+_LEFT_ALONE = frozenset({ast.GeneratorExp, ast.Lambda, ast.Starred})
+"""No sites; a generator may lean on the parentheses of a call."""
 _KEYED = frozenset({"sorted", "min", "max", "sort"})
 
 
@@ -80,15 +87,19 @@ class _Reader:
         self.blocks = own
         self.learnt = learnt
         self.functions: dict[str, Kind] = {}
-        self.helpers: list[Primitive] = []
+        self.helpers: tuple[Primitive, ...] = ()
         self.parameters = found.parameters
-        self.modules: set[str] = set()
+        self.modules: frozenset[str] = frozenset()
         self.definitions: dict[str, ast.expr] = {}
         self.kinds: dict[ast.expr, Kind] = {}
         self.returns = Kind.OTHER
         self.name = ""
         self.outer: frozenset[str] = frozenset()
         self.around: ast.For | ast.While | None = None
+        self.whole = False
+        """The statement that is gone through lies in a block with all that is in it."""
+        self.last: tuple[object, ...] = ()
+        self.scope_of_last: Scope | None = None
 
     def module(self, tree: ast.Module) -> None:
         if "[" in self.found.program.files[self.path]:
@@ -105,6 +116,8 @@ class _Reader:
         self.body(tree.body, {})
 
     def inside(self, node: ast.expr | ast.stmt) -> bool:
+        if self.whole:
+            return True
         first, last = node.lineno, node.end_lineno or node.lineno
         for block in self.blocks:  # noqa: SIM110  asked of every node; `any` takes twice as long
             if block.first <= first and last <= block.last:
@@ -112,23 +125,34 @@ class _Reader:
         return False
 
     def scope(self, names: Mapping[str, Kind]) -> Scope:
-        return Scope(
-            dict(names),
-            frozenset(names.keys() - self.outer),
-            self.functions,
-            tuple(self.helpers),
-            frozenset(self.modules),
-            dict(self.definitions),
-        )
+        """What may be used by the statement to come; most come with what the one before had."""
+        now = (names, self.outer, self.helpers, self.modules, self.definitions)
+        if self.scope_of_last is None or not all(map(operator.is_, now, self.last)):
+            assignable = frozenset(names.keys() - self.outer)
+            scope = Scope(
+                names, assignable, self.functions, self.helpers, self.modules, self.definitions
+            )
+            self.last, self.scope_of_last = now, scope
+        return self.scope_of_last
+
+    def define(self, name: str, value: ast.expr | None = None) -> None:
+        """Notes what a local is, or that it may be more than one thing; scopes keep what was."""
+        if value is not None:
+            self.definitions = {**self.definitions, name: value}
+        elif name in self.definitions:
+            self.definitions = {n: v for n, v in self.definitions.items() if n != name}
 
     def body(
         self, statements: list[ast.stmt], names: dict[str, Kind], *, outermost: bool = False
     ) -> dict[str, Kind] | None:
         """Notes the places of a body; the names that have a value behind it, None if none is
         reached."""
+        around = self.whole
         for index, statement in enumerate(statements):
             scope = self.scope(names)
-            if self.inside(statement) and not _is_docstring(statement):
+            self.whole = around
+            self.whole = self.inside(statement)
+            if self.whole and not _is_docstring(statement):
                 self.found.slots.append(
                     Slot(
                         self.path,
@@ -144,8 +168,10 @@ class _Reader:
                 )
             after = self.statement(statement, names, scope)
             if after is None:
+                self.whole = around
                 return None
             names = after
+        self.whole = around
         return names
 
     def statement(
@@ -166,10 +192,7 @@ class _Reader:
                 # what is an index further on cannot become any number
                 held = name in self.found.indices and self.read(value, scope) is Kind.NUMBER
                 self.expression(value, statement, "value", scope, held=held)
-                if name in names:
-                    self.definitions.pop(name, None)
-                else:
-                    self.definitions[name] = value
+                self.define(name, None if name in names else value)
                 kind = self.read(value, scope)
                 if kind is Kind.OTHER:  # such as a list that is empty at first
                     kind = self.learnt.get(self.name, {}).get(name, kind)
@@ -194,7 +217,7 @@ class _Reader:
                 self.indexed(target, scope)
                 if isinstance(target, ast.Name):
                     self.check_names(target, scope)
-                    self.definitions.pop(target.id, None)
+                    self.define(target.id)
                     mine, other = names.get(target.id), self.read(value, scope)
                     stays = mine is other or (mine in ARRAYS and other is Kind.MASK)
                     if other is not Kind.NUMBER and not stays:
@@ -202,7 +225,7 @@ class _Reader:
                 return names
             case ast.If(test=test, body=body, orelse=orelse):
                 self.expression(test, statement, "test", scope, test=True)
-                return _met(self.body(body, dict(names)), self.body(orelse, dict(names)))
+                return _met(self.body(body, names), self.body(orelse, names))
             case ast.While(test=test):
                 self.expression(test, statement, "test", scope, test=True)
                 self.loop(statement, names)
@@ -216,7 +239,7 @@ class _Reader:
                 bound = {name: Kind.OTHER for with_ in items for name in _bound(with_)}
                 return self.body(body, {**names, **bound})
             case ast.Try(body=body):
-                self.body(body, dict(names))
+                self.body(body, names)
                 return names
             case ast.FunctionDef():
                 self.function(statement, names)
@@ -245,12 +268,12 @@ class _Reader:
     def loop(self, loop: ast.For | ast.While, names: dict[str, Kind]) -> None:
         assigned = _assigned(loop.body)
         for name in assigned:
-            self.definitions.pop(name, None)
+            self.define(name)
         around, self.around = self.around, loop
-        self.body(loop.body, dict(names))
+        self.body(loop.body, names)
         self.around = around
         for name in assigned:
-            self.definitions.pop(name, None)
+            self.define(name)
 
     def function(self, function: ast.FunctionDef, names: dict[str, Kind]) -> None:
         outer = self.definitions, self.returns, self.name, self.outer, self.around
@@ -266,18 +289,18 @@ class _Reader:
         numeric = all(kind is Kind.NUMBER for kind in parameters.values())
         plain = not (function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
         if numeric and plain and parameters and self.returns is Kind.NUMBER:
-            self.helpers.append(Primitive(function.name, len(parameters)))
+            self.helpers += (Primitive(function.name, len(parameters)),)
         self.definitions, self.returns, self.name, self.outer, self.around = outer
 
     def check_names(self, node: ast.expr, scope: Scope) -> None:
         """Notes a name, or that of a function called, that may have no value."""
-        while isinstance(node, ast.Call | ast.Attribute):
-            node = node.func if isinstance(node, ast.Call) else node.value
+        while node.__class__ in _LEANING:
+            node = node.func if isinstance(node, ast.Call) else node.value  # type: ignore[attr-defined]
         if isinstance(node, ast.Name) and not (
             node.id in scope.names
             or node.id in scope.functions
             or node.id in scope.modules
-            or hasattr(builtins, node.id)
+            or node.id in _BUILTINS
         ):
             self.found.doubtful.add(node.id)
 
@@ -292,13 +315,13 @@ class _Reader:
         held: bool = False,
         depth: int = 0,
     ) -> None:
-        if isinstance(node, ast.JoinedStr):
+        which = node.__class__
+        if which is ast.JoinedStr:
             return
-        kind = self.read(node, scope)
-        if test and kind is Kind.OTHER and isinstance(node, ast.Compare | ast.BoolOp):
+        kind = self.kinds.get(node) or self.reading(scope).of(node)
+        if test and kind is Kind.OTHER and which in _TESTS:
             kind = Kind.BOOLEAN
-        # a generator may lean on the parentheses of a call
-        if self.inside(node) and not isinstance(node, ast.GeneratorExp | ast.Lambda | ast.Starred):
+        if which not in _LEFT_ALONE and (self.whole or self.inside(node)):
             if isinstance(node, ast.Constant) and kind is Kind.NUMBER:
                 assert isinstance(node.value, int | float)
                 self.found.constants.append(node.value)
@@ -306,7 +329,10 @@ class _Reader:
                 assert isinstance(node.value, str)
                 self.found.letters |= {node.value} if len(node.value) == 1 else set()
             self.found.sites.append(Site(self.path, node, parent, name, kind, scope, held, depth))
-        self.check_names(node, scope)
+        if which is ast.Constant:
+            return
+        if which in _NAMING:
+            self.check_names(node, scope)
         if isinstance(node, _COMPREHENSIONS):
             self.comprehension(node, scope, depth + 1)
             return
@@ -316,6 +342,8 @@ class _Reader:
                     self.expression(index, around, field, scope, held=True, depth=depth + 1)
         elif isinstance(node, ast.Call):
             self.call(node, scope, depth + 1)
+        if which not in _WITH_CHILDREN:
+            return
         within = held and not _is_base_of_power(parent, node)
         for child, child_name, is_test, is_held in _children(node):
             self.expression(
@@ -323,7 +351,7 @@ class _Reader:
                 node,
                 child_name,
                 scope,
-                test=is_test or (test and isinstance(node, ast.BoolOp)),
+                test=is_test or (test and which is ast.BoolOp),
                 held=within or is_held,
                 depth=depth + 1,
             )
@@ -389,41 +417,50 @@ class _Reader:
                 self.expression(value.body, value, "body", inner, depth=depth)
 
 
-def _children(node: ast.expr) -> Iterator[tuple[ast.expr, str, bool, bool]]:
+_BITS = frozenset({ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift})
+_WHOLE = frozenset({"range", "math.comb", "math.factorial", "math.gcd"})
+"""Functions that take whole numbers only."""
+_WITH_CHILDREN = frozenset({
+    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Subscript, ast.List,
+    ast.Tuple,
+})  # fmt: skip
+
+
+def _children(node: ast.expr) -> list[tuple[ast.expr, str, bool, bool]]:
     """Expressions in an expression: node, field, is it a test, is it held."""
-    bits = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
     match node:
         case ast.BinOp(left=left, op=op, right=right):
-            power, integer = isinstance(op, ast.Pow), isinstance(op, bits)
-            yield left, "left", False, integer or _is_base_of_power(node, left)
-            yield right, "right", False, integer or power
-        case ast.UnaryOp(op=op, operand=operand):
-            yield operand, "operand", isinstance(op, ast.Not), isinstance(op, ast.Invert)
-        case ast.BoolOp(values=values):
-            for value in values:
-                yield value, "values", False, False
-        case ast.Compare(left=left, comparators=comparators):
-            yield left, "left", False, False
-            for value in comparators:
-                yield value, "comparators", False, False
-        case ast.IfExp(test=test, body=body, orelse=orelse):
-            yield test, "test", True, False
-            yield body, "body", False, False
-            yield orelse, "orelse", False, False
+            power, integer = isinstance(op, ast.Pow), op.__class__ in _BITS
+            return [
+                (left, "left", False, integer or (power and _is_base_of_power(node, left))),
+                (right, "right", False, integer or power),
+            ]
         case ast.Call(func=func, args=args):
-            integer = dotted(func) in ("range", "math.comb", "math.factorial", "math.gcd")
-            if isinstance(func, ast.Attribute) and not isinstance(func.value, ast.Name):
-                yield func.value, "value", False, False
-            for value in args:
-                if not isinstance(value, ast.Starred):
-                    yield value, "args", False, integer
+            integer = dotted(func) in _WHOLE
+            of = isinstance(func, ast.Attribute) and not isinstance(func.value, ast.Name)
+            found = [(func.value, "value", False, False)] if of else []  # type: ignore[attr-defined]
+            plain = [value for value in args if not isinstance(value, ast.Starred)]
+            return found + [(value, "args", False, integer) for value in plain]
+        case ast.Compare(left=left, comparators=comparators):
+            others = [(value, "comparators", False, False) for value in comparators]
+            return [(left, "left", False, False), *others]
+        case ast.UnaryOp(op=op, operand=operand):
+            return [(operand, "operand", isinstance(op, ast.Not), isinstance(op, ast.Invert))]
+        case ast.BoolOp(values=values):
+            return [(value, "values", False, False) for value in values]
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return [
+                (test, "test", True, False),
+                (body, "body", False, False),
+                (orelse, "orelse", False, False),
+            ]
         case ast.Subscript(value=value, slice=index):
-            yield value, "value", False, False
-            if not isinstance(index, ast.Slice | ast.Tuple):
-                yield index, "slice", False, True
+            sliced = isinstance(index, ast.Slice | ast.Tuple)
+            found = [] if sliced else [(index, "slice", False, True)]
+            return [(value, "value", False, False), *found]
         case ast.List(elts=elts) | ast.Tuple(elts=elts):
-            for value in elts:
-                yield value, "elts", False, False
+            return [(value, "elts", False, False) for value in elts]
+    return []
 
 
 def _indices(node: ast.Subscript) -> Iterator[tuple[ast.expr, ast.AST, str]]:

@@ -81,9 +81,11 @@ def _probe(parameters: Mapping[str, object]) -> Probe | None:
     pairs = [(item, left) for item in range(1, capacity + 1) for left in range(item, capacity + 1)]
     items, remaining = zip(*pairs, strict=True)
 
+    used = np.asarray(items) * (capacity + 1) + np.asarray(remaining)
+
     def behaviour(answers: NDArray[np.float64]) -> bytes | None:
         table = np.full((capacity + 1, capacity + 1), np.nan)
-        table[items, remaining] = answers
+        table.flat[used] = answers
         ranks = packing.rank_table(table, capacity)
         return None if isinstance(ranks, Invalid) else ranks.tobytes()
 
