@@ -20,6 +20,7 @@ import msgspec
 from evolve.errors import nearest
 from evolve.llm.base import CallError, Completion, Fault, Finish, Options, Request, Usage
 from evolve.llm.errors import from_status, from_transport, too_long, unreadable
+from evolve.llm.spread import Spread
 
 _CONNECT_S = 10.0
 _MOST_TOKENS = 1 << 40
@@ -109,17 +110,20 @@ class _Shortened(httpx2.AsyncByteStream):
 
 
 @asynccontextmanager
-async def posting(client: Any, path: str, body: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
+async def posting(
+    clients: Spread[Any], path: str, body: dict[str, Any]
+) -> AsyncIterator[httpx2.Response]:
     """Sends a body through an SDK's client as it stands, to be read by `fetch`.
 
     This is the SDKs' way for requests they have no method for. Their methods hold a body against
     every type that each of its fields can have, which took a tenth of a call's CPU.
     """
-    response = await client.post(path, cast_to=httpx2.Response, body=body, stream=True)
-    try:
-        yield response
-    finally:
-        await response.aclose()
+    with clients.one() as client:
+        response = await client.post(path, cast_to=httpx2.Response, body=body, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
 
 @asynccontextmanager
