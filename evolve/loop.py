@@ -24,6 +24,7 @@ from evolve.drafting import HUMAN, NOTES, SEED, Draft, Drafter, Scribe
 from evolve.errors import FaultError, first_leaf
 from evolve.halving import Halving
 from evolve.judging import Judge
+from evolve.known import Known
 from evolve.messages import Judged
 from evolve.problem import SplitKind
 from evolve.randomness import derive, generator
@@ -33,7 +34,6 @@ from islands_db import (
     Fate,
     Outcome,
     Placement,
-    ProgramText,
     Sample,
     Status,
     Store,
@@ -91,9 +91,7 @@ class Loop:
     _screening: Turns = field(init=False)
     _settling: Turns = field(init=False)
     _held: dict[int, bytes] = field(default_factory=dict)
-    _under_way: dict[str, asyncio.Future[None]] = field(default_factory=dict)
-    """The marks of programs that are being judged, by content and by syntax tree."""
-    _marks: dict[int, tuple[ProgramText, asyncio.Future[None]]] = field(default_factory=dict)
+    _known: Known = field(init=False)
     _next: int = 0
     _searching: int = 0
     """Attempts under way, but for seeds, notes and what a person handed in."""
@@ -144,7 +142,7 @@ class Loop:
         counts = self.store.counts()
         self.budget.evaluations = counts.ran
         self._held = dict(self.store.held())
-        self._under_way, self._marks = {}, {}
+        self._known = Known(store=self.store, lag=self.lag, deterministic=self.deterministic)
         self._answered = set()
         self._searching = sum(map(_searches, pending))
         self._next = counts.attempts + counts.pending
@@ -190,25 +188,25 @@ class Loop:
                 if draft.text is None:
                     assert draft.fate is not None
                     return draft.rejected(draft.fate, draft.reason)
-                known, twin = self._seen(draft.text)
+                known, twin = self._known.seen(draft.text)
                 if known is None and twin is None:
-                    if (foretold := self._foretold(sample, draft)) is not None:
+                    if (foretold := self._known.foretold(sample, draft)) is not None:
                         return foretold
                     self.budget.reserve_evaluation()
-                    self._note_under_way(sample.attempt, draft.text)
+                    self._known.begin(sample.attempt, draft.text)
         finally:
             self.budget.end_draft()
         if twin is not None:
             await twin
             self._may_start()
-            known, _ = self._seen(draft.text)
+            known, _ = self._known.seen(draft.text)
         if known is not None or twin is not None:
             return replace(draft.rejected(Fate.DUPLICATE, ""), duplicate_of=known)
         try:
             return await self._evaluated(sample, draft)
         except Stopped:
             self.budget.give_back_evaluation()
-            self._no_longer_under_way(sample.attempt)
+            self._known.end(sample.attempt)
             raise
 
     async def _evaluated(self, sample: Sample, draft: Draft) -> Outcome:
@@ -221,7 +219,7 @@ class Loop:
             # a seed is judged even when it behaves as another one: every island starts from all
             known=None
             if sample.proposer == SEED
-            else partial(self._behaving, sample.attempt, draft.text.length),
+            else partial(self._known.behaving, sample.attempt, draft.text.length),
             promotes=None
             if sample.proposer == SEED or self.halving is None
             else partial(self.halving.promotes, sample.attempt),
@@ -263,7 +261,7 @@ class Loop:
         assert outcome.program is not None
         async with self._screening.turn(sample.attempt):
             self.budget.reserve_evaluation()
-            self._note_under_way(sample.attempt, outcome.program)
+            self._known.begin(sample.attempt, outcome.program)
         return outcome
 
     def _settle(self, sample: Sample, outcome: Outcome) -> None:
@@ -288,7 +286,7 @@ class Loop:
             if outcome.artifact and outcome.fitness is not None and outcome.program is not None:
                 found = outcome.program.hash, outcome.verdicts[-1], outcome.artifact
                 objects.keep(self.store, self.judge.objectives[0], *found)
-        self._no_longer_under_way(sample.attempt)
+        self._known.end(sample.attempt)
         if self.halving is not None:
             self.halving.tell(sample.attempt, outcome.verdicts)
         self._watch_faults(outcome)
@@ -367,43 +365,6 @@ class Loop:
         self._next = sample.attempt + 1
         self._searching += _searches(sample)
         self._group.create_task(self._attempt(sample))
-
-    def _seen(self, text: ProgramText) -> tuple[int | None, asyncio.Future[None] | None]:
-        """A stored program that is the same, or the evaluation of one that is under way."""
-        known = self.store.known(text.hash, text.syntax_hash)
-        twin = self._under_way.get(text.hash) or self._under_way.get(text.syntax_hash)
-        return known, twin if known is None else None
-
-    def _foretold(self, sample: Sample, draft: Draft) -> Outcome | None:
-        """The end of an attempt whose program would behave as a known one: it is not run."""
-        if draft.behaviour is None or draft.text is None:
-            return None
-        known = self._behaving(sample.attempt, draft.text.length, draft.behaviour)
-        if known is None:
-            return None
-        reason = f"would behave as program {known}: worked out, not run"
-        return replace(draft.rejected(Fate.DUPLICATE, reason), duplicate_of=known)
-
-    def _behaving(self, attempt: int, length: int, behaviour: int) -> int | None:
-        """The program that has shown this behaviour before and is not longer.
-
-        A shorter one is judged: it takes the place of the longer one where all figures agree.
-        In deterministic mode only those count that are stored whatever the timing: the ones this
-        attempt was sampled from.
-        """
-        last = attempt - self.lag if self.deterministic else None
-        return self.store.behaving(behaviour, length=length, up_to_attempt=last)
-
-    def _note_under_way(self, attempt: int, text: ProgramText) -> None:
-        mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._under_way[text.hash] = self._under_way[text.syntax_hash] = mark
-        self._marks[attempt] = text, mark
-
-    def _no_longer_under_way(self, attempt: int) -> None:
-        if attempt in self._marks:
-            text, mark = self._marks.pop(attempt)
-            del self._under_way[text.hash], self._under_way[text.syntax_hash]
-            mark.set_result(None)
 
     async def may_ask(self) -> None:
         """As `_may_go_on`, for what costs money: also while calls can be paid only."""
