@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--full] [--seed N] [--json]`: figures beside their targets."""
+"""`python -m benchmarks NAME [--full] [--only TEXT]`: figures beside their targets."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ def main() -> int:
     names = ", ".join(f"{name} ({what})" for name, what in SUITES.items())
     parser.add_argument("name", choices=SUITES, help=names)
     parser.add_argument("--full", action="store_true", help="everything; goes on where it was cut")
+    parser.add_argument("--only", default="", help="rows whose name holds this text")
     parser.add_argument("--seed", type=int, help="by default today's date")
     parser.add_argument("--json", action="store_true", dest="as_json")
     arguments = parser.parse_args()
     today = int(datetime.now(UTC).strftime("%Y%m%d"))
     plan = Plan(full=arguments.full, seed=today if arguments.seed is None else arguments.seed)
     rows: list[Row] = import_module(f"benchmarks.{arguments.name}").ROWS
+    rows = [row for row in rows if arguments.only in row.name]
+    if not rows:
+        parser.error(f"no row of {arguments.name} holds {arguments.only!r} in its name")
     done = {r.name: r for r in kept(arguments.name, plan)} if plan.full else {}
     results = []
     if not arguments.as_json:

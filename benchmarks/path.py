@@ -177,6 +177,6 @@ ROWS = [
     Row(name="kill -9 and resume: lost or doubled", unit="programs", measure=kills.lost,
         at_most=0),
     Row(name="kill -9: processes left", unit="processes", measure=kills.orphans, at_most=0),
-    Row(name="deterministic mode, killed or not: ends that differ", unit="ends",
+    Row(name="kill -9 in deterministic mode: ends that differ", unit="ends",
         measure=kills.differing_ends, at_most=0),
 ]  # fmt: skip
