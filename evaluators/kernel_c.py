@@ -58,6 +58,8 @@ _NARROW = ("int8_t", "uint8_t", "int16_t", "uint16_t", "size_t", "ptrdiff_t")
 _PRELUDE = "".join(f"typedef int {name};" for name in (*NAMED, *_NARROW)) + "\n"
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _FORBIDDEN = re.compile(r"[#\\\"'`@$?]{2}|[#\\\"'`@$]|[^\x00-\x7f]")
+_EMITTED = ("main", "memcpy", "memmove", "memset", "memcmp")
+"""Names no function may have: a compiler calls some of them unasked."""
 _ASSIGNMENTS = {f"{op}=": op for op in ("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>")}
 _KEYWORDS = re.compile(r"\b(asm|__\w+|_[A-Z]\w*|goto|typedef|struct|union|enum|extern|volatile"
                        r"|register|sizeof|while|do|switch|break|continue|auto)\b")  # fmt: skip
@@ -82,6 +84,10 @@ def parse(source: object, signature: Signature, *, moved: bool = False) -> Kerne
     try:
         given = _tree(plain)
         _Checker(signature, moved).file(given)
+        for item in given.ext:
+            # what only this file sees is never taken for the compiler's own function of that name
+            if isinstance(item, c_ast.FuncDef) and item.decl.name != "kernel":
+                item.decl.storage = ["static"]
         # compiled is this text, so this text is what is checked and run
         text = c_generator.CGenerator().visit(given)
         tree = _tree(text)
@@ -143,7 +149,7 @@ class _Checker(Expressions):
         self.tables.arrays[item.name] = self.array(item, self.tables, writable=False)
 
     def fresh(self, node: c_ast.Node, name: str) -> None:
-        if name in self.functions or name in self.tables.arrays or name == "main":
+        if name in self.functions or name in self.tables.arrays or name in _EMITTED:
             refuse(node, f"{name} is defined twice, or not free")
 
     def function(self, item: c_ast.FuncDef) -> None:
@@ -188,6 +194,11 @@ class _Checker(Expressions):
         if node.name in scope.types or node.name in scope.arrays:
             refuse(node, f"{node.name} stands twice")
         if isinstance(inner, c_ast.PtrDecl | c_ast.ArrayDecl):
+            # C computes the size of an argument: anything could stand there
+            if isinstance(inner, c_ast.ArrayDecl) and (
+                inner.dim_quals or not isinstance(inner.dim, c_ast.Constant | None)
+            ):
+                refuse(node, f"{node.name}: the size of an argument is a number, or not given")
             if expected is None:
                 refuse(node, "functions of one's own take numbers, not arrays")
             found = type_of(inner.type)

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluators.kernel_c_run import verify_sorting
+from evaluators.kernel_c import parse as parse_c
+from evaluators.kernel_c_run import sorting, verify_sorting
 from evaluators.kernel_listings import Instruction, Operand, check, parse
 from evaluators.results import Invalid
 
@@ -266,7 +267,10 @@ def files(artifact: object) -> dict[str, str] | Invalid:
         proved = verify_sorting(source, values)
         if isinstance(proved, Invalid):
             return proved
-        lengths, kernel, what = [values], f"#include <stdint.h>\n\n{source}", "found as C"
+        # the text made from the checked tree: what was given may read otherwise to a compiler
+        checked = parse_c(source, sorting(values), moved=True)
+        assert not isinstance(checked, Invalid)
+        lengths, kernel, what = [values], f"#include <stdint.h>\n\n{checked.text}", "found as C"
     several = len(lengths) > 1
     fields = {
         "arguments": "int *v, int n" if several else "int *v",

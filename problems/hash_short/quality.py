@@ -15,7 +15,7 @@ from evaluators.kernel_c_run import run
 from evaluators.kernel_c_types import Kernel
 
 Words = NDArray[np.uint64]
-_LENGTHS = (9, 12, 16)
+_LENGTHS = range(9, 17)
 _KEYS = 4096
 MOST_BIAS = 0.05
 """Of the chance that an output bit changes with an input bit; 6.4 standard deviations."""

@@ -28,20 +28,24 @@ SIGNATURE = Signature(
 )
 _LOOP = Loop(
     source=f"""
+        #include <string.h>
         void loop(void *kernel, const void *in, void *out, long count, long repeats) {{
             void (*multiply)(const float *, const float *, float *) =
                 (void (*)(const float *, const float *, float *))kernel;
             const float *pairs = in;
             float *products = out;
             for (long pass = 0; pass < repeats; pass++)
-                for (long i = 0; i < count; i++)
+                for (long i = 0; i < count; i++) {{
+                    memset(products + {_ENTRIES} * i, 255, {4 * _ENTRIES});
                     multiply(pairs + {2 * _ENTRIES} * i, pairs + {2 * _ENTRIES} * i + {_ENTRIES},
                              products + {_ENTRIES} * i);
+                }}
         }}
     """,
     item_in=8 * _ENTRIES,
     item_out=4 * _ENTRIES,
 )
+"""Products are made not-a-number before each call: one left from before must not be of use."""
 _BASELINE = f"""
 void kernel(const float *a, const float *b, float *c) {{
     for (int i = 0; i < {SIDE}; i++)

@@ -43,6 +43,11 @@ def test_there_are_as_many_of_eight_as_counted_by_others():
     assert weak_orders(8).shape[1] == 545835
 
 
+THREE_IN_C = """
+    int a = v[0] < v[1] ? v[0] : v[1], b = v[0] < v[1] ? v[1] : v[0], c = v[2];
+    int m = b < c ? b : c, top = b < c ? c : b;
+    v[0] = a < m ? a : m; v[1] = a < m ? m : a; v[2] = top;
+"""
 REGISTER = st.integers(0, 3).map("r{}".format)
 LINE = st.tuples(
     st.sampled_from(["mov", "cmp", "cmovl", "cmovg", "cmovle", "cmove", "cmovne", "min", "max"]),
@@ -256,10 +261,27 @@ def test_c_outside_the_subset_is_refused(body):
      "int kernel(int *v) { return 1; }", "static void kernel(int *v) {}", None, 7, "\0", "é",
      "void (*kernel)(int *v);", "typedef int t; void kernel(int *v) {}", "/*" * 10,
      "int main(void) { return 1; } void kernel(int *v) {}", "void kernel(int *v) {}" * 2,
-     "int a[3] = {1}; void kernel(int *v) {}", "void kernel(int *v)" + "{" * 5000, "x" * 70000],
+     "int a[3] = {1}; void kernel(int *v) {}", "void kernel(int *v)" + "{" * 5000, "x" * 70000,
+     "long memset(long a, int b, long c) { return a; } void kernel(int *v) {}"],
 )  # fmt: skip
 def test_what_is_no_kernel_is_refused(source):
     assert isinstance(verify_sorting(source, 3), Invalid)
+
+
+@pytest.mark.parametrize(
+    "size", ["((int (*)(void))4096)()", "v0[9] = 1", "sizeof 1", "x", "*", "static 9", "1 + 2"]
+)
+def test_nothing_is_computed_in_the_size_of_an_argument(size):
+    # C computes it at each call, so that anything could be done there
+    found = verify_sorting(f"void kernel(int v[{size}]) {{ v[0] = v[1]; }}", 3)
+    assert isinstance(found, Invalid)
+    assert verify_sorting(f"void kernel(int v[3]) {{ {THREE_IN_C} }}", 3).value == 3
+
+
+def test_a_function_is_never_taken_for_the_compilers_of_that_name():
+    signature = Signature((Parameter("int32_t"),), "int32_t")
+    kernel = parse("int abs(int x) { return 7; } int kernel(int x) { return abs(x); }", signature)
+    assert "static int abs" in kernel.source
 
 
 UINT64 = Signature((Parameter("uint64_t"), Parameter("uint64_t")), "uint64_t")

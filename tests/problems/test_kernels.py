@@ -15,6 +15,8 @@ from evolve.evaluation import judge
 from evolve.loading import BUILT_IN, load
 from evolve.worker import open_sandbox
 from islands_db.records import Status
+from problems.hash_short import problem as hash_short
+from problems.matmul_kernel import problem as matmul_kernel
 from sandbox import CandidateFailure, SandboxError, compile_c
 from sandbox import timing as harness
 
@@ -142,6 +144,51 @@ void kernel(int *v) {
     v[0] = t[0]; v[1] = t[1]; v[2] = t[2];
 }
 """
+
+
+FILLS_GAPS = """
+void kernel(const float *a, const float *b, float *c) {
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 16; j++) {
+            float sum = 0.0f;
+            for (int k = 0; k < 16; k++) sum += a[16 * i + k] * b[16 * k + j];
+            if (c[16 * i + j] == c[16 * i + j]) sum = 0.0f;
+            c[16 * i + j] = sum;
+        }
+}
+"""
+"""Right only where each entry of c is not a number when it starts."""
+
+
+def test_a_product_left_from_before_is_gone_when_a_kernel_starts(sandbox):
+    try:
+        found = timing.race(
+            parse(FILLS_GAPS, matmul_kernel.SIGNATURE).source,
+            parse(matmul_kernel._BASELINE, matmul_kernel.SIGNATURE).source,
+            matmul_kernel._LOOP, draw=matmul_kernel.draw, verify=matmul_kernel.fault,
+            seconds=0.2, tries=1,
+        )  # fmt: skip
+    except timing.CannotJudge:
+        return
+    assert not isinstance(found, Invalid), found
+
+
+HASHES = sorted(path.stem for path in (BUILT_IN / "hash_short" / "known_bad").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_a_hash_that_is_not_good_everywhere_is_caught(sandbox, name):
+    task = load("hash_short")
+    program = task.problem.read(f"known_bad/{name}.py")
+    found = judge(task, sandbox, {"program.py": program}, split=SplitKind.TRAINING, seed=1)
+    assert found.verdicts[-1].status is Status.INVALID, found.verdicts
+
+
+def test_timed_keys_look_like_those_of_the_tests():
+    items = np.frombuffer(hash_short._draw(np.random.default_rng(1)), dtype="<u8").reshape(-1, 3)
+    for first, last, length in items.tolist():
+        overlap = 16 - length
+        assert first.to_bytes(8, "little")[8 - overlap :] == last.to_bytes(8, "little")[:overlap]
 
 
 @pytest.mark.slow
