@@ -44,13 +44,29 @@ class Race:
 
     Attributes:
         candidate_ns, baseline_ns: Of one call with its loop, medians over rounds.
-        machine: Processor, kernel, compiler.
+        instructions: Of one call with its loop in user mode, candidate and baseline, where the
+            machine counts them; of those alone whose counter ran all the time.
+        machine: Processor, kernel, compiler, and whether it counts instructions.
     """
 
     comparison: Comparison
     candidate_ns: float
     baseline_ns: float
+    instructions: tuple[float, float] | None
     machine: str
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What a verdict keeps beside its score."""
+        counted = self.instructions or ()
+        return {
+            "ratio_median": self.comparison.ratio,
+            "ratio_low": self.comparison.low,
+            "nanoseconds": self.candidate_ns,
+            "baseline_nanoseconds": self.baseline_ns,
+            "rounds": self.comparison.rounds,
+            **dict(zip(("instructions", "baseline_instructions"), counted, strict=False)),
+        }
 
     def __str__(self) -> str:
         found = self.comparison
@@ -61,8 +77,14 @@ class Race:
         ) + (
             f": {self.candidate_ns:.3g} ns a call, baseline {self.baseline_ns:.3g}, ratio "
             f"{found.ratio:.4f} in [{found.low:.4f}, {found.high:.4f}], {found.rounds} rounds; "
-            f"{self.machine}"
+            f"{self._instructions}{self.machine}"
         )
+
+    @property
+    def _instructions(self) -> str:
+        if self.instructions is None:
+            return ""
+        return "instructions a call {:.4g}, baseline {:.4g}; ".format(*self.instructions)
 
 
 def race(
@@ -109,9 +131,12 @@ def race(
             if not timer.check_clock(last):
                 reason = "rates in short and long runs differ"
                 continue
+        both = timer.instructions
+        counted = (both[0], both[1]) if len(both) == 2 else None
+        word = timer.uncounted or ("counted" if counted else "shared")
         return Race(
             comparison=comparison, candidate_ns=candidate_ns, baseline_ns=baseline_ns,
-            machine=fingerprint(),
+            instructions=counted, machine=f"{fingerprint()}, instruction counter {word}",
         )  # fmt: skip
     raise CannotJudge(f"cannot judge on this machine now, {tries} tries: {reason}")
 

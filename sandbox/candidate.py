@@ -107,15 +107,24 @@ class Candidate:
         return printable(printed.decode(errors="replace"))
 
     @property
-    def cpu_ns(self) -> int:
-        """Nanoseconds of CPU of its process so far, by the kernel's own account.
+    def pid(self) -> int:
+        """The number of its process, as it is seen from here.
 
         Raises:
             SandboxError: it has no process now.
         """
         if self._process is None:
             raise SandboxError("this candidate has no process")
-        return _cpu_ns_of(_pid_of(self._process.pidfd))
+        return _pid_of(self._process.pidfd)
+
+    @property
+    def cpu_ns(self) -> int:
+        """Nanoseconds of CPU of its process so far, by the kernel's own account.
+
+        Raises:
+            SandboxError: it has no process now.
+        """
+        return _cpu_ns_of(self.pid)
 
     @property
     def finished(self) -> bool:

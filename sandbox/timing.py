@@ -3,8 +3,9 @@
 The inner clock is in a process that holds no score; the outer one is the kernel's account of that
 process's CPU, read here, which neither waiting for a core nor messages disturb. Both must agree:
 2N runs less N runs take what N runs take, without what it costs to ask. A process that reports
-other times than it took is a violation. Outputs of the timed runs come out
-too, for a verifier.
+other times than it took is a violation. The same difference gives the instructions of a call, where
+the machine counts them; they are the kernel's figures, read here. Outputs of the timed runs come
+out too, for a verifier.
 
 Covered: lies about time by more than the tolerance; noise by addresses, by order and by warming up;
 another core than the first. Not covered: that outputs are right, which is for the caller; what
@@ -24,6 +25,7 @@ from types import TracebackType
 
 from sandbox.box import Sandbox
 from sandbox.candidate import Candidate
+from sandbox.counting import INSTRUCTIONS, Count, Counter, count
 from sandbox.records import CandidateFailure, FailureKind, Limits, SandboxError
 from sandbox.toolchain import CompileLimits, compile_c, compiler
 
@@ -90,6 +92,16 @@ def pinned(core: int | None = None) -> Iterator[int]:
         os.sched_setaffinity(0, before)
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One long run: nanoseconds as the process says and as the kernel accounts to it, and what was
+    counted meanwhile."""
+
+    inner_ns: int
+    outer_ns: int
+    counted: Count | None
+
+
 class Timer:
     """Candidate and baseline in one fresh process; a context manager.
 
@@ -132,10 +144,19 @@ class Timer:
             )
             sizes = [loop.item_in, loop.item_out]
             self._process.call("prepare", ours[0], theirs, ours[1], sizes)
+            counter = count(self._process.pid, INSTRUCTIONS)
+            self._counter: Counter | None = None
+            if isinstance(counter, Counter):
+                self._counter = self._stack.enter_context(counter)
         except BaseException:
             self._stack.close()
             raise
-        self._repeats = 0
+        self.uncounted = counter if isinstance(counter, str) else ""
+        """Why instructions are not counted, in a word; "" where they are."""
+        self.instructions: dict[int, float] = {}
+        """Of one call with its loop, user mode: candidate (0) and baseline (1); by `check_clock`,
+        without those whose counter did not run all the time."""
+        self._repeats = self._items = 0
 
     def round(self, inputs: bytes, seed: int) -> TimedRound:
         """Times all three on these inputs, placed anew.
@@ -145,6 +166,7 @@ class Timer:
         """
         if len(inputs) > _MOST_BYTES or len(inputs) % self._loop.item_in or not inputs:
             raise ValueError(f"{len(inputs)} bytes of inputs, items are of {self._loop.item_in}")
+        self._items = len(inputs) // self._loop.item_in
         if not self._repeats:
             self._repeats = 1
             self._measured(inputs, seed)  # warms up
@@ -186,11 +208,11 @@ class Timer:
             repeats = max(1, round(_STEADY_NS / max(claimed, 1.0)))
             clocks = rates = 1.0
             for _ in range(_TRIES):
-                inner_once, outer_once = self._steady(which, repeats)
-                inner_twice, outer_twice = self._steady(which, 2 * repeats)
-                outer = outer_twice - outer_once
-                clocks = min(clocks, abs(outer / max(inner_twice - inner_once, 1) - 1))
+                once, twice = self._steady(which, repeats), self._steady(which, 2 * repeats)
+                outer = twice.outer_ns - once.outer_ns
+                clocks = min(clocks, abs(outer / max(twice.inner_ns - once.inner_ns, 1) - 1))
                 rates = min(rates, abs(outer / (claimed * repeats) - 1))
+                self._note_instructions(which, once, twice, repeats)
                 if max(clocks, rates) <= TOLERANCE:
                     break
             if clocks > TOLERANCE:
@@ -200,14 +222,22 @@ class Timer:
             agree = agree and rates <= TOLERANCE
         return agree
 
-    def _steady(self, which: int, repeats: int) -> tuple[int, int]:
-        """Nanoseconds as the process says, and as the kernel accounts to it."""
+    def _steady(self, which: int, repeats: int) -> _Run:
+        counter = self._counter
+        earlier = counter.read() if counter else None
         before, began = self._process.cpu_ns, time.perf_counter_ns()
         inner = self._process.call("steady", which, repeats)
         took, used = time.perf_counter_ns() - began, self._process.cpu_ns - before
         if type(inner) is not int or not 0 < inner <= took:
             raise CandidateFailure(FailureKind.VIOLATION, "a time that cannot be")
-        return inner, used
+        return _Run(inner, used, counter.read() - earlier if counter and earlier else None)
+
+    def _note_instructions(self, which: int, once: _Run, twice: _Run, repeats: int) -> None:
+        less, more = once.counted, twice.counted
+        if less is None or more is None:
+            return
+        if less.covers(once.outer_ns, TOLERANCE) and more.covers(twice.outer_ns, TOLERANCE):
+            self.instructions[which] = (more.events - less.events) / (repeats * self._items)
 
     def close(self) -> None:
         """Ends the process."""

@@ -113,14 +113,9 @@ def _timed(candidate: CandidateHandle, seed: int, seconds: float) -> Score | Inv
     )
     if isinstance(found, Invalid):
         return found
-    comparison = found.comparison
     return Score(
-        ratio=comparison.high,
-        metrics={
-            "ratio_median": comparison.ratio,
-            "nanoseconds": found.candidate_ns,
-            "baseline_nanoseconds": found.baseline_ns,
-        },
+        ratio=found.comparison.high,
+        metrics=found.metrics,
         feedback=str(found),
     )
 

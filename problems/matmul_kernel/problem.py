@@ -133,16 +133,9 @@ def _timed(candidate: CandidateHandle, seconds: float) -> Score | Invalid:
     found = race(kernel.source, baseline.source, _LOOP, draw=draw, verify=fault, seconds=seconds)
     if isinstance(found, Invalid):
         return found
-    comparison = found.comparison
-    operations = 2 * SIDE**3
     return Score(
-        ratio=comparison.high,
-        metrics={
-            "ratio_median": comparison.ratio,
-            "nanoseconds": found.candidate_ns,
-            "baseline_nanoseconds": found.baseline_ns,
-            "gflops": operations / found.candidate_ns,
-        },
+        ratio=found.comparison.high,
+        metrics={**found.metrics, "gflops": 2 * SIDE**3 / found.candidate_ns},
         feedback=str(found),
     )
 

@@ -69,16 +69,9 @@ def _timed(candidate: CandidateHandle, values: int, *, seconds: float) -> Score 
     )
     if isinstance(found, Invalid):
         return found
-    comparison = found.comparison
     return Score(
-        ratio=comparison.high,
-        metrics={
-            "ratio_median": comparison.ratio,
-            "ratio_low": comparison.low,
-            "nanoseconds": found.candidate_ns,
-            "baseline_nanoseconds": found.baseline_ns,
-            "rounds": comparison.rounds,
-        },
+        ratio=found.comparison.high,
+        metrics=found.metrics,
         feedback=str(found),
         artifact={"values": values, "text": kernel.text, "machine": found.machine},
     )

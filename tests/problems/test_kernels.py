@@ -17,7 +17,7 @@ from evolve.worker import open_sandbox
 from islands_db.records import Status
 from problems.hash_short import problem as hash_short
 from problems.matmul_kernel import problem as matmul_kernel
-from sandbox import CandidateFailure, SandboxError, compile_c
+from sandbox import CandidateFailure, SandboxError, compile_c, counting
 from sandbox import timing as harness
 
 
@@ -171,6 +171,33 @@ def test_a_product_left_from_before_is_gone_when_a_kernel_starts(sandbox):
     except timing.CannotJudge:
         return
     assert not isinstance(found, Invalid), found
+
+
+def test_what_a_process_did_is_counted_from_outside(sandbox, monkeypatch):
+    # every kernel counts nanoseconds as it does instructions, so that the way is tried anywhere
+    monkeypatch.setattr(harness, "INSTRUCTIONS", counting.TASK_CLOCK)
+    try:
+        found = raced(SLOW, seconds=0.2, tries=2)
+    except timing.CannotJudge:
+        return
+    assert found.machine.endswith("instruction counter counted")
+    for counted, ns in zip(
+        found.instructions, (found.candidate_ns, found.baseline_ns), strict=True
+    ):
+        assert ns / 3 < counted < ns * 3
+    assert {"instructions", "baseline_instructions"} < set(found.metrics)
+
+
+def test_a_machine_without_a_counter_says_so_in_one_word(sandbox, monkeypatch):
+    monkeypatch.setattr(harness, "INSTRUCTIONS", (0, 99))  # no kernel knows that one
+    try:
+        found = raced(SLOW, seconds=0.2, tries=2)
+    except timing.CannotJudge:
+        return
+    assert found.instructions is None
+    assert "instructions" not in found.metrics
+    word = found.machine.rpartition("instruction counter ")[2]
+    assert word in ("absent", "forbidden", "unsupported", "refused")
 
 
 HASHES = sorted(path.stem for path in (BUILT_IN / "hash_short" / "known_bad").glob("*.py"))
