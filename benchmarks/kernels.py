@@ -1,4 +1,7 @@
-"""Kernels: what timing calls different, which cheats pass, how long proofs and searches take."""
+"""Kernels: what timing calls different, which cheats pass, how long proofs and searches take.
+
+A full measurement keeps every trial (results/kernels-trials.jsonl), and goes on behind the last.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import rows
+from benchmarks.blas import blas_beside_definition, block_beside_blas
 from benchmarks.rows import Measured, NotMeasured, Plan, Row
 from evaluators import Invalid, kernel_listings
 from evaluators.kernel_c import parse
@@ -26,7 +31,7 @@ from evolve.loading import BUILT_IN, load
 from evolve.timing import CannotJudge, Decision, Loop, Race, race
 from evolve.worker import open_sandbox
 from islands_db.records import Status
-from sandbox import SandboxError
+from sandbox import CandidateFailure, SandboxError
 
 _TRIAL_S = 2.0
 _ALIKE = {True: 500, False: 6}
@@ -64,18 +69,13 @@ _CHAIN_LOOP = Loop(
 )
 
 
-def _chained(candidate: int) -> Decision:
+def _chained(candidate: int) -> Race | Invalid:
     """Chains against chains of 500 steps; whatever the outputs are."""
-    try:
-        found = race(
-            _chain(candidate), _chain(_CHAIN), _CHAIN_LOOP,
-            draw=lambda rng: rng.bytes(8 * 16), verify=lambda inputs, outputs: "",
-            seconds=_TRIAL_S, tries=1,
-        )  # fmt: skip
-    except CannotJudge:
-        return Decision.CANNOT_JUDGE
-    assert not isinstance(found, Invalid)
-    return found.comparison.decision
+    return race(
+        _chain(candidate), _chain(_CHAIN), _CHAIN_LOOP,
+        draw=lambda rng: rng.bytes(8 * 16), verify=lambda inputs, outputs: "",
+        seconds=_TRIAL_S, tries=1,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -98,47 +98,86 @@ def _sorted_by(
     )  # fmt: skip
 
 
-def _same() -> Decision:
+def _same() -> Race | Invalid:
     """The plain kernel for three values against itself: the shortest, so the most sensitive."""
+    return _sorted_by(str(_calling()["baseline"](3)), 3)
+
+
+_ACCUSED = "accused of lying"
+"""What an honest kernel must never be; counted as a wrong decision."""
+
+
+def _decided(trial: Callable[[], Race | Invalid]) -> str:
     try:
-        found = _sorted_by(str(_calling()["baseline"](3)), 3)
+        found = trial()
     except CannotJudge:
         return Decision.CANNOT_JUDGE
+    except CandidateFailure:
+        return _ACCUSED
     assert not isinstance(found, Invalid)
     return found.comparison.decision
 
 
-def _counted(trials: int, trial: Callable[[], Decision]) -> dict[Decision, int]:
-    found = dict.fromkeys(Decision, 0)
-    for _ in range(trials):
-        found[trial()] += 1
+def _counted(
+    name: str, trials: int, trial: Callable[[], Race | Invalid], plan: Plan
+) -> dict[str, int]:
+    """Decisions of so many trials; in a full measurement those on file are not made again."""
+    found: dict[str, int] = dict.fromkeys([*Decision, _ACCUSED], 0)
+    file = rows.RESULTS / "kernels-trials.jsonl"
+    commit = rows.commit()
+    key = {"trials": name, "commit": commit, "seed": plan.seed}
+    keeps = plan.full and not commit.endswith("+")  # one changed tree looks like another
+    if keeps and file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):  # a line that was cut off by a kill
+                kept = json.loads(line)
+                if kept.items() >= key.items():
+                    found[kept["decision"]] += 1
+    for _ in range(trials - sum(found.values())):
+        decision = _decided(trial)
+        found[decision] += 1
+        if keeps:
+            rows.RESULTS.mkdir(exist_ok=True)
+            with file.open("a", encoding="utf-8") as kept_file:
+                kept_file.write(
+                    "\n" * _cut(file) + json.dumps({**key, "decision": decision}) + "\n"
+                )
     return found
 
 
-def _named(found: dict[Decision, int]) -> str:
+def _cut(file: Path) -> bool:
+    """Whether a file ends within a line, as a kill leaves it."""
+    return file.stat().st_size > 0 and not file.read_bytes().endswith(b"\n")
+
+
+def _named(found: dict[str, int]) -> str:
     return ", ".join(f"{count} {decision}" for decision, count in found.items() if count)
 
 
 def alike(plan: Plan) -> Measured | NotMeasured:
+    """Wrong decisions among trials that were judged."""
     try:
-        found = _counted(_ALIKE[plan.full], _same)
+        found = _counted("alike", _ALIKE[plan.full], _same, plan)
     except SandboxError as error:
         return NotMeasured(why=str(error))
-    wrong = found[Decision.FASTER] + found[Decision.SLOWER]
-    return Measured(value=100 * wrong / sum(found.values()), detail=_named(found))
+    wrong = found[Decision.FASTER] + found[Decision.SLOWER] + found[_ACCUSED]
+    judged = sum(found.values()) - found[Decision.CANNOT_JUDGE]
+    if not judged:
+        return NotMeasured(why=f"nothing could be judged: {_named(found)}")
+    return Measured(value=100 * wrong / judged, detail=_named(found))
 
 
 def planted(plan: Plan) -> Measured | NotMeasured:
-    """Chains of 490 steps against 500, and the other way round in every second trial."""
+    """Chains of 490 steps against 500, and of 510 in the other half of the trials."""
+    half = _PLANTED[plan.full] // 2
     try:
-        faster = _counted(_PLANTED[plan.full] // 2, lambda: _chained(_CHAIN * 49 // 50))
-        slower = _counted(_PLANTED[plan.full] // 2, lambda: _chained(_CHAIN * 51 // 50))
+        faster = _counted("2 % less", half, lambda: _chained(_CHAIN * 49 // 50), plan)
+        slower = _counted("2 % more", half, lambda: _chained(_CHAIN * 51 // 50), plan)
     except SandboxError as error:
         return NotMeasured(why=str(error))
     right = faster[Decision.FASTER] + slower[Decision.SLOWER]
-    trials = sum(faster.values()) + sum(slower.values())
     detail = f"2 % less: {_named(faster)}; 2 % more: {_named(slower)}"
-    return Measured(value=100 * right / trials, detail=detail)
+    return Measured(value=100 * right / (2 * half), detail=detail)
 
 
 @contextmanager
@@ -164,27 +203,28 @@ def loaded(plan: Plan) -> Measured | NotMeasured:
         return NotMeasured(why="needs two cores")
     try:
         with _others_busy():
-            found = _counted(_LOADED[plan.full], _same)
+            found = _counted("other cores busy", _LOADED[plan.full], _same, plan)
     except SandboxError as error:
         return NotMeasured(why=str(error))
     return Measured(value=found[Decision.FASTER], detail=_named(found))
 
 
 def cheats(plan: Plan) -> Measured | NotMeasured:
-    """Kernels in known_bad that got a score."""
-    task = load("sorting_speed:3")
-    passed = []
+    """Kernels in known_bad of the timed problems that were not called invalid."""
+    passed, count = [], 0
     try:
-        with open_sandbox(task) as sandbox:
-            files = task.problem.known_bad_files()
-            for file in files:
-                program = {"program.py": file.read_text(encoding="utf-8")}
-                found = judge(task, sandbox, program, split=SplitKind.TRAINING, seed=plan.seed)
-                if found.verdicts[-1].status is not Status.INVALID:
-                    passed.append(file.stem)
+        for name in ("sorting_speed:3", "hash_short", "matmul_kernel"):
+            task = load(name)
+            with open_sandbox(task) as sandbox:
+                for file in task.problem.known_bad_files():
+                    program = {"program.py": file.read_text(encoding="utf-8")}
+                    found = judge(task, sandbox, program, split=SplitKind.TRAINING, seed=plan.seed)
+                    count += 1
+                    if found.verdicts[-1].status is not Status.INVALID:
+                        passed.append(f"{name} {file.stem}")
     except SandboxError as error:
         return NotMeasured(why=str(error))
-    detail = f"{len(files)} kernels; {', '.join(passed) or 'all caught, before any was timed'}"
+    detail = f"{count} kernels of three problems; {', '.join(passed) or 'all caught'}"
     return Measured(value=len(passed), detail=detail)
 
 
@@ -273,7 +313,7 @@ def _nanoseconds(n: int, source: str | NotMeasured, plan: Plan) -> Measured | No
         return source
     try:
         found = _sorted_by(source, n, seconds=8.0 if plan.full else 2.0, tries=3)
-    except (CannotJudge, SandboxError) as error:
+    except (CannotJudge, CandidateFailure, SandboxError) as error:
         return NotMeasured(why=str(error))
     if isinstance(found, Invalid):
         return NotMeasured(why=found.reason)
@@ -281,7 +321,7 @@ def _nanoseconds(n: int, source: str | NotMeasured, plan: Plan) -> Measured | No
 
 
 def _speed_rows() -> list[Row]:
-    rows = []
+    made = []
     for n in (3, 4, 5, 8):
         kinds: dict[str, Callable[[Plan, int], str | NotMeasured]] = {
             "AlphaDev": lambda plan, n: _alphadev(n),
@@ -289,14 +329,14 @@ def _speed_rows() -> list[Row]:
             "found here, conditional moves": lambda plan, n: _ours(n, plan.seed),
         }
         for name, make in kinds.items():
-            rows.append(
+            made.append(
                 Row(
                     name=f"{name} / plain min-max, n={n}",
                     unit="time",
                     measure=lambda plan, n=n, make=make: _nanoseconds(n, make(plan, n), plan),  # type: ignore[misc]
                 )
             )
-    return rows
+    return made
 
 
 ROWS = [
@@ -317,4 +357,8 @@ ROWS = [
     Row(name="instructions found in 10 s, n=6 (AlphaDev: 45)", unit="",
         measure=lambda plan: _search(6, plan)),
     *_speed_rows(),
+    Row(name="BLAS as numpy has it / compiler's best, 16 x 16 float", unit="time",
+        measure=blas_beside_definition),
+    Row(name="block of two rows in C / BLAS, 16 x 16 float", unit="time",
+        measure=block_beside_blas),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -47,7 +48,7 @@ _LOOP = Loop(
 )
 """Products are made not-a-number before each call: one left from before must not be of use."""
 _BASELINE = f"""
-void kernel(const float *a, const float *b, float *c) {{
+void kernel(const float *restrict a, const float *restrict b, float *restrict c) {{
     for (int i = 0; i < {SIDE}; i++)
         for (int j = 0; j < {SIDE}; j++) {{
             float sum = 0.0f;
@@ -56,7 +57,8 @@ void kernel(const float *a, const float *b, float *c) {{
         }}
 }}
 """
-"""The definition: of the orders of loops tried, the one gcc 12 makes by far the best of."""
+"""The definition: of the orders of loops tried, the one gcc 12 makes by far the best of. `restrict`
+is a third of its time."""
 
 problem = Problem(
     name="matmul_kernel",
@@ -114,6 +116,22 @@ def fault(inputs: bytes, outputs: bytes) -> str:
     return ""
 
 
+def blas_nanoseconds(inputs: bytes) -> float:
+    """CPU of one product as numpy's BLAS makes it, for many at a time, in this process.
+
+    It stands beside a race, for orientation: it was not interleaved, and no other pages were drawn.
+    """
+    pairs = np.frombuffer(inputs, dtype=np.float32).reshape(-1, 2, SIDE, SIDE)
+    repeated = np.broadcast_to(pairs, (8, *pairs.shape))
+    products = np.empty((8, len(pairs), SIDE, SIDE), dtype=np.float32)
+    times = []
+    for _ in range(100):
+        began = time.thread_time_ns()
+        np.matmul(repeated[:, :, 0], repeated[:, :, 1], out=products)
+        times.append(time.thread_time_ns() - began)
+    return float(np.median(times)) / (8 * len(pairs))
+
+
 def _checked(candidate: CandidateHandle) -> Kernel | Invalid:
     return parse(candidate.call("kernel"), SIGNATURE)
 
@@ -133,10 +151,15 @@ def _timed(candidate: CandidateHandle, seconds: float) -> Score | Invalid:
     found = race(kernel.source, baseline.source, _LOOP, draw=draw, verify=fault, seconds=seconds)
     if isinstance(found, Invalid):
         return found
+    blas = blas_nanoseconds(draw(np.random.default_rng()))
     return Score(
         ratio=found.comparison.high,
-        metrics={**found.metrics, "gflops": 2 * SIDE**3 / found.candidate_ns},
-        feedback=str(found),
+        metrics={
+            **found.metrics,
+            "gflops": 2 * SIDE**3 / found.candidate_ns,
+            "blas_nanoseconds": blas,
+        },
+        feedback=f"{found}; BLAS as numpy has it takes {blas:.3g} ns",
     )
 
 

@@ -200,6 +200,12 @@ def test_a_machine_without_a_counter_says_so_in_one_word(sandbox, monkeypatch):
     assert word in ("absent", "forbidden", "unsupported", "refused")
 
 
+def test_blas_stands_beside_a_kernel_of_matrices():
+    inputs = matmul_kernel.draw(np.random.default_rng(1))
+    # between a multiply-add a cycle of a fast core and the interpreter's own speed
+    assert 1 < matmul_kernel.blas_nanoseconds(inputs) < 100_000
+
+
 HASHES = sorted(path.stem for path in (BUILT_IN / "hash_short" / "known_bad").glob("*.py"))
 
 
