@@ -22,7 +22,7 @@ import numpy as np
 
 from evaluators import Invalid, timing
 from evaluators.timing import Comparison, Decision
-from sandbox.timing import Loop, TimedRound, Timer, fingerprint
+from sandbox.timing import SLOWED, Loop, TimedRound, Timer, fingerprint
 
 __all__ = ["CannotJudge", "Comparison", "Decision", "Loop", "Race", "race"]
 
@@ -111,7 +111,8 @@ def race(
         `Invalid` where an output of the candidate is wrong.
 
     Raises:
-        CannotJudge: the control is off, or clock rates differ, in all tries.
+        CannotJudge: the control is off, or clock rates differ, or a win comes with a baseline that
+            takes longer than it does alone, in all tries.
         CandidateFailure: the candidate does not compile, or its process lies about time.
         SandboxError: this machine cannot time: no compiler, no sandbox, no core to pin.
         ValueError: the baseline is wrong.
@@ -124,13 +125,20 @@ def race(
             found = _rounds(timer, loop, draw, (verify, verify_baseline or verify), seconds)
             if isinstance(found, Invalid):
                 return found
-            comparison, last, candidate_ns, baseline_ns = found
+            comparison, last, inputs, candidate_ns, baseline_ns = found
             if comparison.decision is Decision.CANNOT_JUDGE:
                 reason = f"the baseline beside itself differs by up to {comparison.floor:.1%}"
                 continue
             if not timer.check_clock(last):
                 reason = "rates in short and long runs differ"
                 continue
+            if comparison.decision is Decision.FASTER:
+                with Timer(baseline, baseline, loop) as alone:
+                    alone.round(inputs, 0)
+                    slowed = timer.slowed(alone, last)
+                if slowed > SLOWED:
+                    reason = f"beside it the baseline takes {slowed:.2f} times as long as alone"
+                    continue
         both = timer.instructions
         counted = (both[0], both[1]) if len(both) == 2 else None
         word = timer.uncounted or ("counted" if counted else "shared")
@@ -147,7 +155,7 @@ def _rounds(
     draw: Callable[[np.random.Generator], bytes],
     verify: tuple[Verify, Verify],
     seconds: float,
-) -> tuple[Comparison, TimedRound, float, float] | Invalid:
+) -> tuple[Comparison, TimedRound, bytes, float, float] | Invalid:
     # a seed that nothing the candidate saw has any part in
     rng = np.random.default_rng(secrets.randbits(128))
     rounds: list[timing.Round] = []
@@ -175,4 +183,4 @@ def _rounds(
                 comparison.width <= NARROW and comparison.decision is not Decision.CANNOT_JUDGE
             ):
                 middle = np.median(np.array(each), axis=0) / (len(inputs) // loop.item_in)
-                return comparison, found, float(middle[0]), float(middle[1])
+                return comparison, found, inputs, float(middle[0]), float(middle[1])

@@ -7,9 +7,10 @@ other times than it took is a violation. The same difference gives the instructi
 the machine counts them; they are the kernel's figures, read here. Outputs of the timed runs come
 out too, for a verifier.
 
-Covered: lies about time by more than the tolerance; noise by addresses, by order and by warming up;
-another core than the first. Not covered: that outputs are right, which is for the caller; what
-load does to the figures, which is for the statistics of rounds.
+Covered: lies about time by more than the tolerance; a baseline that is slowed by more than
+`SLOWED`, where the caller compares it with one in another process; noise by addresses, by order and
+by warming up; another core than the first. Not covered: that outputs are right, which is for the
+caller; what load does to the figures, which is for the statistics of rounds.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -37,6 +39,8 @@ BLOCKS = 6
 """Timed runs of each of the three in each order, in one round."""
 TOLERANCE = 0.15
 """How far inner and outer clock may differ, relative; with the best of some tries."""
+SLOWED = 1.25
+"""How many times as long the baseline may take beside a candidate as it does alone."""
 _STEADY_NS = 8_000_000
 _TRIES = 6
 _CHILD = Path(__file__).parent / "inside" / "timed.py"
@@ -128,7 +132,7 @@ class Timer:
         self._loop = loop
         theirs = compile_c(candidate, flags=FLAGS, limits=CompileLimits(output_bytes=1 << 18))
         try:
-            ours = [compile_c(source, flags=FLAGS) for source in (loop.source, baseline)]
+            ours = [_trusted(source) for source in (loop.source, baseline)]
         except CandidateFailure as failure:
             raise SandboxError(f"the baseline does not compile: {failure.reason}") from None
         self._stack = contextlib.ExitStack()
@@ -222,6 +226,21 @@ class Timer:
             agree = agree and rates <= TOLERANCE
         return agree
 
+    def slowed(self, other: Timer, found: TimedRound) -> float:
+        """How many times as long the baseline takes here as in another process, on the same inputs.
+
+        By the kernel's account and in turns, the least of some tries of each: a process that was
+        taken over can slow its baseline, and then all its clocks agree.
+        """
+        repeats = max(1, round(_STEADY_NS / max(self.per_pass_ns(found)[1], 1.0)))
+        here: list[int] = []
+        there: list[int] = []
+        for _ in range(_TRIES):
+            for timer, times in ((self, here), (other, there)):
+                once, twice = timer._steady(1, repeats), timer._steady(1, 2 * repeats)
+                times.append(max(twice.outer_ns - once.outer_ns, 1))
+        return min(here) / min(there)
+
     def _steady(self, which: int, repeats: int) -> _Run:
         counter = self._counter
         earlier = counter.read() if counter else None
@@ -253,6 +272,12 @@ class Timer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@lru_cache(maxsize=16)
+def _trusted(source: str) -> bytes:
+    """The object of a loop or a baseline, which are compiled again and again."""
+    return compile_c(source, flags=FLAGS)
 
 
 def _decoded(answer: object, size: int) -> TimedRound:

@@ -120,6 +120,37 @@ def test_a_process_that_was_taken_over_wins_nothing(sandbox, name, tmp_path, mon
     assert isinstance(found, Invalid)
 
 
+def test_a_process_that_slows_the_baseline_wins_nothing(sandbox, tmp_path, monkeypatch):
+    # every clock agrees, for the baseline really takes twice as long
+    text = harness._CHILD.read_text(encoding="utf-8") + inspect.cleandoc(
+        """
+
+        _run = Bench.run
+
+
+        def run(self, which, repeats):
+            return _run(self, which, repeats if which == 0 else 2 * repeats)
+
+
+        Bench.run = run
+        """
+    )
+    child = tmp_path / "timed.py"
+    child.write_text(text, encoding="utf-8")
+    honest = harness._CHILD
+    kernel = f"void kernel(int *v) {{ {SORT} }}"
+
+    class Taken(timing.Timer):
+        def __init__(self, candidate, baseline, *rest, **more):
+            taken = candidate != baseline
+            monkeypatch.setattr(harness, "_CHILD", child if taken else honest)
+            super().__init__(candidate, baseline, *rest, **more)
+
+    monkeypatch.setattr(timing, "Timer", Taken)
+    with pytest.raises(timing.CannotJudge):
+        raced(kernel.replace("top", "t"), kernel, seconds=0.3, tries=1)
+
+
 def raced(source, baseline=f"void kernel(int *v) {{ {SORT} }}", **more):
     folder = BUILT_IN / "sorting_speed"
     calling: dict[str, object] = {}
