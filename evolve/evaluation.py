@@ -127,7 +127,9 @@ def drawn(task: Task, artifact: str) -> tuple[str, str]:
         return "", str(error)
     except StageHung:
         return "", f"drawing did not end within {DRAW_S:g} s"
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a user's function may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a user's function may raise anything
         return "", f"drawing raised {located(error, task.problem.folder)}"
 
 
@@ -241,7 +243,9 @@ def _run(
         if candidate.failure is None:
             raise
         status = Status.EVALUATOR_ERROR  # the failure below takes its place
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a user's stage may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a user's stage may raise anything
         status = Status.EVALUATOR_ERROR
         reason = f"stage {stage.name!r} raised {located(error, task.problem.folder)}"
     finally:

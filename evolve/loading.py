@@ -172,7 +172,9 @@ def _import(folder: Path) -> Problem:
             spec.loader.exec_module(module)
     except ProblemError as error:
         raise FaultError(f"{file}: {error}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a user's module may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a user's module may raise anything
         why = located(error, folder).replace(f"{name}.", ".")
         raise FaultError(f"{file} does not import: {why}{_beside(error, folder)}") from None
     problem = getattr(module, "problem", None)

@@ -41,10 +41,8 @@ _NUMBERS = frozenset((type(None), bool, int, float))
 _TEXTS = frozenset((str, bytes))
 _SHORT = 4096
 _ENDING_S = 0.1
-_FREEING_S = 0.02
-"""How long a verdict waits for the memory of a killed process to be freed."""
 _CLOSING_S = 0.1
-"""How much longer closing waits for that."""
+"""How long closing waits until a killed process is gone; a verdict does not."""
 _REQUEST_LIMITS = CodecLimits(total_bytes=1 << 30)
 _STATUS_LIMITS = 4096
 _STILLBORN = 3
@@ -330,7 +328,7 @@ class Candidate:
 
     def _fail(self, kind: FailureKind, reason: str) -> NoReturn:
         with contextlib.suppress(_ServerGone):
-            self._finish(within_s=_FREEING_S)
+            self._finish(wait=False)
         self._failure = CandidateFailure(kind, reason, self.stderr)
         raise self._failure
 
@@ -363,12 +361,12 @@ class Candidate:
                 self._fail(FailureKind.CRASH, f"killed by {_name_of(number)}")
         self._fail(FailureKind.CRASH, f"ended by itself with exit code {end.status}")
 
-    def _finish(self, within_s: float | None = None) -> Exit | None:
+    def _finish(self, *, wait: bool = True) -> Exit | None:
         """Kills, has the server reap, and closes every end; the second time nothing happens.
 
         Args:
-            within_s: Who takes longer to be gone is reaped later, and None given back. What it used
-                is then what it had used when it was killed.
+            wait: Otherwise it is reaped later, and None given back. What it used is then what it
+                had used when it was killed.
 
         Raises:
             _ServerGone: the server is lost, and with it the process.
@@ -380,11 +378,11 @@ class Candidate:
             return None
         if self._channel is not None:
             self._channel.collect_output()
-        so_far = None if within_s is None else _used_by(process.pidfd)
+        so_far = None if wait else _used_by(process.pidfd)
         try:
             end = self._server.end(
                 process,
-                within_s=within_s,
+                within_s=None if wait else 0.0,
                 held_bytes=self._limits.memory_bytes + self._limits.tmp_bytes,
             )
         except ServerLost as lost:

@@ -5,6 +5,7 @@ them; they are shipped so that any backend, and any machine, can be put to the s
 """
 
 from sandbox.attacks import (
+    behind,
     channels,
     corners,
     edges,
@@ -29,6 +30,7 @@ ATTACKS: tuple[Attack, ...] = (
     *channels.ATTACKS,
     *edges.ATTACKS,
     *host.ATTACKS,
+    *behind.ATTACKS,
 )
 
 __all__ = ["ATTACKS", "KIT", "Attack", "Group"]

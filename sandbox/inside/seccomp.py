@@ -30,7 +30,7 @@ _ALLOWED = {
         "fstatfs:138 getdents64:217 openat:257 mkdirat:258 newfstatat:262 "
         "unlinkat:263 renameat:264 linkat:265 symlinkat:266 readlinkat:267 "
         "faccessat:269 fallocate:285 preadv:295 pwritev:296 renameat2:316 "
-        "copy_file_range:326 preadv2:327 pwritev2:328 statx:332 faccessat2:439"
+        "copy_file_range:326 statx:332 faccessat2:439"
     ),
     "descriptors: duplicates, pipes to itself, waiting for them": (
         "poll:7 pipe:22 select:23 dup:32 dup2:33 epoll_create:213 epoll_wait:232 epoll_ctl:233 "
@@ -40,9 +40,9 @@ _ALLOWED = {
     "memory: its own, bounded by RLIMIT_AS; executable pages are what a JIT compiler makes": (
         "mprotect:10 munmap:11 brk:12 mremap:25"
     ),
-    "threads: futexes and bookkeeping; clone itself is checked for CLONE_THREAD": (
-        "sched_yield:24 gettid:186 futex:202 set_tid_address:218 set_robust_list:273 "
-        "getcpu:309 membarrier:324 rseq:334 arch_prctl:158"
+    "threads: bookkeeping; clone itself is checked for CLONE_THREAD": (
+        "sched_yield:24 gettid:186 set_tid_address:218 set_robust_list:273 "
+        "getcpu:309 rseq:334 arch_prctl:158"
     ),
     "signals: its own handlers; sending is checked to stay inside": (
         "rt_sigaction:13 rt_sigprocmask:14 rt_sigreturn:15 pause:34 getitimer:36 alarm:37 "
@@ -79,6 +79,11 @@ _FATAL = (
 
 _IOCTL, _RECVMSG, _CLONE, _FCNTL, _PRCTL, _TGKILL, _PRLIMIT = 16, 47, 56, 72, 157, 234, 302
 _CLONE3, _SCHED_GETAFFINITY = 435, 204
+_FUTEX, _PREADV2, _PWRITEV2 = 202, 327, 328
+# wait, wake, requeue, with and without bits; not those that lend a priority, whose owner is looked
+# up by number among all threads that can be seen and may be another process's
+_FUTEX_OPERATIONS = (0, 1, 3, 4, 5, 9, 10)
+_FUTEX_FLAGS = 0x180  # private; by the clock of the wall
 _MMAP, _MADVISE = 9, 28
 # those pages are the whole machine's, and no limit counts them
 _MAP_HUGETLB = 0x40000
@@ -103,6 +108,7 @@ _CLONE_NEW = 0x7E020080
 
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
+_AND = 0x54
 _FARTHEST = 255  # of a jump with a condition
 _OWN_ID = 0x7FFFFFFF  # stands for the process id until that is known; no id is as large
 _ARCHITECTURE_X86_64 = 0xC000003E
@@ -132,11 +138,13 @@ _REFUSED_OR_ALLOWED: _Leaf = (*_returning(_REFUSE), *_returning(_ALLOW))
 """A jump over the first of them allows."""
 
 
-def _one_of(values: tuple[int, ...], argument: int) -> _Leaf:
+def _one_of(values: tuple[int, ...], argument: int, *, but: int = 0) -> _Leaf:
+    """Allows these values of an argument, whatever those bits of it are."""
     found = [
         (_JUMP_EQUAL, len(values) - position, 0, value) for position, value in enumerate(values)
     ]
-    return ((_LOAD, 0, 0, _argument_at(argument)), *found, *_REFUSED_OR_ALLOWED)
+    masked = [(_AND, 0, 0, 0xFFFFFFFF ^ but)] if but else []
+    return ((_LOAD, 0, 0, _argument_at(argument)), *masked, *found, *_REFUSED_OR_ALLOWED)
 
 
 _CLOCK_CHECK: _Leaf = (
@@ -163,6 +171,9 @@ _CHECKED: dict[int, _Leaf] = {
     ),
     _SCHED_GETAFFINITY: _one_of((0, _OWN_ID), 0),
     _MADVISE: _one_of(_ADVICE, 2),
+    _FUTEX: _one_of(_FUTEX_OPERATIONS, 1, but=_FUTEX_FLAGS),
+    # flags would ask what of a library others have in memory, and have it written or dropped
+    **dict.fromkeys((_PREADV2, _PWRITEV2), _one_of((0,), 5)),
     _MMAP: (
         (_LOAD, 0, 0, _argument_at(3)),
         (_JUMP_ANY, 0, 1, _MAP_HUGETLB),

@@ -45,6 +45,7 @@ def test_an_unknown_parameter_and_an_impossible_value(evolve: Evolve, toy: Path)
     ("replacement", "expected"),
     [
         (("from evolve import", "from evlove import"), "problem.py does not import"),
+        (("from evolve import", "raise GeneratorExit\nfrom evolve import"), "GeneratorExit"),
         (("problem = Problem(", "problem = Problme("), "NameError"),
         (
             ("problem = Problem(", "import os\nos._exit(0)\nproblem = Problem("),
@@ -180,10 +181,13 @@ def test_a_stage_that_swallows_a_failure_gives_no_score(
     assert ended.data["verdicts"][0]["status"] == "crash"  # type: ignore[index]
 
 
-def test_a_stage_that_exits_says_neither_valid_nor_sound(evolve: Evolve, variant: Write) -> None:
-    folder = variant("toy", ('    found = candidate.call("answer")\n', "    raise SystemExit(0)\n"))
+@pytest.mark.parametrize("raised", ["SystemExit(0)", "GeneratorExit"])
+def test_a_stage_that_exits_says_neither_valid_nor_sound(
+    evolve: Evolve, variant: Write, raised: str
+) -> None:
+    folder = variant("toy", ('    found = candidate.call("answer")\n', f"    raise {raised}\n"))
     ended = evolve("evaluate", folder, folder / "seed.py")
-    assert (ended.code, "SystemExit" in ended.err) == (5, True)
+    assert (ended.code, raised[:10] in ended.err) == (5, True)
     assert evolve("check", folder).code == 1
 
 

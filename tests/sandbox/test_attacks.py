@@ -44,6 +44,7 @@ def test_few_attacks_are_open_in_tier_b_and_none_in_tier_a() -> None:
     assert not [attack.name for attack in ATTACKS if Tier.A in attack.open_in]
     assert {attack.name for attack in ATTACKS if Tier.B in attack.open_in} == {
         "a file's existence",
+        "a mark on the disk, by reading",
         "numbers of processes",
         "the machine's name",
         "where a symbolic link leads",

@@ -471,7 +471,6 @@ def test_a_verdict_does_not_wait_until_memory_is_freed(
     own: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # no time at all, so that each of them is still there
-    monkeypatch.setattr("sandbox.candidate._FREEING_S", 0.0)
     monkeypatch.setattr("sandbox.candidate._CLOSING_S", 0.0)
     server = tree(launchers()[-1])[1]
     for _ in range(6):  # more than may be dying at a time
@@ -492,7 +491,6 @@ def test_a_verdict_does_not_wait_until_memory_is_freed(
 def test_closing_waits_for_what_is_still_dying(
     own: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.candidate._FREEING_S", 0.0)
     monkeypatch.setattr("sandbox.candidate._CLOSING_S", 0.0)
     pids = tree(launchers()[-1])
     cheat(own.open({"program.py": _LARGE}, entry="program.py"), 128 << 20)

@@ -19,7 +19,7 @@ Instruction = tuple[int, int, int, int]
 def verdict(
     program: list[Instruction], number: int, arguments: tuple[int, ...], machine: int = X86_64
 ) -> int:
-    """What a program of classic BPF returns, by the six instructions that this one is made of."""
+    """What a program of classic BPF returns, by the seven instructions that this one is made of."""
     data = struct.pack("IIQ6Q", number, machine, 0, *arguments)
     at, accumulator = 0, 0
     while True:
@@ -34,6 +34,8 @@ def verdict(
                 at += if_so if accumulator == value else if_not
             case 0x35:
                 at += if_so if accumulator >= value else if_not
+            case 0x54:
+                accumulator &= value
             case 0x45:
                 at += if_so if accumulator & value else if_not
             case _:
@@ -56,7 +58,8 @@ def test_the_tree_decides_about_every_number_as_its_own_leaf_does(
     found: tuple[list[Instruction], dict[int, seccomp._Leaf]],
 ) -> None:
     program, leaves = found
-    values = (0, 1, 2, LENDING, 9, 12, 15, OWN, 1030, 0x5401, 0x10F00, 0x40022, 1 << 31, 1 << 32)
+    plain = (0, 1, 2, LENDING, 9, 12, 15, OWN, 0x88, 0x189, 1030, 0x5401, 0x10F00, 0x40022)
+    values = (*plain, 1 << 31, 1 << 32)
     for number in range(700):
         leaf = [
             (code, so, no, OWN if value == seccomp._OWN_ID else value)
@@ -64,7 +67,7 @@ def test_the_tree_decides_about_every_number_as_its_own_leaf_does(
         ]
         for value in values:
             for other in (0, OWN, 9):
-                arguments = (value, other, value, value, other, 0)
+                arguments = (value, other, value, value, other, other)
                 expected = verdict(leaf, number, arguments)
                 assert verdict(program, number, arguments) == expected, (number, arguments)
 
@@ -99,6 +102,11 @@ def test_calls_of_other_kinds_end_the_process(
         (9, (0, 4096, 3, 0x40022, 0, 0), EPERM),
         (28, (0, 4096, 4, 0, 0, 0), ALLOW),  # madvise
         (28, (0, 4096, 12, 0, 0, 0), EPERM),
+        (202, (0, 0x189, 1, 0, 0, 0), ALLOW),  # futex: a private wait by the clock of the wall
+        (202, (0, 0x86, 1, 0, 0, 0), EPERM),  # one that lends its priority
+        (202, (0, 0x200, 1, 0, 0, 0), EPERM),
+        (327, (3, 0, 1, 0, 0, 0), ALLOW),  # preadv2
+        (327, (3, 0, 1, 0, 0, 8), EPERM),
         (600, (0, 0, 0, 0, 0, 0), EPERM),
     ],
 )
