@@ -60,12 +60,26 @@ def changed_places(parent: Program, child: Program, path: str) -> list[Place]:
         if before.file != path or before.text == after.text:
             continue
         old, new = before.text.split("\n")[:-1], after.text.split("\n")[:-1]
+        # most of a block is the same, and matching takes much longer than going over it
+        head = _in_common(old, new)
+        tail = _in_common(old[head:][::-1], new[head:][::-1])
+        old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+        start = before.first - 1 + head
         matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
         for tag, i1, i2, j1, j2 in matcher.get_opcodes():
             if tag != "equal":
-                start = before.first - 1
                 found.append(Place(path, start + i1, start + i2, tuple(new[j1:j2])))
     return found
+
+
+def _in_common(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines at the start are the same."""
+    count = 0
+    for one, other in zip(old, new, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
 
 
 def _unique(source: Source, changes: Sequence[Place]) -> list[Place]:
@@ -111,6 +125,10 @@ def _found_once(source: Source, place: Place) -> bool:
     search = tuple(source.lines[place.first : place.last])
     if not search or (source.crlf and not any("\r" in line for line in search)):
         return False
+    text = f"\n{source.program.files[source.file]}\n"
+    wanted = "\n".join(["", *search, ""])
+    if text.find(wanted, text.find(wanted) + 1) < 0:
+        return True  # the change is in a block, and so is this one place
     edit = Edit(file=place.file, search=search, replace=place.lines)
     inside = (found for found in exact_places(source, edit) if source.keeps_outside(found))
     return len(list(inside)) == 1

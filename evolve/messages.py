@@ -136,6 +136,7 @@ class Tune(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the tuner for other values of a program's literals; `told` are pairs of values and rank.
 
     The answer follows from everything here but `session`, which names what may be remembered.
+    `problem` is named where it has a probe.
     """
 
     session: int
@@ -144,6 +145,7 @@ class Tune(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[tuple[tuple[float, ...], tuple[int, float]], ...]
     seed: int
     operator: str
+    problem: Listen | None = None
 
 
 class Mutated(msgspec.Struct, frozen=True, kw_only=True):

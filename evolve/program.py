@@ -267,4 +267,4 @@ def _block_length(text: str, block: Block) -> int:
     form = syntax.normal_form(text) if block.file.endswith(".py") else None
     if form is None:
         return len(_TOKEN.findall(block.text))
-    return sum(block.first <= line <= block.last for line in form.node_lines)
+    return form.nodes(block.first, block.last)

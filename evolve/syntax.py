@@ -24,12 +24,89 @@ _VALUES = frozenset({"value", "test", "iter", "annotation", "context_expr", "sli
 """Fields that hold expressions which are read, not set."""
 
 
+_BEGINS = re.compile(r"(?:def|class|async)\b|@")
+"""How the first line of a function or a class begins; none is the middle of another statement."""
+
+
 @dataclass(frozen=True, slots=True)
 class NormalForm:
-    """The canonical text, and for each node of the tree that has a position its line."""
+    """The canonical text, and for each piece how many lines stand before it and its own nodes."""
 
     text: str
-    node_lines: tuple[int, ...]
+    pieces: tuple[tuple[int, _Nodes], ...]
+
+    def nodes(self, first: int, last: int) -> int:
+        """How many nodes with a position begin in the lines [first, last] of the text."""
+        return sum(nodes.within(first - above, last - above) for above, nodes in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nodes:
+    """The lines of all nodes of a piece that have a position."""
+
+    lines: tuple[int, ...]
+    first: int
+    last: int
+
+    def within(self, first: int, last: int) -> int:
+        if first <= self.first and self.last <= last:
+            return len(self.lines)
+        return sum(first <= line <= last for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Lines of a module that parse by themselves: up to the next function or class.
+
+    Attributes:
+        above: Lines of the module before it; the positions in `tree` are those in `text`.
+        tree: Shared by all modules with this text in them; it must not be changed.
+    """
+
+    above: int
+    text: str
+    tree: ast.Module
+
+
+@lru_cache(maxsize=64)
+def pieces(text: str) -> tuple[Piece, ...] | None:
+    """A module in pieces that are remembered, as most of a child's text is its parent's; None
+    where `parse` gives None.
+
+    Each piece ends where no statement, string or bracket is open, or it would not parse; so
+    together they parse to what the whole does.
+    """
+    found: list[Piece] = []
+    for above, part in _cut(text):
+        tree = parse_piece(part)
+        if tree is None:  # a string or a bracket around a line that looks like a function's first
+            whole = parse(text)
+            return None if whole is None else (Piece(0, text, whole),)
+        found.append(Piece(above, part, tree))
+    return tuple(found)
+
+
+def _cut(text: str) -> list[tuple[int, str]]:
+    """Parts of a text, each with the number of lines before it."""
+    if "\r" in text:  # what ends a line is then another question
+        return [(0, text)]
+    found: list[tuple[int, str]] = []
+    lines = text.split("\n")
+    start, decorated = 0, False
+    for number, line in enumerate(lines):
+        if not line or line[0] not in "dca@" or _BEGINS.match(line) is None:
+            continue
+        if number and not decorated:
+            found.append((start, "\n".join([*lines[start:number], ""])))
+            start = number
+        decorated = line[0] == "@"
+    return [*found, (start, "\n".join(lines[start:]))]
+
+
+@lru_cache(maxsize=4096)
+def parse_piece(text: str) -> ast.Module | None:
+    """The same as `parse`, of the text of a piece."""
+    return _parse(text)
 
 
 @lru_cache(maxsize=16)
@@ -38,6 +115,10 @@ def parse(text: str) -> ast.Module | None:
 
     Several ask for the same text one after the other; none of them may change the tree.
     """
+    return _parse(text)
+
+
+def _parse(text: str) -> ast.Module | None:
     try:
         if "\\" not in text:
             return ast.parse(text)
@@ -52,15 +133,62 @@ def parse(text: str) -> ast.Module | None:
 @lru_cache(maxsize=1024)
 def normal_form(text: str) -> NormalForm | None:
     """The normal form, or None for text that does not parse as Python."""
-    tree = parse(text)
-    if tree is None:
+    parts = pieces(text)
+    if parts is None:
         return None
-    writer = _Writer(rename=_LOOKS_AT_NAMES.search(text) is None, walrus=":=" in text)
+    rename = not any(_looks_at_names(part.text) for part in parts)
+    written: list[str] = []
+    nodes: list[tuple[int, _Nodes]] = []
+    numbered = 0
+    for part in parts:
+        form = _piece_form(part.text, rename, numbered)
+        if form is None:
+            return None
+        numbered = form.numbered
+        written += [form.text] if form.text else []
+        nodes.append((part.above, form.nodes))
+    return NormalForm(" ".join(["[", *written, "]"]), tuple(nodes))
+
+
+@lru_cache(maxsize=4096)
+def _looks_at_names(text: str) -> bool:
+    return _LOOKS_AT_NAMES.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _PieceForm:
+    text: str
+    nodes: _Nodes
+    numbered: int
+    """How many locals have a number, those of the pieces before among them."""
+
+
+@lru_cache(maxsize=4096)
+def _piece_form(text: str, rename: bool, numbered: int) -> _PieceForm | None:
+    """The normal form of a piece before which so many locals have been numbered."""
+    writer = _written(text, rename)
+    if writer is None:
+        return None
+    out = writer.out
+    if numbered and writer.numbers:
+        out = [*out]
+        for place, number in writer.numbers:
+            out[place] = f"%{number + numbered}"
+    lines = tuple(writer.lines)
+    nodes = _Nodes(lines, min(lines, default=1), max(lines, default=0))
+    return _PieceForm(" ".join(out), nodes, numbered + writer.locals)
+
+
+@lru_cache(maxsize=1024)
+def _written(text: str, rename: bool) -> _Writer | None:
+    tree = parse_piece(text)
+    assert tree is not None
+    writer = _Writer(rename=rename, walrus=":=" in text)
     try:
-        writer.body(tree.body, None)
+        writer.statements(tree.body, None)
     except RecursionError:
         return None
-    return NormalForm(" ".join(writer.out), tuple(writer.lines))
+    return writer
 
 
 @dataclass(slots=True)
@@ -81,24 +209,29 @@ class _Scope:
 class _Writer:
     """Walks a tree once and writes its canonical tokens."""
 
-    __slots__ = ("lines", "locals", "out", "rename", "walrus")
+    __slots__ = ("lines", "locals", "numbers", "out", "rename", "walrus")
 
     def __init__(self, *, rename: bool, walrus: bool) -> None:
         self.out: list[str] = []
         self.lines: list[int] = []
         self.locals = 0
+        self.numbers: list[tuple[int, int]] = []
+        """Where in `out` locals stand, and which."""
         self.rename = rename
         self.walrus = walrus
 
     def body(self, statements: list[ast.stmt], scope: _Scope | None) -> None:
         self.out.append("[")
+        self.statements(statements, scope)
+        self.out.append("]")
+
+    def statements(self, statements: list[ast.stmt], scope: _Scope | None) -> None:
         for statement in statements:
             if isinstance(statement, ast.Pass):
                 continue
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                 continue
             self.node(statement, scope)
-        self.out.append("]")
 
     def node(self, node: ast.AST, scope: _Scope | None) -> None:
         kind = node.__class__
@@ -157,6 +290,7 @@ class _Writer:
                 if number == 0:
                     self.locals += 1
                     number = scope.names[name] = self.locals
+                self.numbers.append((len(self.out), number))
                 return f"%{number}"
             scope = scope.outer
         return name

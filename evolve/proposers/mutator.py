@@ -10,16 +10,15 @@ import gc
 import random
 import socket
 import sys
-from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
 
 from evolve import diff, messages, tree
 from evolve.lifeline import attend
-from evolve.probes import Probe
 from evolve.program import Program
 from evolve.proposers.base import describe
+from evolve.proposers.foretelling import foretelling
 
 _COLLECTED_EVERY = 20_000
 """Objects; syntax trees are made of thousands, and hardly any of them is garbage in a circle."""
@@ -54,25 +53,11 @@ def _kinds(given: messages.Kinds) -> tree.Given:
     )
 
 
-@lru_cache(maxsize=1)
-def _foretelling(
-    reference: str, parameters: tuple[tuple[str, str], ...]
-) -> Callable[[str], int | None]:
-    from evolve import loading
-    from evolve.tree.echo import Echo
-
-    probe = loading.load(reference, dict(parameters)).problem.probe
-    assert isinstance(probe, Probe)
-    gc.collect()
-    gc.freeze()  # what a problem imports stays; it need not be gone through again and again
-    return Echo(probe).behaviour
-
-
 def _mutate(request: messages.Mutate) -> messages.Mutated:
     parent = Program.of(request.parent)
     behaviour = None
-    if (asked := request.problem) is not None:
-        behaviour = _foretelling(asked.reference, tuple(sorted(asked.parameters.items())))
+    if request.problem is not None:
+        behaviour = foretelling(request.problem)
     try:
         child = tree.propose(
             parent,

@@ -1,9 +1,10 @@
 """The tuner: new values for the numbers of a program, its structure left alone.
 
 Each attempt tries one set of values, so that it is screened, judged, paid for and stored like any
-other; bad ones end at the first stage they miss. Attempts belong to sessions: a session has a base
-program, and what its attempts came to is what the next values follow from. It ends when it has not
-gained for a while. A structure that was tuned is not tuned again until a better program has it.
+other; bad ones end at the first stage they miss. Where a probe foretells that values would do what
+others did, nothing is run, and the search learns that. Attempts belong to sessions: a session has a
+base program, and what its attempts came to is what the next values follow from. It ends when it has
+not gained for a while. A structure that was tuned is not tuned again until a better program has it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 
 from evolve.answers import Refused, apply_answer
 from evolve.loading import Task
-from evolve.messages import Mutated, Tune
+from evolve.messages import Listen, Mutated, Tune, texts
 from evolve.processes import HelperDied, Pool
 from evolve.program import Program
 from evolve.proposers.base import MEMORY, Answer, NoAnswer, Programs, Request, Settled
@@ -73,6 +74,10 @@ class TunerProposer:
     def __init__(self, task: Task) -> None:
         self._pool = Pool("evolve.proposers.tuning", 1)
         self.doubts = _doubts(task)
+        self._probed: Listen | None = None
+        if task.problem.probe is not None:
+            reference = str(task.problem.folder)
+            self._probed = Listen(reference=reference, parameters=texts(task.parameters))
         self._sessions: dict[int, _Session] = {}
         self._on_island: dict[int, int] = {}
 
@@ -136,6 +141,7 @@ class TunerProposer:
             told=tuple(session.told[: note.told]),
             seed=request.seed,
             operator=note.operator,
+            problem=self._probed,
         )
         try:
             tuned = await self._pool.ask(question, Mutated, limit_s=_LIMIT_S)
@@ -143,7 +149,12 @@ class TunerProposer:
             raise NoAnswer(f"the tuner failed: {error}", operator=note.operator) from None
         if tuned.reason:
             raise NoAnswer(tuned.reason, operator=note.operator)
-        return Answer(text=tuned.answer, operator=tuned.operator)
+        return Answer(
+            text=tuned.answer,
+            operator=tuned.operator,
+            program=tuned.program,
+            behaviour=tuned.behaviour,
+        )
 
     async def stop(self) -> None:
         await self._pool.stop()

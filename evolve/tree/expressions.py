@@ -197,7 +197,7 @@ def exchange(work: Work) -> list[Splice] | None:
     others = [
         other
         for other in work.source.sites
-        if other.kind is site.kind and other.file == site.file and not other.held
+        if other.kind is site.kind and other.part.file == site.part.file and not other.held
     ]
     other = rng.choice(others)
     if not build.names_in(other.node) <= site.scope.names.keys():

@@ -52,22 +52,35 @@ def _texts(program: Program) -> tuple[tuple[str, int, int, str], ...]:
     found = []
     for path in dict.fromkeys(block.file for block in blocks(program)):
         whole = program.files[path]
-        tree = syntax.parse(whole) if path.endswith(".py") and '"""' in whole else None
-        if tree is None:
-            continue
-        lines = Lines(whole)
+        pieces = syntax.pieces(whole) if path.endswith(".py") and '"""' in whole else None
         own = [block for block in blocks(program) if block.file == path]
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-                continue
-            last = node.end_lineno or node.lineno
-            if not any(block.first <= node.lineno and last <= block.last for block in own):
-                continue
-            start = lines.offset(node.lineno, node.col_offset) + 3
-            end = lines.offset(last, node.end_col_offset or 0) - 3
-            # what is escaped would not be where it stands in the text
-            if whole[start:end] == node.value and _is_kernel(node.value):
-                found.append((path, start, end, node.value))
+        for piece in pieces or ():
+            for first, last, start, text in _texts_of(piece.text):
+                first, last = first + piece.above, last + piece.above
+                if any(block.first <= first and last <= block.last for block in own):
+                    start += Lines(whole).start_of(piece.above + 1)
+                    found.append((path, start, start + len(text), text))
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _texts_of(text: str) -> tuple[tuple[int, int, int, str], ...]:
+    """Kernels in a piece of a module: first and last line, offset, text."""
+    if '"""' not in text:
+        return ()
+    lines = Lines(text)
+    tree = syntax.parse_piece(text)
+    assert tree is not None
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        last = node.end_lineno or node.lineno
+        start = lines.offset(node.lineno, node.col_offset) + 3
+        end = lines.offset(last, node.end_col_offset or 0) - 3
+        # what is escaped would not be where it stands in the text
+        if text[start:end] == node.value and _is_kernel(node.value):
+            found.append((node.lineno, last, start, node.value))
     return tuple(found)
 
 

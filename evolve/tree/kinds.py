@@ -35,6 +35,8 @@ class Kind(StrEnum):
     """A numpy array of booleans."""
     OTHER = "other"
 
+    __hash__ = str.__hash__  # that of Enum is a call in Python
+
 
 @dataclass(frozen=True, slots=True)
 class Primitive:

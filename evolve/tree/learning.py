@@ -61,7 +61,12 @@ def _learnt(program: Program, called: Mapping[str, Sequence[Kind]]) -> Learnt:
 def _joined(read: Source, known: Learnt) -> Learnt:
     """What was seen of names, over which stands what stages are known to pass."""
     joined: Learnt = {}
-    for function, names in read.seen.items():
+    seen: dict[str, dict[str, list[Kind]]] = {}
+    for part in read.above:
+        for function, kinds in part.seen.items():
+            for name, its in kinds.items():
+                seen.setdefault(function, {}).setdefault(name, []).extend(its)
+    for function, names in seen.items():
         agreed: dict[str, Kind] = {
             name: kinds[0]
             for name, kinds in names.items()
@@ -69,8 +74,8 @@ def _joined(read: Source, known: Learnt) -> Learnt:
         }
         if agreed:
             joined[function] = agreed
-    for function, kinds in known.items():
-        joined[function] = {**joined.get(function, {}), **kinds}
+    for function, heard in known.items():
+        joined[function] = {**joined.get(function, {}), **heard}
     return joined
 
 

@@ -52,7 +52,7 @@ def enclose(work: Work) -> list[Splice] | None:
         step + line if line.strip() else line
         for line in lines.text[start:end].splitlines(keepends=True)
     )
-    return [Splice(slot.file, start, end, head + inner)]
+    return [Splice(slot.part.file, start, end, head + inner)]
 
 
 def _may_be_left_out(work: Work, slot: Slot) -> bool:
@@ -86,7 +86,7 @@ def repeat(work: Work) -> list[Splice] | None:
     assert slot.statement.end_lineno is not None
     end = lines.end_of(slot.statement.end_lineno)
     text = lines.text[lines.start_of(slot.statement.lineno) : end]
-    return [Splice(slot.file, end, end, text)] if text.endswith("\n") else None
+    return [Splice(slot.part.file, end, end, text)] if text.endswith("\n") else None
 
 
 def _uses_itself(statement: ast.Assign) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from evolve.program import Program
@@ -50,11 +50,30 @@ class Scope:
         return kind_of(node, self.names, self.functions)
 
 
+@dataclass(slots=True, eq=False)
+class Part:
+    """A piece of a file as it was read, and what was found in it: shared by all programs that have
+    the same piece, where the same is known before it.
+
+    Attributes:
+        seen: What functions are called with, return ("return") and append to their locals.
+    """
+
+    file: str
+    sites: list[Site] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    constants: list[float] = field(default_factory=list)
+    letters: set[str] = field(default_factory=set)
+    indices: set[str] = field(default_factory=set)
+    seen: dict[str, dict[str, list[Kind]]] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """An expression that may be replaced by another one of its kind."""
 
-    file: str
+    part: Part
     node: ast.expr
     parent: ast.AST
     field: str
@@ -70,7 +89,7 @@ class Site:
 class Slot:
     """A statement of a block, and what is known just before it."""
 
-    file: str
+    part: Part
     statement: ast.stmt
     body: list[ast.stmt]
     index: int
@@ -85,25 +104,33 @@ class Slot:
     """The innermost loop around it in that function."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Source:
-    """All places of one program."""
+    """All places of one program.
+
+    Attributes:
+        lines: Those of its files.
+        above: Its parts, and how many lines of their file stand before each.
+        constants: The values of all number literals.
+        letters: Text literals of one character.
+        indices: Names that stand in an index somewhere, or run through a range.
+        parameters: The positional parameters of functions, by name.
+        names: Every word of the text that could be a name.
+        doubtful: Names that are read where they may have no value, as far as can be seen.
+    """
 
     program: Program
-    lines: dict[str, Lines] = field(default_factory=dict)
-    sites: list[Site] = field(default_factory=list)
-    slots: list[Slot] = field(default_factory=list)
-    constants: list[float] = field(default_factory=list)
-    """The values of all number literals."""
-    letters: set[str] = field(default_factory=set)
-    """Text literals of one character."""
-    indices: set[str] = field(default_factory=set)
-    """Names that stand in an index somewhere, or run through a range."""
-    seen: dict[str, dict[str, list[Kind]]] = field(default_factory=dict)
-    """What functions are called with, return ("return") and append to their locals, by name."""
-    parameters: dict[str, list[str]] = field(default_factory=dict)
-    """The positional parameters of functions, by name."""
-    names: frozenset[str] = frozenset()
-    """Every word of the text that could be a name."""
-    doubtful: set[str] = field(default_factory=set)
-    """Names that are read where they may have no value, as far as can be seen."""
+    lines: Mapping[str, Lines]
+    above: Mapping[Part, int]
+    sites: Sequence[Site]
+    slots: Sequence[Slot]
+    constants: Sequence[float]
+    letters: Set[str]
+    indices: Set[str]
+    parameters: Mapping[str, Sequence[str]]
+    names: Set[str]
+    doubtful: Set[str]
+
+    def lines_of(self, part: Part) -> Lines:
+        """Where the positions of a part's nodes lie in their file."""
+        return self.lines[part.file].below(self.above[part])

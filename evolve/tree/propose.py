@@ -284,7 +284,7 @@ def _growth(parent: Source, splices: Sequence[Splice]) -> int:
     """About how many nodes splices add; it costs much less than to parse the child."""
     return sum(
         len(_NODE.findall(splice.text))
-        - len(_NODE.findall(parent.lines[splice.file].text, splice.start, splice.end))
+        - len(_NODE.findall(parent.program.files[splice.file], splice.start, splice.end))
         for splice in splices
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence, Set
+from functools import lru_cache
 
 from evolve import syntax
 from evolve.tree import build, statements
@@ -118,10 +119,10 @@ def _idle_statements(work: Work) -> list[Splice] | None:
         rest = slot.body[slot.index + 1 :]
         if rest and statements.leaves([slot.statement]):
             return [_without(work, slot, rest)]
-        if slot.file not in read:
-            read[slot.file] = _read(work.source.program.files[slot.file])
+        if (file := slot.part.file) not in read:
+            read[file] = _read(work.source.program.files[file])
         if rest and (
-            _does_nothing(slot.statement, rest) or _is_not_read(slot.statement, read[slot.file])
+            _does_nothing(slot.statement, rest) or _is_not_read(slot.statement, read[file])
         ):
             return [_without(work, slot, [slot.statement])]
     return None
@@ -151,7 +152,12 @@ def _is_not_read(statement: ast.stmt, read: Set[str]) -> bool:
 
 def _read(text: str) -> set[str]:
     """Names that are read, or that belong to more than one function."""
-    tree = syntax.parse(text)
+    return set().union(*(_read_in(piece.text) for piece in syntax.pieces(text) or ()))
+
+
+@lru_cache(maxsize=4096)
+def _read_in(text: str) -> frozenset[str]:
+    tree = syntax.parse_piece(text)
     assert tree is not None
     found = set[str]()
     for node in ast.walk(tree):
@@ -160,14 +166,14 @@ def _read(text: str) -> set[str]:
                 found.add(name)
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 found.update(names)
-    return found
+    return frozenset(found)
 
 
 def _without(work: Work, slot: Slot, gone: Sequence[ast.stmt]) -> Splice:
     lines = work.lines(slot)
     start, last = lines.start_of(gone[0].lineno), gone[-1].end_lineno
     assert last is not None
-    return Splice(slot.file, start, lines.end_of(last), "")
+    return Splice(slot.part.file, start, lines.end_of(last), "")
 
 
 def _cut(work: Work) -> list[Splice] | None:

@@ -7,10 +7,11 @@ import builtins
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from evolve import syntax
-from evolve.program import Block, Program, blocks
+from evolve.program import Program, blocks
 from evolve.tree.kinds import (
     ARRAYS,
     Given,
@@ -21,7 +22,7 @@ from evolve.tree.kinds import (
     parameter_kinds,
     sequence_of,
 )
-from evolve.tree.places import Scope, Site, Slot, Source, TreeError
+from evolve.tree.places import Part, Scope, Site, Slot, Source, TreeError
 from evolve.tree.reading import RETURN, Reading, returned_kind
 from evolve.tree.text import Lines
 
@@ -30,7 +31,7 @@ _NAME = re.compile(r"[^\W\d]\w*")
 
 @lru_cache(maxsize=1024)
 def source(program: Program, given: Given = ()) -> Source:
-    """The places of a program.
+    """The places of a program; pieces that were read in another one are not read again.
 
     Args:
         given: What has been learnt of parameters and locals without annotation.
@@ -38,26 +39,191 @@ def source(program: Program, given: Given = ()) -> Source:
     Raises:
         TreeError: No block is in a Python file that parses, or there is nothing to change in any.
     """
-    found = Source(program)
     refused = ""
-    learnt = {function: dict(kinds) for function, kinds in given}
+    lines: dict[str, Lines] = {}
+    above: dict[Part, int] = {}
+    indices, names = set[str](), set[str]()
+    parameters: dict[str, Sequence[str]] = {}
     for path in dict.fromkeys(block.file for block in blocks(program)):
         text = program.files[path]
-        tree = syntax.parse(text) if path.endswith(".py") else None
-        if tree is None:
+        pieces = syntax.pieces(text) if path.endswith(".py") else None
+        if pieces is None:
             refused = refused or f"{path} does not parse as Python"
             continue
-        lines = found.lines[path] = Lines(text)
-        own = [block for block in blocks(program) if block.file == path]
+        own = [(block.first, block.last) for block in blocks(program) if block.file == path]
+        indices.update(*(_indexed(piece.text) for piece in pieces))
         try:
-            _Reader(found, path, lines, own, learnt).module(tree)
+            module = _module(_functions(pieces, _learnt(given)), _learnt(given))
+            above |= _parts(path, pieces, own, module, indices)
         except RecursionError:
             refused = refused or f"{path} nests too deeply"
             continue
-        found.names |= frozenset(_NAME.findall(text))
+        lines[path] = Lines(text)
+        parameters |= module.parameters
+        names.update(*(_names(piece.text) for piece in pieces))
+    found = Source(
+        program=program,
+        lines=lines,
+        above=above,
+        sites=[site for part in above for site in part.sites],
+        slots=[slot for part in above for slot in part.slots],
+        constants=[value for part in above for value in part.constants],
+        letters=set().union(*(part.letters for part in above)),
+        indices=indices,
+        parameters=parameters,
+        names=names,
+        doubtful=set().union(*(part.doubtful for part in above)),
+    )
     if not found.sites and not found.slots:
         raise TreeError(refused or "the EVOLVE-BLOCKs hold no expression that could be changed")
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Learnt:
+    """Kinds by function and name."""
+
+    kinds: Mapping[str, Mapping[str, Kind]]
+
+
+@lru_cache(maxsize=64)
+def _learnt(given: Given) -> _Learnt:
+    return _Learnt({function: dict(kinds) for function, kinds in given})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Module:
+    """What a whole file says of its functions."""
+
+    functions: Mapping[str, Kind]
+    parameters: Mapping[str, Sequence[str]]
+    learnt: Mapping[str, Mapping[str, Kind]]
+
+
+_Function = tuple[str, Kind, tuple[str, ...]]
+"""Its name, what it returns, its positional parameters."""
+
+
+@lru_cache(maxsize=1024)
+def _module(functions: tuple[_Function, ...], learnt: _Learnt) -> _Module:
+    return _Module(
+        {name: kind for name, kind, _ in functions},
+        {name: positional for name, _, positional in functions},
+        learnt.kinds,
+    )
+
+
+def _functions(pieces: Sequence[syntax.Piece], learnt: _Learnt) -> tuple[_Function, ...]:
+    """The outermost functions of a file."""
+    return tuple(found for piece in pieces for found in _defined(piece.text, learnt))
+
+
+@lru_cache(maxsize=4096)
+def _defined(text: str, learnt: _Learnt) -> tuple[_Function, ...]:
+    """The outermost functions of a piece."""
+    return tuple(
+        (
+            statement.name,
+            returned_kind(statement, learnt.kinds.get(statement.name)),
+            tuple(a.arg for a in (*statement.args.posonlyargs, *statement.args.args)),
+        )
+        for statement in _tree(text).body
+        if isinstance(statement, ast.FunctionDef)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _indexed(text: str) -> frozenset[str]:
+    """Names that stand in an index in a piece."""
+    if "[" not in text:
+        return frozenset()
+    subscripts = (node for node in ast.walk(_tree(text)) if isinstance(node, ast.Subscript))
+    return frozenset().union(*(_index_names(node.slice) for node in subscripts))
+
+
+@lru_cache(maxsize=4096)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(_NAME.findall(text))
+
+
+def _tree(text: str) -> ast.Module:
+    tree = syntax.parse_piece(text)
+    assert tree is not None
+    return tree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Before:
+    """What is known where a piece begins; the same object for the same knowledge."""
+
+    names: tuple[tuple[str, Kind], ...]
+    helpers: tuple[Primitive, ...]
+    modules: frozenset[str]
+    definitions: tuple[tuple[str, ast.expr], ...]
+
+
+@lru_cache(maxsize=4096)
+def _before(
+    names: tuple[tuple[str, Kind], ...],
+    helpers: tuple[Primitive, ...],
+    modules: frozenset[str],
+    definitions: tuple[tuple[str, ast.expr], ...],
+) -> _Before:
+    return _Before(names, helpers, modules, definitions)
+
+
+def _parts(
+    path: str,
+    pieces: Sequence[syntax.Piece],
+    own: Sequence[tuple[int, int]],
+    module: _Module,
+    indices: set[str],
+) -> dict[Part, int]:
+    """What is found in the pieces of a file, each with the lines before it; adds to `indices`."""
+    found: dict[Part, int] = {}
+    before: _Before | None = _before((), (), frozenset(), ())
+    same: dict[str, int] = {}
+    for piece in pieces:
+        if before is None:
+            break  # not reached
+        count = piece.text.count("\n") + 1
+        inside = tuple(
+            (max(first - piece.above, 1), min(last - piece.above, count))
+            for first, last in own
+            if first <= piece.above + count and last > piece.above
+        )
+        same[piece.text] = same.get(piece.text, 0) + 1
+        known = _names(piece.text) & indices
+        part, before = _part(path, piece.text, inside, module, before, known, same[piece.text])
+        indices |= part.indices
+        found[part] = piece.above
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _part(
+    path: str,
+    text: str,
+    inside: tuple[tuple[int, int], ...],
+    module: _Module,
+    before: _Before,
+    indices: frozenset[str],
+    which: int,
+) -> tuple[Part, _Before | None]:
+    """What is found in one piece, and what is known behind it; None if that is not reached.
+
+    Args:
+        inside: Its lines, from 1, that lie in blocks.
+        which: Where a file holds the same piece several times, each is a part of its own.
+    """
+    reader = _Reader(Part(path), inside, module, before, indices)
+    names = reader.body(_tree(text).body, dict(before.names))
+    if names is None:
+        return reader.part, None
+    after = _before(
+        tuple(names.items()), reader.helpers, reader.modules, tuple(reader.definitions.items())
+    )
+    return reader.part, after
 
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -71,26 +237,25 @@ _KEYED = frozenset({"sorted", "min", "max", "sort"})
 
 
 class _Reader:
-    """Walks one file and notes every place inside its blocks."""
+    """Walks one piece of a file and notes every place inside its blocks."""
 
     def __init__(
         self,
-        found: Source,
-        path: str,
-        lines: Lines,
-        own: list[Block],
-        learnt: Mapping[str, Mapping[str, Kind]],
+        part: Part,
+        inside: Sequence[tuple[int, int]],
+        module: _Module,
+        before: _Before,
+        indices: frozenset[str],
     ) -> None:
-        self.found = found
-        self.path = path
-        self.lines = lines
-        self.blocks = own
-        self.learnt = learnt
-        self.functions: dict[str, Kind] = {}
-        self.helpers: tuple[Primitive, ...] = ()
-        self.parameters = found.parameters
-        self.modules: frozenset[str] = frozenset()
-        self.definitions: dict[str, ast.expr] = {}
+        self.part = part
+        self.blocks = inside
+        self.learnt = module.learnt
+        self.functions = module.functions
+        self.parameters = module.parameters
+        self.indices = indices
+        self.helpers = before.helpers
+        self.modules = before.modules
+        self.definitions = dict(before.definitions)
         self.kinds: dict[ast.expr, Kind] = {}
         self.returns = Kind.OTHER
         self.name = ""
@@ -101,28 +266,17 @@ class _Reader:
         self.last: tuple[object, ...] = ()
         self.scope_of_last: Scope | None = None
 
-    def module(self, tree: ast.Module) -> None:
-        if "[" in self.found.program.files[self.path]:
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Subscript):
-                    self.found.indices |= _index_names(node.slice)
-        for statement in tree.body:
-            if isinstance(statement, ast.FunctionDef):
-                learnt = self.learnt.get(statement.name)
-                self.functions[statement.name] = returned_kind(statement, learnt)
-                arguments = statement.args
-                positional = [*arguments.posonlyargs, *arguments.args]
-                self.parameters[statement.name] = [argument.arg for argument in positional]
-        self.body(tree.body, {})
-
     def inside(self, node: ast.expr | ast.stmt) -> bool:
         if self.whole:
             return True
         first, last = node.lineno, node.end_lineno or node.lineno
-        for block in self.blocks:  # noqa: SIM110  asked of every node; `any` takes twice as long
-            if block.first <= first and last <= block.last:
+        for start, end in self.blocks:  # noqa: SIM110  asked of every node; `any` takes twice as long
+            if start <= first and last <= end:
                 return True
         return False
+
+    def is_index(self, name: str) -> bool:
+        return name in self.indices or name in self.part.indices
 
     def scope(self, names: Mapping[str, Kind]) -> Scope:
         """What may be used by the statement to come; most come with what the one before had."""
@@ -153,9 +307,9 @@ class _Reader:
             self.whole = around
             self.whole = self.inside(statement)
             if self.whole and not _is_docstring(statement):
-                self.found.slots.append(
+                self.part.slots.append(
                     Slot(
-                        self.path,
+                        self.part,
                         statement,
                         statements,
                         index,
@@ -190,7 +344,7 @@ class _Reader:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 # what is an index further on cannot become any number
-                held = name in self.found.indices and self.read(value, scope) is Kind.NUMBER
+                held = self.is_index(name) and self.read(value, scope) is Kind.NUMBER
                 self.expression(value, statement, "value", scope, held=held)
                 self.define(name, None if name in names else value)
                 kind = self.read(value, scope)
@@ -199,7 +353,7 @@ class _Reader:
                 return {**names, name: kind}
             case ast.Assign(targets=targets, value=value):
                 bound = {name: Kind.OTHER for target in targets for name in _bound(target)}
-                held = bool(bound) and bound.keys() <= self.found.indices
+                held = bool(bound) and all(map(self.is_index, bound))
                 self.expression(value, statement, "value", scope, held=held)
                 for target in targets:
                     self.indexed(target, scope)
@@ -302,7 +456,7 @@ class _Reader:
             or node.id in scope.modules
             or node.id in _BUILTINS
         ):
-            self.found.doubtful.add(node.id)
+            self.part.doubtful.add(node.id)
 
     def expression(
         self,
@@ -324,11 +478,11 @@ class _Reader:
         if which not in _LEFT_ALONE and (self.whole or self.inside(node)):
             if isinstance(node, ast.Constant) and kind is Kind.NUMBER:
                 assert isinstance(node.value, int | float)
-                self.found.constants.append(node.value)
+                self.part.constants.append(node.value)
             elif isinstance(node, ast.Constant) and kind is Kind.TEXT:
                 assert isinstance(node.value, str)
-                self.found.letters |= {node.value} if len(node.value) == 1 else set()
-            self.found.sites.append(Site(self.path, node, parent, name, kind, scope, held, depth))
+                self.part.letters |= {node.value} if len(node.value) == 1 else set()
+            self.part.sites.append(Site(self.part, node, parent, name, kind, scope, held, depth))
         if which is ast.Constant:
             return
         if which in _NAMING:
@@ -365,13 +519,13 @@ class _Reader:
 
     def saw(self, function: str, name: str, kind: Kind) -> None:
         """Notes what something was seen to be, for `learn`."""
-        self.found.seen.setdefault(function, {}).setdefault(name, []).append(kind)
+        self.part.seen.setdefault(function, {}).setdefault(name, []).append(kind)
 
     def counted(self, target: ast.expr, iterated: ast.expr) -> None:
         """Notes that a name runs through a range."""
         match target, iterated:
             case ast.Name(id=name), ast.Call(func=ast.Name(id="range")):
-                self.found.indices.add(name)
+                self.part.indices.add(name)
 
     def indexed(self, target: ast.expr, scope: Scope) -> None:
         """Notes the indices of what is assigned to."""
@@ -509,13 +663,14 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 def _bound(target: ast.AST) -> list[str]:
-    if isinstance(target, ast.Name):
-        return [target.id]
-    return [
-        node.id
-        for node in ast.walk(target)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]
+    match target:
+        case ast.Name(id=name):
+            return [name]
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return [name for part in parts for name in _bound(part)]
+        case ast.Starred(value=inner) | ast.withitem(optional_vars=ast.expr() as inner):
+            return _bound(inner)
+    return []
 
 
 def _assigned(body: Sequence[ast.stmt | ast.excepthandler]) -> list[str]:

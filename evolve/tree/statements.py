@@ -95,7 +95,7 @@ def _adjusted_result(work: Work, slot: Slot, value: ast.expr) -> list[Splice] | 
     text = whole if whole else lines.text[value_start:value_end]
     return [
         Splice(
-            slot.file,
+            slot.part.file,
             lines.start_of(statement.lineno),
             end,
             f"{indentation}{name} = {text}{newline}"
@@ -152,7 +152,7 @@ def hoist(work: Work) -> list[Splice] | None:
         (
             slot
             for slot in reversed(work.source.slots)
-            if slot.file == site.file and id(site.node) in _own_nodes(slot.statement)
+            if slot.part is site.part and id(site.node) in _own_nodes(slot.statement)
         ),
         None,
     )
@@ -166,7 +166,7 @@ def hoist(work: Work) -> list[Splice] | None:
     )
     within = _own_nodes(slot.statement)
     for twin in work.source.sites:
-        if id(twin.node) in within and build.same(twin.node, site.node):
+        if twin.part is site.part and id(twin.node) in within and build.same(twin.node, site.node):
             splices += work.put(twin, build.name(name)) or []
     return splices
 
@@ -185,7 +185,7 @@ def delete(work: Work) -> list[Splice] | None:
     slot = work.rng.choice(slots)
     lines = work.lines(slot)
     start = lines.start_of(slot.statement.lineno)
-    return [Splice(slot.file, start, _end_of(lines, slot.statement), "")]
+    return [Splice(slot.part.file, start, _end_of(lines, slot.statement), "")]
 
 
 def _may_go(slot: Slot) -> bool:
@@ -242,7 +242,7 @@ def unwrap(work: Work) -> list[Splice] | None:
     start = lines.start_of(slot.statement.lineno)
     # behind a statement that leaves, nothing is reached any more
     last = slot.body[-1] if leaves(chosen) else slot.statement
-    return [Splice(slot.file, start, _end_of(lines, last), text)]
+    return [Splice(slot.part.file, start, _end_of(lines, last), text)]
 
 
 def leaves(body: list[ast.stmt]) -> bool:
@@ -285,7 +285,7 @@ def swap(work: Work) -> list[Splice] | None:
     middle = lines.text[first_end:second_start]
     return [
         Splice(
-            slot.file,
+            slot.part.file,
             first_start,
             second_end,
             lines.text[second_start:second_end] + middle + first_text,
@@ -299,7 +299,7 @@ def line_before(work: Work, slot: Slot, statement: ast.stmt) -> list[Splice]:
     line = slot.statement.lineno
     start = lines.start_of(line)
     text = statement_text(statement, lines.indentation(line), lines.newline)
-    return [Splice(slot.file, start, start, text)]
+    return [Splice(slot.part.file, start, start, text)]
 
 
 def takes_a_line_before(work: Work, slot: Slot) -> bool:

@@ -42,12 +42,13 @@ def spliced(text: str, splices: Iterable[Splice]) -> str:
 
 
 class Lines:
-    """Where the positions of a syntax tree lie in its text."""
+    """Where the positions of a syntax tree lie in a text, of which it may be of a later part."""
 
-    __slots__ = ("ascii", "starts", "text")
+    __slots__ = ("above", "ascii", "starts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.above = 0
         self.ascii = text.isascii()
         self.starts = [0]
         position = text.find("\n")
@@ -55,18 +56,28 @@ class Lines:
             self.starts.append(position + 1)
             position = text.find("\n", position + 1)
 
+    def below(self, above: int) -> Lines:
+        """The same for the tree of what comes after so many lines."""
+        if not above:
+            return self
+        lines = Lines.__new__(Lines)
+        lines.text, lines.ascii, lines.starts = self.text, self.ascii, self.starts
+        lines.above = above
+        return lines
+
     def offset(self, line: int, column: int) -> int:
         """Character offset of a line (from 1) and a column in UTF-8 bytes (from 0)."""
-        start = self.starts[line - 1]
+        start = self.start_of(line)
         if self.ascii:
             return start + column
         return start + len(self.text[start : self.end_of(line)].encode()[:column].decode())
 
     def start_of(self, line: int) -> int:
-        return self.starts[line - 1]
+        return self.starts[self.above + line - 1]
 
     def end_of(self, line: int) -> int:
         """Offset behind the line and its end."""
+        line += self.above
         return self.starts[line] if line < len(self.starts) else len(self.text)
 
     def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:

@@ -109,7 +109,7 @@ def recombine(work: Work) -> list[Splice] | None:
     indentation = lines.indentation(first.statement.lineno)
     text = "".join(statement_text(piece, indentation, lines.newline) for piece in pieces)
     start, end = lines.start_of(first.statement.lineno), lines.end_of(last.end_lineno)
-    return [Splice(first.file, start, end, text)]
+    return [Splice(first.part.file, start, end, text)]
 
 
 def _bodies(source: Source) -> dict[str, list[Slot]]:

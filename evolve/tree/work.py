@@ -24,13 +24,15 @@ class Work:
     grow: Grower
 
     def lines(self, place: Site | Slot) -> Lines:
-        return self.source.lines[place.file]
+        return self.source.lines_of(place.part)
 
     def put(self, site: Site, new: ast.expr | None) -> list[Splice] | None:
         """`new` in the place of an expression; None where that says nothing or is the same."""
         if new is None or build.same(new, site.node) or build.silly(site.parent, site.node, new):
             return None
-        return [replacement(self.lines(site), site.file, site.node, new, site.parent, site.field)]
+        return [
+            replacement(self.lines(site), site.part.file, site.node, new, site.parent, site.field)
+        ]
 
     def typed_site(self) -> Site | None:
         """Any number, boolean or array that another one may replace."""

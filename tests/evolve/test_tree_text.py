@@ -44,10 +44,13 @@ def test_the_tree_is_the_one_with_the_node_exchanged(statement, old, new, data):
     found = source(program)
     site = data.draw(st.sampled_from(found.sites))
     node = ast.parse(new.strip(), mode="eval").body
-    splice = replacement(found.lines["a.py"], "a.py", site.node, node, site.parent, site.field)
+    lines = found.lines_of(site.part)
+    splice = replacement(lines, "a.py", site.node, node, site.parent, site.field)
     child = ast.parse(spliced(text, [splice]))
     tree = ast.parse(text)
-    where = (site.node.lineno, site.node.col_offset, site.node.end_lineno, site.node.end_col_offset)
+    above = found.above[site.part]
+    first, last = site.node.lineno + above, (site.node.end_lineno or 0) + above
+    where = (first, site.node.col_offset, last, site.node.end_col_offset)
 
     def exchange(part: ast.AST) -> ast.AST | None:
         own = [
