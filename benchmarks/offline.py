@@ -10,10 +10,12 @@ import asyncio
 import json
 import math
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, partial
@@ -22,9 +24,12 @@ from pathlib import Path
 from benchmarks.planted.lineages import FOLDER, lineage
 from benchmarks.quality import compared
 from benchmarks.rows import Measured, NotMeasured, Plan, Row
+from evolve import diff, tree
 from evolve.explain import Measure, account
 from evolve.judging import Judge
 from evolve.loading import load
+from evolve.program import Program, length
+from evolve.proposers.base import describe
 
 LINES = 20
 _SAMPLE = 2
@@ -217,6 +222,53 @@ _PUBLISHED = {
 }  # fmt: skip
 """FunSearch's values, and how many runs."""
 
+
+_LARGE = """
+def step_{i}(tour: list[int], dist: np.ndarray, limit: int) -> list[int]:
+    \"\"\"Improves a tour by moves of kind {i}.\"\"\"
+    n = len(tour)
+    best = tour[:]
+    for rounds in range(limit):
+        for i in range(n - 1):
+            for j in range(i + 2, n):
+                before = dist[best[i], best[i + 1]] + dist[best[j], best[(j + 1) % n]]
+                after = dist[best[i], best[j]] + dist[best[i + 1], best[(j + 1) % n]]
+                if before - after > 1e-6 * {i} and rounds < {i} + 10:
+                    best[i + 1 : j + 1] = best[i + 1 : j + 1][::-1]
+                elif before - after > -0.0{i} * before and (i + j) % {i} == 0:
+                    best[i], best[j] = best[j], best[i]
+    return best
+
+
+def weight_{i}(x: float, y: float, k: int) -> float:
+    \"\"\"A weight of kind {i}.\"\"\"
+    scale = {i}.5 * x + y / (1.0 + abs(x))
+    if k > {i}:
+        scale *= 1.0 - 0.{i} / k
+    return min(max(scale, -{i}.0), {i}.0)
+
+"""
+"""Much as a person's: loops over arrays, short functions between them."""
+
+
+def _cpu_of_a_proposal(plan: Plan) -> Measured:
+    """Each of a child that a chain of them has come to, diff and hashes included."""
+    body = "".join(_LARGE.format(i=i) for i in range(1, 17))
+    text = f"import numpy as np\n# EVOLVE-BLOCK-START\n{body}# EVOLVE-BLOCK-END\n"
+    program = seed = Program.of({"large.py": text})
+    rng, taken = random.Random(plan.seed), list[float]()
+    for _ in range(1000 if plan.full else 100):
+        began = time.process_time()
+        child = tree.propose(program, [seed], rng, max_length=2 * length(seed)).program
+        diff.between(program, child)
+        describe(child)
+        taken.append(1000 * (time.process_time() - began))
+        program = child
+    lines = text.count("\n")
+    detail = f"mean {statistics.fmean(taken):.1f}, {len(taken)} proposals, {lines} lines"
+    return Measured(value=statistics.median(taken), detail=detail)
+
+
 ROWS = [
     Row(
         name="explain: lines with every planted edit named",
@@ -229,6 +281,12 @@ ROWS = [
         unit="lines",
         measure=_false_alarms,
         at_most=1,
+    ),
+    Row(
+        name="CPU of a proposal on a block of 400 lines, median",
+        unit="ms",
+        measure=_cpu_of_a_proposal,
+        at_most=3,
     ),
     Row(
         name="bin_packing, Weibull 5k, 90 s, median of 5",

@@ -175,6 +175,8 @@ def call(function: str, arguments: Sequence[ast.expr]) -> ast.expr | None:
         return None
     if all(value_of(argument) is not None for argument in arguments):
         return None
+    if function.endswith(".where") and len(arguments) == 3 and same(*arguments[1:]):
+        return None
     match arguments:
         case [ast.Call(func=func)] if same(func, name(function)):
             return None

@@ -22,6 +22,11 @@ _HOLDING = (
     *(Kind.ARRAY, Kind.VECTOR, Kind.MATRIX),
 )
 _ARRAY_METHODS = ("max", "min", "mean", "sum", "std")
+_BY_A_FUNCTION = 0.2
+"""Share of new numbers that a function of the program gives, where one takes what is there."""
+_ANY_NUMBER = 0.08
+"""Share of new indices that are a number never seen in one: most are none, but the rest would never
+be found."""
 _ITEM_NAMES = ("item", "entry", "part", "each")
 
 
@@ -34,6 +39,27 @@ def number(grow: Grower, scope: Scope) -> ast.expr | None:
     """A number taken from something that has a name, or one that measures it."""
     known = holders(scope)
     return measure(grow, scope, grow.rng.choice(known)) if known else None
+
+
+def measured(grow: Grower, scope: Scope) -> ast.expr | None:
+    """Sometimes a call of a function of the program: `distance(points[i], points[j])`."""
+    known = [helper for helper in scope.helpers if helper.takes]
+    if not known or grow.rng.random() >= _BY_A_FUNCTION:
+        return None
+    function = grow.rng.choice(known)
+    arguments: list[ast.expr] = []
+    for argument in function.takes:
+        made: ast.expr | None
+        if argument.index:
+            made = index(grow, scope)
+        elif argument.kind is Kind.NUMBER:
+            made = grow.number(scope, 0)
+        else:
+            made = some(grow, argument.kind, scope)
+        if made is None:
+            return None
+        arguments.append(made)
+    return build.call(function.name, arguments)
 
 
 def measure(grow: Grower, scope: Scope, name: str) -> ast.expr | None:
@@ -90,14 +116,14 @@ def some(grow: Grower, kind: Kind, scope: Scope) -> ast.expr | None:
     """A text or a sequence: one that has a name, an item of another, or a part of one."""
     rng = grow.rng
     choice = rng.random()
-    if choice < 0.3:
+    if choice < 0.3 or kind not in scope.names.values():
         above = [name for name, its in scope.names.items() if item_of(its) is kind]
         if above:
             name = rng.choice(above)
             if scope.names[name] is not Kind.TEXT or kind is Kind.TEXT:
                 return _item(build.name(name), index(grow, scope))
     base = grow.name(scope, kind)
-    if base is None or choice > 0.65:
+    if base is None or choice > 0.65 or kind not in INDEXED:
         return base
     return part(grow, base)
 
@@ -123,6 +149,9 @@ def index(grow: Grower, scope: Scope) -> ast.expr:
     known = [name for name in grow.indices if scope.names.get(name) is Kind.NUMBER]
     if not known or rng.random() < 0.15:
         return build.number(rng.choice((0, -1)))
+    others = [name for name in scope.of_kind(Kind.NUMBER) if name not in known]
+    if others and rng.random() < _ANY_NUMBER:
+        return build.name(rng.choice(others))
     made = build.name(rng.choice(known))
     if rng.random() < 0.12:
         op = rng.choice((ast.Add, ast.Sub))()

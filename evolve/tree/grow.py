@@ -41,11 +41,11 @@ class Grower:
         self.letters = sorted(letters)
 
     def callable_at(self, scope: Scope, arity: int) -> list[Primitive]:
-        """Functions with this many arguments that may be called there."""
+        """Functions of so many numbers, whichever, that may be called there."""
         known = [
             primitive(name) for name in self.primitives if _is_defined(name.split(".")[0], scope)
         ]
-        return [item for item in (*known, *scope.helpers) if item.arity == arity]
+        return [item for item in (*known, *scope.helpers) if item.arity == arity and not item.takes]
 
     def of_kind(self, kind: Kind, scope: Scope, depth: int) -> ast.expr | None:
         if kind is Kind.NUMBER:
@@ -108,6 +108,8 @@ class Grower:
         rng = self.rng
         if depth <= 0 or rng.random() < 0.15:
             return self.terminal(scope)
+        if (measured := containers.measured(self, scope)) is not None:
+            return measured
         for _ in range(_TRIES):
             choice = rng.random()
             made: ast.expr | None
@@ -209,6 +211,8 @@ class Grower:
         left = self.measured(scope, depth)
         right = self.constant() if rng.random() < 0.6 else self.number(scope, depth - 1)
         op = rng.choice((ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Lt, ast.Gt, ast.Eq))()
+        if isinstance(op, ast.Eq) and not _is_counted(left):
+            op = ast.LtE()  # what is measured is hardly ever equal
         return build.compare(left, op, right)
 
     def between(self, scope: Scope, depth: int) -> ast.expr | None:
@@ -231,6 +235,16 @@ class Grower:
                 return made
             made = self.number(scope, depth)
         return made
+
+
+def _is_counted(node: ast.expr) -> bool:
+    """Whether it may well be a whole number: a name, a length, a remainder."""
+    match node:
+        case ast.Name() | ast.Subscript() | ast.Call(func=ast.Name(id="len" | "round" | "int")):
+            return True
+        case ast.BinOp(op=ast.Mod() | ast.FloorDiv()):
+            return True
+    return False
 
 
 def _is_defined(root: str, scope: Scope) -> bool:

@@ -39,15 +39,25 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """What a function of the program takes; a number may be an index."""
+
+    kind: Kind
+    index: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Primitive:
-    """A function from numbers to a number that may be called.
+    """A function to a number that may be called.
 
     `guards` keep arguments in its domain: for each a template with `_` for it, e.g. "abs(_)".
+    `takes` says what its arguments are where they are not just any numbers.
     """
 
     name: str
     arity: int
     guards: tuple[str, ...] = ()
+    takes: tuple[Argument, ...] = ()
 
 
 _KNOWN = [

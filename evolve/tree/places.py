@@ -24,7 +24,7 @@ class Scope:
         names: Kinds of the names that have a value there.
         assignable: Those among them that a statement there may set.
         functions: Kinds that functions of the program return.
-        helpers: Functions of the program, defined before, from numbers to a number.
+        helpers: Functions of the program, defined before, to a number from what is known.
         modules: Names bound by imports.
         definitions: Expressions of locals that are assigned only once.
     """

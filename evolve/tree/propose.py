@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from evolve import program as programs
@@ -91,6 +91,8 @@ _NEEDED: Mapping[tuple[str, ...], Callable[[Source], bool]] = {
     ("leave", "enclose", "repeat"): loops.has_loops,
 }
 """What some operators cannot do without."""
+_ONE_PART = 0.5
+"""Share of steps for which a function is drawn first, then a place in it."""
 _TWO_STEPS = 0.2
 """Share of children that get a second mutation on top."""
 
@@ -264,9 +266,8 @@ def _steps(
                 return None
             source = read
         constants = [value for found in (source, *others) for value in found.constants]
-        work = Work(
-            source, others, rng, Grower(rng, primitives, constants, source.indices, source.letters)
-        )
+        grow = Grower(rng, primitives, constants, source.indices, source.letters)
+        work = Work(_drawn_part(source, rng), others, rng, grow)
         try:
             splices = OPERATORS[operator](work)
         except RecursionError:  # an expression too deep to be written out
@@ -278,6 +279,16 @@ def _steps(
             before = made or _Made(child, (), 0)
             made = _Made(child, (*before.operators, operator), before.growth + growth)
     return made
+
+
+def _drawn_part(source: Source, rng: random.Random) -> Source:
+    """Often one function alone, whichever: where places are drawn from all, the long function that
+    drives the others gets most changes, and the short one that decides hardly any."""
+    parts = [part for part in source.above if part.sites]
+    if len(parts) < 2 or rng.random() >= _ONE_PART:
+        return source
+    part = rng.choice(parts)
+    return replace(source, sites=part.sites, slots=part.slots)
 
 
 def _growth(parent: Source, splices: Sequence[Splice]) -> int:

@@ -14,6 +14,7 @@ from evolve import syntax
 from evolve.program import Program, blocks
 from evolve.tree.kinds import (
     ARRAYS,
+    Argument,
     Given,
     Kind,
     Primitive,
@@ -440,10 +441,13 @@ class _Reader:
         parameters |= parameter_kinds(function, learnt)
         self.outer -= parameters.keys()
         self.body(function.body, {**names, **parameters}, outermost=True)
-        numeric = all(kind is Kind.NUMBER for kind in parameters.values())
         plain = not (function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
-        if numeric and plain and parameters and self.returns is Kind.NUMBER:
-            self.helpers += (Primitive(function.name, len(parameters)),)
+        known = Kind.OTHER not in parameters.values()
+        if plain and known and parameters and self.returns is Kind.NUMBER:
+            takes = tuple(Argument(kind, self.is_index(name)) for name, kind in parameters.items())
+            if all(argument == Argument(Kind.NUMBER, False) for argument in takes):
+                takes = ()
+            self.helpers += (Primitive(function.name, len(parameters), takes=takes),)
         self.definitions, self.returns, self.name, self.outer, self.around = outer
 
     def check_names(self, node: ast.expr, scope: Scope) -> None:
@@ -499,6 +503,7 @@ class _Reader:
         if which not in _WITH_CHILDREN:
             return
         within = held and not _is_base_of_power(parent, node)
+        passed = self.passed_as_index(node) if isinstance(node, ast.Call) else ()
         for child, child_name, is_test, is_held in _children(node):
             self.expression(
                 child,
@@ -506,9 +511,16 @@ class _Reader:
                 child_name,
                 scope,
                 test=is_test or (test and which is ast.BoolOp),
-                held=within or is_held,
+                held=within or is_held or child in passed,
                 depth=depth + 1,
             )
+
+    def passed_as_index(self, node: ast.Call) -> list[ast.expr]:
+        """Arguments of a function of the program that it takes an item at."""
+        if not isinstance(node.func, ast.Name) or node.func.id not in self.parameters:
+            return []
+        parameters = self.parameters[node.func.id]
+        return [a for a, name in zip(node.args, parameters, strict=False) if self.is_index(name)]
 
     def reading(self, scope: Scope) -> Reading:
         return Reading(scope.names, scope.functions, self.kinds)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from evolve.tree import build
 from evolve.tree.kinds import Kind
 from evolve.tree.places import Scope, Slot
-from evolve.tree.text import Lines, Splice, statement_text
+from evolve.tree.text import Lines, Splice, moved, statement_text
 from evolve.tree.work import Work
 
 _LOCAL_NAMES = ("score", "value", "part", "term", "base", "factor", "weight", "extra", "bonus")
@@ -238,7 +238,9 @@ def unwrap(work: Work) -> list[Splice] | None:
     chosen = work.rng.choice(bodies)
     lines = work.lines(slot)
     indentation, newline = lines.indentation(slot.statement.lineno), lines.newline
-    text = "".join(statement_text(statement, indentation, newline) for statement in chosen)
+    text = moved(lines, chosen, indentation) or "".join(
+        statement_text(statement, indentation, newline) for statement in chosen
+    )
     start = lines.start_of(slot.statement.lineno)
     # behind a statement that leaves, nothing is reached any more
     last = slot.body[-1] if leaves(chosen) else slot.statement

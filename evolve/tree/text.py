@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _TUPLE, _TEST, _OR, _AND, _NOT, _COMPARE = 1, 2, 3, 4, 5, 6
@@ -216,3 +216,26 @@ def statement_text(statement: ast.stmt, indentation: str, newline: str) -> str:
     """Complete lines with a statement at this indentation."""
     unparsed = ast.unparse(statement)
     return "".join(f"{indentation}{line}{newline}" for line in unparsed.split("\n"))
+
+
+def moved(lines: Lines, statements: Sequence[ast.stmt], indentation: str) -> str:
+    """The lines of neighbouring statements as they are written, at another indentation; "" where
+    they share a line with others, or a text goes over lines."""
+    first, last = statements[0], statements[-1]
+    assert last.end_lineno is not None
+    start, end = lines.start_of(first.lineno), lines.end_of(last.end_lineno)
+    before = lines.indentation(first.lineno)
+    written = lines.text[start:end].splitlines(keepends=True)
+    for statement in statements:
+        for part in ast.walk(statement):
+            if isinstance(part, ast.Constant | ast.JoinedStr) and part.lineno != part.end_lineno:
+                return ""
+    begins = lines.span(first)[0] == start + len(before)
+    rest = lines.text[lines.span(last)[1] : end].strip()
+    if not begins or (rest and not rest.startswith("#")) or not written[-1].endswith("\n"):
+        return ""
+    if any(line.strip() and not line.startswith(before) for line in written):
+        return ""
+    return "".join(
+        indentation + line.removeprefix(before) if line.strip() else line for line in written
+    )

@@ -19,6 +19,7 @@ _ROOTED = (
     *(ast.Global, ast.Nonlocal, ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith),
 )
 """What means something else, or nothing, in another place."""
+_FILLED = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 
 
 def crossover(work: Work) -> list[Splice] | None:
@@ -136,12 +137,16 @@ def fitted(work: Work, node: ast.expr, there: Scope, here: Scope) -> ast.expr | 
     def fit(part: ast.AST, depth: int) -> ast.AST | None:
         if not isinstance(part, ast.Name) or _means_the_same(part.id, there, here):
             return None
+        if part.id in there.functions:
+            raise _Misfit  # no other value can be called in its place
         if part.id not in chosen:
             chosen[part.id] = _stand_in(part.id, depth)
         return chosen[part.id]
 
     def _stand_in(name: str, depth: int) -> ast.expr:
         definition = there.definitions.get(name)
+        if definition is not None and isinstance(definition, _FILLED):
+            definition = None  # what is put into it would be lost
         if definition is not None and depth and work.rng.random() < 0.8:
             made = build.rebuilt(definition, lambda inner: fit(inner, depth - 1))
             assert isinstance(made, ast.expr)
