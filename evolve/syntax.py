@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -107,6 +107,21 @@ def _cut(text: str) -> list[tuple[int, str]]:
 def parse_piece(text: str) -> ast.Module | None:
     """The same as `parse`, of the text of a piece."""
     return _parse(text)
+
+
+@lru_cache(maxsize=256)
+def piece_nodes(text: str) -> Sequence[ast.AST]:
+    """All nodes of a piece in the order of `ast.walk`, which several go through."""
+    tree = parse_piece(text)
+    found: list[ast.AST] = [] if tree is None else [tree]
+    for node in found:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                found.append(value)
+            elif isinstance(value, list):
+                found += [item for item in value if isinstance(item, ast.AST)]
+    return found
 
 
 @lru_cache(maxsize=16)

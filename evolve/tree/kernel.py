@@ -69,10 +69,8 @@ def _texts_of(text: str) -> tuple[tuple[int, int, int, str], ...]:
     if '"""' not in text:
         return ()
     lines = Lines(text)
-    tree = syntax.parse_piece(text)
-    assert tree is not None
     found = []
-    for node in ast.walk(tree):
+    for node in syntax.piece_nodes(text):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         last = node.end_lineno or node.lineno

@@ -157,10 +157,8 @@ def _read(text: str) -> set[str]:
 
 @lru_cache(maxsize=4096)
 def _read_in(text: str) -> frozenset[str]:
-    tree = syntax.parse_piece(text)
-    assert tree is not None
     found = set[str]()
-    for node in ast.walk(tree):
+    for node in syntax.piece_nodes(text):
         match node:
             case ast.Name(id=name, ctx=ast.Load()):
                 found.add(name)

@@ -138,7 +138,7 @@ def _indexed(text: str) -> frozenset[str]:
     """Names that stand in an index in a piece."""
     if "[" not in text:
         return frozenset()
-    subscripts = (node for node in ast.walk(_tree(text)) if isinstance(node, ast.Subscript))
+    subscripts = (node for node in syntax.piece_nodes(text) if isinstance(node, ast.Subscript))
     return frozenset().union(*(_index_names(node.slice) for node in subscripts))
 
 
