@@ -97,7 +97,9 @@ def parse(source: object, signature: Signature, *, moved: bool = False) -> Kerne
     except RecursionError:
         return Invalid("the C is nested too deeply")
     except (c_parser.ParseError, AssertionError, AttributeError, ValueError) as error:
-        return Invalid(f"{_place(str(error))}it does not parse as C")
+        found = re.search(r"before: (.{1,20})", str(error))
+        where = f" before {found[1]!r}" if found else ""
+        return Invalid(f"{_place(str(error)) or 'at its end: '}it does not parse as C{where}")
     return Kernel(tree, signature, text)
 
 
@@ -191,8 +193,8 @@ class _Checker(Expressions):
         self, node: c_ast.Decl, scope: Scope, expected: Parameter | None
     ) -> Value | Array:
         inner = node.type
-        if node.name in scope.types or node.name in scope.arrays:
-            refuse(node, f"{node.name} stands twice")
+        if scope.finds(node.name) or node.name in self.functions:
+            refuse(node, f"{node.name} is defined already")
         if isinstance(inner, c_ast.PtrDecl | c_ast.ArrayDecl):
             # C computes the size of an argument: anything could stand there
             if isinstance(inner, c_ast.ArrayDecl) and (
@@ -252,7 +254,11 @@ class _Checker(Expressions):
             refuse(items[0] if items else None, f"nested more than {DEEPEST} deep")
         for number, item in enumerate(items):
             self.steps += self.times
-            self.statement(item, scope, at_end and number == len(items) - 1)
+            try:
+                self.statement(item, scope, at_end and number == len(items) - 1)
+            except Refused as refused:
+                refused.coord = refused.coord or item.coord  # some nodes have no place
+                raise
         self.depth -= 1
 
     def statement(self, node: c_ast.Node, scope: Scope, at_end: bool) -> None:
