@@ -261,7 +261,10 @@ def _searched(n: int, seed: int) -> tuple[list[str], int] | str:
 
 
 def _search(n: int, plan: Plan) -> Measured | NotMeasured:
-    found = _searched(n, plan.seed)
+    try:
+        found = _searched(n, plan.seed)
+    except SandboxError as error:
+        return NotMeasured(why=str(error))
     if isinstance(found, str):
         return NotMeasured(why=found)
     return Measured(value=found[1], detail=f"{_SEARCH_S:g} s of wall time, one core, no loads")
@@ -307,11 +310,14 @@ def _ours(n: int, seed: int) -> str | NotMeasured:
     return NotMeasured(why=made.reason) if isinstance(made, Invalid) else made
 
 
-def _nanoseconds(n: int, source: str | NotMeasured, plan: Plan) -> Measured | NotMeasured:
+def _nanoseconds(
+    n: int, make: Callable[[Plan, int], str | NotMeasured], plan: Plan
+) -> Measured | NotMeasured:
     """The ratio of times to plain minimum and maximum, as gcc makes it."""
-    if isinstance(source, NotMeasured):
-        return source
     try:
+        source = make(plan, n)
+        if isinstance(source, NotMeasured):
+            return source
         found = _sorted_by(source, n, seconds=8.0 if plan.full else 2.0, tries=3)
     except (CannotJudge, CandidateFailure, SandboxError) as error:
         return NotMeasured(why=str(error))
@@ -333,7 +339,7 @@ def _speed_rows() -> list[Row]:
                 Row(
                     name=f"{name} / plain min-max, n={n}",
                     unit="time",
-                    measure=lambda plan, n=n, make=make: _nanoseconds(n, make(plan, n), plan),  # type: ignore[misc]
+                    measure=lambda plan, n=n, make=make: _nanoseconds(n, make, plan),  # type: ignore[misc]
                 )
             )
     return made
