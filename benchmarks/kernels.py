@@ -20,9 +20,9 @@ import numpy as np
 from benchmarks import rows
 from benchmarks.blas import blas_beside_definition, block_beside_blas
 from benchmarks.rows import Measured, NotMeasured, Plan, Row
-from evaluators import Invalid, kernel_listings
+from evaluators import Invalid, Valid, kernel_listings
 from evaluators.kernel_c import parse
-from evaluators.kernel_c_run import sorting
+from evaluators.kernel_c_run import sorting, verify_sorting
 from evaluators.kernel_export import assembly
 from evaluators.weak_orders import sorted_orders, weak_orders
 from evolve import SplitKind
@@ -270,15 +270,46 @@ def _search(n: int, plan: Plan) -> Measured | NotMeasured:
     return Measured(value=found[1], detail=f"{_SEARCH_S:g} s of wall time, one core, no loads")
 
 
-def _conditional_swaps(n: int) -> str:
-    """libc++'s approach: each comparison kept in a variable, both values chosen by it."""
-    network: list[tuple[int, int]] = _calling()["NETWORKS"][n]  # type: ignore[index]
-    lines = "".join(
-        f"    {{ int a = v[{i}], b = v[{j}], less = b < a;\n"
-        f"      v[{i}] = less ? b : a; v[{j}] = less ? a : b; }}\n"
-        for i, j in network
-    )
-    made = parse(f"void kernel(int *v)\n{{\n{lines}}}\n", sorting(n), moved=True)
+_LIBCXX: dict[int, list[tuple[int, ...]]] = {
+    3: [(1, 2), (0, 1, 2)],
+    4: [(0, 2), (1, 3), (0, 1), (2, 3), (1, 2)],
+    5: [(0, 1), (3, 4), (2, 3, 4), (1, 4), (0, 2, 3), (1, 2, 3)],
+}
+"""What `__sort3_maybe_branchless` and its like do, by positions: two are `__cond_swap`, three
+are `__partially_sorted_swap`, whose last two are in order already (LLVM, __algorithm/sort.h)."""
+_INSERTION = """
+void kernel(int *v) {
+    for (int i = 1; i < %d; i++) {
+        int j = i - 1;
+        if (v[i] < v[j]) {
+            int t = v[i], k = j;
+            j = i;
+            do { v[j] = v[k]; j = k; } while (j != 0 && t < v[--k]);
+            v[j] = t;
+        }
+    }
+}
+"""
+"""What std::sort does with six elements and more, up to 24: `__insertion_sort`."""
+
+
+def _libcxx(n: int) -> str:
+    """C that sorts n integers as libc++'s std::sort does; up to five it is proved to sort."""
+    if n not in _LIBCXX:
+        return _INSERTION % n
+    lines = []
+    for at in _LIBCXX[n]:
+        x, y, z = (f"v[{i}]" for i in (*at, at[-1])[:3])
+        if len(at) == 2:
+            lines.append(f"{{ int less = {x} < {y}; int t = less ? {x} : {y}; "
+                         f"{y} = less ? {y} : {x}; {x} = t; }}")  # fmt: skip
+        else:
+            lines.append(f"{{ int less = {z} < {x}; int t = less ? {z} : {x}; "
+                         f"{z} = less ? {x} : {z}; int first = t < {y}; "
+                         f"{x} = first ? {x} : {y}; {y} = first ? {y} : t; }}")  # fmt: skip
+    text = "void kernel(int *v)\n{\n" + "\n".join(lines) + "\n}\n"
+    proved, made = verify_sorting(text, n), parse(text, sorting(n), moved=True)
+    assert isinstance(proved, Valid), proved
     assert not isinstance(made, Invalid)
     return made.source
 
@@ -331,7 +362,7 @@ def _speed_rows() -> list[Row]:
     for n in (3, 4, 5, 8):
         kinds: dict[str, Callable[[Plan, int], str | NotMeasured]] = {
             "AlphaDev": lambda plan, n: _alphadev(n),
-            "conditional swaps as in libc++": lambda plan, n: _conditional_swaps(n),
+            "libc++'s approach": lambda plan, n: _libcxx(n),
             "found here, conditional moves": lambda plan, n: _ours(n, plan.seed),
         }
         for name, make in kinds.items():
