@@ -21,7 +21,7 @@ A refusal names line, column and reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pycparser import c_ast, c_generator, c_parser
 
@@ -363,6 +363,10 @@ class _Checker(Expressions):
         name, start, op, bound, step = parts
         if scope.finds(name):
             refuse(node, f"{name} is defined already")
+        changing = _assigned(node.stmt) & _named(bound)
+        if changing:
+            # C looks at the bound before each step, this check and the run do so once
+            refuse(node, f"its bound changes with {min(changing)}, which is set in the loop")
         values = loop_range(self.fixed(start, scope), op, self.fixed(bound, scope), step)
         if values is None or not len(values):
             refuse(node, "a loop that makes no step, or does not end")
@@ -412,17 +416,27 @@ def _items(node: c_ast.Node | None) -> list[c_ast.Node]:
     return [] if node is None else [node]
 
 
-def _assigned(node: c_ast.Node) -> set[str]:
-    """Names that are set somewhere below."""
-    found = set()
+def _below(node: c_ast.Node) -> Iterator[c_ast.Node]:
     waiting = [node]
     while waiting:
         here = waiting.pop()
+        yield here
+        waiting += [child for _, child in here.children()]
+
+
+def _named(node: c_ast.Node) -> set[str]:
+    """Names that are read somewhere below."""
+    return {here.name for here in _below(node) if isinstance(here, c_ast.ID)}
+
+
+def _assigned(node: c_ast.Node) -> set[str]:
+    """Names that are set somewhere below."""
+    found = set()
+    for here in _below(node):
         if isinstance(here, c_ast.Assignment) and isinstance(here.lvalue, c_ast.ID):
             found.add(here.lvalue.name)
         if isinstance(here, c_ast.UnaryOp) and isinstance(here.expr, c_ast.ID) and here.op not in (
             "-", "~", "+", "!",
         ):  # fmt: skip
             found.add(here.expr.name)
-        waiting += [child for _, child in here.children()]
     return found

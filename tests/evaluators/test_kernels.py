@@ -312,6 +312,12 @@ def test_a_function_is_never_taken_for_the_compilers_of_that_name():
         "void kernel(int *v) { typeof(v[0]) x; BODY }",
         "void kernel(int *v) { int x; if (v[0] < v[1]) x = v[0]; v[2] = x; BODY }",
         "void kernel(v) int *v; { BODY }",
+        "void kernel(int *v) { BODY int n = 3; for (int i = 0; i < n; i++) { v[i] = v[0]; n = 9; "
+        "} }",
+        "void kernel(int *v) { BODY int n = 3; for (int i = 0; i < 1 * n; i++) { v[i] = v[i]; n++; "
+        "} }",
+        "void kernel(int *v) { BODY int n = 0; for (int i = 2; i >= n; i--) "
+        "{ v[i] = v[i]; if (v[0] < v[1]) n = -9; } }",
         "void kernel(int *v) { BODY if (v[0] == v[1]) v[2] = v[1]; }",
         "void kernel(int *v) { BODY v[1] = v[1] == v[2] ? v[0] : v[1]; }",
         "void kernel(int *v) { int t[3] = {v[0], v[1]}; BODY v[2] = t[2]; }",
