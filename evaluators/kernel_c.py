@@ -21,7 +21,7 @@ A refusal names line, column and reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pycparser import c_ast, c_generator, c_parser
 
@@ -97,7 +97,9 @@ def parse(source: object, signature: Signature, *, moved: bool = False) -> Kerne
     except RecursionError:
         return Invalid("the C is nested too deeply")
     except (c_parser.ParseError, AssertionError, AttributeError, ValueError) as error:
-        return Invalid(f"{_place(str(error))}it does not parse as C")
+        found = re.search(r"before: (.{1,20})", str(error))
+        where = f" before {found[1]!r}" if found else ""
+        return Invalid(f"{_place(str(error)) or 'at its end: '}it does not parse as C{where}")
     return Kernel(tree, signature, text)
 
 
@@ -191,8 +193,8 @@ class _Checker(Expressions):
         self, node: c_ast.Decl, scope: Scope, expected: Parameter | None
     ) -> Value | Array:
         inner = node.type
-        if node.name in scope.types or node.name in scope.arrays:
-            refuse(node, f"{node.name} stands twice")
+        if scope.finds(node.name) or node.name in self.functions:
+            refuse(node, f"{node.name} is defined already")
         if isinstance(inner, c_ast.PtrDecl | c_ast.ArrayDecl):
             # C computes the size of an argument: anything could stand there
             if isinstance(inner, c_ast.ArrayDecl) and (
@@ -252,7 +254,11 @@ class _Checker(Expressions):
             refuse(items[0] if items else None, f"nested more than {DEEPEST} deep")
         for number, item in enumerate(items):
             self.steps += self.times
-            self.statement(item, scope, at_end and number == len(items) - 1)
+            try:
+                self.statement(item, scope, at_end and number == len(items) - 1)
+            except Refused as refused:
+                refused.coord = refused.coord or item.coord  # some nodes have no place
+                raise
         self.depth -= 1
 
     def statement(self, node: c_ast.Node, scope: Scope, at_end: bool) -> None:
@@ -357,6 +363,10 @@ class _Checker(Expressions):
         name, start, op, bound, step = parts
         if scope.finds(name):
             refuse(node, f"{name} is defined already")
+        changing = _assigned(node.stmt) & _named(bound)
+        if changing:
+            # C looks at the bound before each step, this check and the run do so once
+            refuse(node, f"its bound changes with {min(changing)}, which is set in the loop")
         values = loop_range(self.fixed(start, scope), op, self.fixed(bound, scope), step)
         if values is None or not len(values):
             refuse(node, "a loop that makes no step, or does not end")
@@ -406,17 +416,27 @@ def _items(node: c_ast.Node | None) -> list[c_ast.Node]:
     return [] if node is None else [node]
 
 
-def _assigned(node: c_ast.Node) -> set[str]:
-    """Names that are set somewhere below."""
-    found = set()
+def _below(node: c_ast.Node) -> Iterator[c_ast.Node]:
     waiting = [node]
     while waiting:
         here = waiting.pop()
+        yield here
+        waiting += [child for _, child in here.children()]
+
+
+def _named(node: c_ast.Node) -> set[str]:
+    """Names that are read somewhere below."""
+    return {here.name for here in _below(node) if isinstance(here, c_ast.ID)}
+
+
+def _assigned(node: c_ast.Node) -> set[str]:
+    """Names that are set somewhere below."""
+    found = set()
+    for here in _below(node):
         if isinstance(here, c_ast.Assignment) and isinstance(here.lvalue, c_ast.ID):
             found.add(here.lvalue.name)
         if isinstance(here, c_ast.UnaryOp) and isinstance(here.expr, c_ast.ID) and here.op not in (
             "-", "~", "+", "!",
         ):  # fmt: skip
             found.add(here.expr.name)
-        waiting += [child for _, child in here.children()]
     return found

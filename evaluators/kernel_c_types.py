@@ -116,7 +116,9 @@ def loop_parts(node: c_ast.For) -> tuple[str, c_ast.Node, str, c_ast.Node, int] 
     """Variable, start, comparison, bound and step of a loop of the subset's form."""
     match node.init:
         case c_ast.DeclList(decls=[c_ast.Decl(name=name, init=start) as declared]) if (
-            start is not None and type_of(declared.type) == "int32_t"
+            start is not None
+            and type_of(declared.type) == "int32_t"
+            and not (declared.storage or declared.quals)
         ):
             pass
         case _:

@@ -241,6 +241,10 @@ REFUSED = {
     "(" * 3000 + "1" + ")" * 3000 + ";": "nested",
     "v[0] = v[1]": "it does not parse as C",
     "int a[2] = {1, 2}; a[a[0]] = 1;": "the index of a may be",
+    "int t[2] = {[1] = 1};": "line 1, column 27: NamedInitializer",
+    "for (static int i = 0; i < 2; i++) ;": "expected for (int i = A",
+    "v[0] = 1 1;": "line 1, column 32: it does not parse as C before '1'",
+    "{": "at its end: it does not parse as C",
     "#define X": "'#' is outside the subset",
     "struct { int a; } x;": "outside the subset",
     "volatile int x = 1;": "outside the subset",
@@ -262,6 +266,8 @@ def test_c_outside_the_subset_is_refused(body):
      "void (*kernel)(int *v);", "typedef int t; void kernel(int *v) {}", "/*" * 10,
      "int main(void) { return 1; } void kernel(int *v) {}", "void kernel(int *v) {}" * 2,
      "int a[3] = {1}; void kernel(int *v) {}", "void kernel(int *v)" + "{" * 5000, "x" * 70000,
+     "static int f(int x) { return x; } void kernel(int *f) {}",
+     "const int t[1] = {1}; void kernel(int *t) {}",
      "long memset(long a, int b, long c) { return a; } void kernel(int *v) {}"],
 )  # fmt: skip
 def test_what_is_no_kernel_is_refused(source):
@@ -282,6 +288,43 @@ def test_a_function_is_never_taken_for_the_compilers_of_that_name():
     signature = Signature((Parameter("int32_t"),), "int32_t")
     kernel = parse("int abs(int x) { return 7; } int kernel(int x) { return abs(x); }", signature)
     assert "static int abs" in kernel.source
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "void kernel(int *v) { int f(int x) { return x; } BODY }",
+        "void kernel(int *v) { int system(const char *); BODY }",
+        "void kernel(int *v) { int q = 0, *p = v; BODY }",
+        "void kernel(int *v); void kernel(int *v) { BODY }",
+        "void kernel(int *v) { static int t[1] = {1}; t[0] = 2; BODY }",
+        "void kernel(int *v) { static const int t[1] = {1}; t[0] = 2; BODY }",
+        "void kernel(int *v) { int t[v[0]]; BODY }",
+        "void kernel(int *v) { long x = (long)v; BODY }",
+        "void kernel(int *v) { const int t[3] = {1, 2, 3}; int q = t[v[0]]; BODY }",
+        "void kernel(int *v) { unsigned i = 0; i--; v[i] = v[0]; BODY }",
+        "void kernel(int *v) { for (int i = 0, j = 0; i < 2; i++) { } BODY }",
+        "[[gnu::constructor]] void kernel(int *v) { BODY }",
+        "%:include <stdio.h>\nvoid kernel(int *v) { BODY }",
+        "?" + "?=include <stdio.h>\nvoid kernel(int *v) { BODY }",
+        "void kernel(int *v) { if (v[0]) v[0] = v[1]; BODY }",
+        "void kernel(int *v) { int z = 0; if (v[0] < z) v[0] = v[1]; BODY }",
+        "void kernel(int *v) { typeof(v[0]) x; BODY }",
+        "void kernel(int *v) { int x; if (v[0] < v[1]) x = v[0]; v[2] = x; BODY }",
+        "void kernel(v) int *v; { BODY }",
+        "void kernel(int *v) { BODY int n = 3; for (int i = 0; i < n; i++) { v[i] = v[0]; n = 9; "
+        "} }",
+        "void kernel(int *v) { BODY int n = 3; for (int i = 0; i < 1 * n; i++) { v[i] = v[i]; n++; "
+        "} }",
+        "void kernel(int *v) { BODY int n = 0; for (int i = 2; i >= n; i--) "
+        "{ v[i] = v[i]; if (v[0] < v[1]) n = -9; } }",
+        "void kernel(int *v) { BODY if (v[0] == v[1]) v[2] = v[1]; }",
+        "void kernel(int *v) { BODY v[1] = v[1] == v[2] ? v[0] : v[1]; }",
+        "void kernel(int *v) { int t[3] = {v[0], v[1]}; BODY v[2] = t[2]; }",
+    ],
+)
+def test_a_kernel_that_sorts_and_does_more_is_refused(text):
+    assert isinstance(verify_sorting(text.replace("BODY", THREE_IN_C), 3), Invalid)
 
 
 UINT64 = Signature((Parameter("uint64_t"), Parameter("uint64_t")), "uint64_t")

@@ -211,7 +211,10 @@ def test_what_a_process_did_is_counted_from_outside(sandbox, monkeypatch):
         found = raced(SLOW, seconds=0.2, tries=2)
     except timing.CannotJudge:
         return
-    assert found.machine.endswith("instruction counter counted")
+    word = found.machine.rpartition("instruction counter ")[2]
+    if word in ("forbidden", "unsupported"):
+        pytest.skip(f"counters are {word} here")
+    assert word == "counted"
     for counted, ns in zip(
         found.instructions, (found.candidate_ns, found.baseline_ns), strict=True
     ):
