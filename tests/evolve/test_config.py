@@ -46,7 +46,7 @@ def test_a_missing_run_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_run_file_without_end_is_not_read() -> None:
-    with pytest.raises(UsageError, match="/dev/zero: over .* bytes, which is no run file"):
+    with pytest.raises(UsageError, match=r"/dev/zero: over \d+ bytes"):
         read(Path("/dev/zero"))
 
 
