@@ -25,6 +25,7 @@ RESERVED = ("seed", "human", "notes")
 """Names of proposers that are in every run."""
 DEFAULT_PROPOSERS = {"tree": 1.0}
 """Who proposes where neither proposers nor models are named."""
+_MOST_BYTES = 1 << 20
 _LAG = 16
 _MOST_LAG = 4096
 
@@ -110,7 +111,11 @@ def read(path: Path) -> RunFile:
         UsageError: it cannot be read, is no TOML, or has unknown or impossible entries.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise UsageError(f"{path}: over {_MOST_BYTES} bytes, which is no run file")
+        raw = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read run file {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

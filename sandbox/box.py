@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 
 from sandbox.candidate import Candidate, check_files
 from sandbox.cgroups import Group
-from sandbox.fork_server import ForkServer, PreloadFailed
+from sandbox.fork_server import ForkServer, PreloadFailed, TooSlow
 from sandbox.machine import refuse_other_machines
-from sandbox.records import CandidateFailure, Limits, SandboxError, Tier, explained
+from sandbox.records import CandidateFailure, FailureKind, Limits, SandboxError, Tier, explained
 from sandbox.view import plan
 
 _TRIAL = {"trial.py": "def answer():\n    return 42\n"}
@@ -77,7 +77,7 @@ class Sandbox:
             return
         try:
             self._enter(Tier.A)
-        except PreloadFailed:
+        except (PreloadFailed, TooSlow):
             raise
         except SandboxError as first:
             try:
@@ -94,9 +94,13 @@ class Sandbox:
         try:
             with self.open(_TRIAL, entry="trial.py", limits=_TRIAL_LIMITS) as candidate:
                 candidate.call("answer")
-        except (SandboxError, CandidateFailure) as error:
+        except CandidateFailure as failure:
             self._end_server()
-            raise SandboxError(str(error)) from None
+            raised = TooSlow if failure.kind is FailureKind.TIMEOUT else SandboxError
+            raise raised(f"a trial of the sandbox failed: {failure}") from None
+        except SandboxError:
+            self._end_server()
+            raise
 
     def open(
         self,

@@ -23,7 +23,7 @@ from typing import NoReturn
 from sandbox import shared
 from sandbox.channel import Channel, ChannelClosed, NoAnswer, Parts, ProtocolBroken
 from sandbox.codec import CodecError, CodecLimits, decode, encode_parts
-from sandbox.fork_server import Exit, ForkServer, Process, ServerLost
+from sandbox.fork_server import Exit, ForkServer, Process, ServerLost, TooSlow
 from sandbox.inside import wire
 from sandbox.nearness import Nearness
 from sandbox.records import (
@@ -259,7 +259,12 @@ class Candidate:
             output_bytes=self._limits.stderr_bytes,
         )
         # before the source is handed over, so these bytes are the server's own
-        said = channel.ready()
+        try:
+            said = channel.ready()
+        except NoAnswer:
+            with contextlib.suppress(_ServerGone):
+                self._finish()
+            raise TooSlow("a candidate was not ready in time; this machine is too busy") from None
         if said != wire.READY:
             with contextlib.suppress(_ServerGone):
                 self._finish()

@@ -26,7 +26,7 @@ from sandbox.inside import wire
 _FIRST_PIECE = 1 << 12
 _PIECE = 1 << 16
 """What a pipe holds."""
-_READY_S = 10.0
+_READY_S = 30.0
 _STATUS_BYTES = 4096
 _LONGEST_WAIT_S = 3600.0
 _PRECISE_S = 0.5
@@ -78,11 +78,15 @@ class Channel:
         self._waiter.register(self._output, select.POLLIN)
 
     def ready(self) -> bytes:
-        """What the server's own code says before there is a candidate; b"" where it ended."""
+        """What the server's own code says before there is a candidate; b"" where it ended.
+
+        Raises:
+            NoAnswer: nothing in time.
+        """
         waiter = select.poll()
         waiter.register(self._answers, select.POLLIN)
         if not waiter.poll(_READY_S * 1000):
-            return b"it is not ready in time"
+            raise NoAnswer
         return os.read(self._answers, _STATUS_BYTES)
 
     def taken(self) -> int:

@@ -23,7 +23,7 @@ from sandbox.machine import refuse_other_machines
 from sandbox.records import SandboxError, Tier, explained, one_line
 from sandbox.view import View
 
-_START_S = 60.0
+_START_S = 100.0
 _ANSWER_S = 15.0
 _DYING = 4
 """Killed processes whose memory the kernel may still be freeing while the next candidate works."""
@@ -62,8 +62,17 @@ class PreloadFailed(SandboxError):
     """A module that was to be preloaded cannot be imported; no other tier would help."""
 
 
+class TooSlow(SandboxError):
+    """Nothing was refused, and nothing came in time: that says nothing about what this machine
+    allows, and another tier would be no faster."""
+
+
 class ServerLost(Exception):
     """The fork server died or does not answer; a new one may do better."""
+
+
+class _Silent(ServerLost):
+    """It does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class ForkServer:
         base_memory_bytes: Address space of the warm interpreter.
 
     Raises:
-        SandboxError: it does not come up; the message has the step that failed.
+        SandboxError: it does not come up; the message has the step that failed. TooSlow: none did.
     """
 
     def __init__(
@@ -174,6 +183,11 @@ class ForkServer:
             answer = json.loads(self._receive()[0])
         except ServerLost as error:
             self.close()
+            if isinstance(error, _Silent):
+                raise TooSlow(
+                    f"the sandbox did not start within {_START_S:g} s: what is preloaded "
+                    f"({', '.join(preload) or 'nothing'}) hangs, or this machine is too busy"
+                ) from None
             most = resource.getrlimit(resource.RLIMIT_AS)[0]
             bound = f"; `ulimit -v` leaves it {most >> 20} MiB" if most >= 0 else ""
             raise SandboxError(
@@ -398,7 +412,7 @@ class ForkServer:
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
         except TimeoutError:
-            raise ServerLost("the fork server does not answer") from None
+            raise _Silent("the fork server does not answer") from None
         except OSError as error:
             raise ServerLost(f"the fork server is gone: {error}") from None
         if not message:

@@ -45,6 +45,11 @@ def test_a_missing_run_file_is_one_line(tmp_path: Path) -> None:
         read(tmp_path / "none.toml")
 
 
+def test_a_run_file_without_end_is_not_read() -> None:
+    with pytest.raises(UsageError, match=r"/dev/zero: over \d+ bytes"):
+        read(Path("/dev/zero"))
+
+
 def test_defaults_need_no_file() -> None:
     config = resolved(RunFile(), problem="x", parameters={}, cores=2, seed=1)
     assert weights(config) == {"tree": 1.0}

@@ -179,3 +179,12 @@ def test_a_preload_that_fails_is_named_in_one_line(
         Sandbox(requires=["broken"], preload=["broken"], tier=tier)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tier", [None, Tier.A])
+def test_a_start_that_takes_too_long_is_no_reason_for_a_lower_tier(
+    monkeypatch: pytest.MonkeyPatch, tier: Tier | None
+) -> None:
+    monkeypatch.setattr("sandbox.fork_server._START_S", 0.01)
+    with pytest.raises(SandboxError, match=r"within 0\.01 s: .*\(nothing\) hangs"):
+        Sandbox(tier=tier)
