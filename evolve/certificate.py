@@ -6,6 +6,8 @@ A certificate is hostile input. It may name only a verifier registered in the en
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import os
 import re
@@ -29,6 +31,8 @@ MAX_NODES = 2_200_000
 _MEMORY_BYTES = 4 << 30
 _CPU_S = 60
 _DIGITS = 2000
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*+:')
+_MOST_KEYS = 50_000
 _EXACT = re.compile(r"-?[0-9]+(/[0-9]+)?")
 
 
@@ -124,6 +128,7 @@ def read(path: Path) -> Certificate:
     """
     text = read_bytes(path, MAX_BYTES)
     bound_nodes(path, text)
+    refuse_doubled(path, text)
     try:
         certificate = msgspec.json.decode(text, type=Certificate)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -162,7 +167,7 @@ def read_bytes(path: Path, most: int) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if len(text) > most:
         raise UsageError(f"{path}: {max(about.st_size, len(text))} bytes, at most {most} are read")
-    return text
+    return text.removeprefix(codecs.BOM_UTF8)  # some editors begin with a mark
 
 
 def bound_nodes(path: Path, text: bytes) -> None:
@@ -170,6 +175,29 @@ def bound_nodes(path: Path, text: bytes) -> None:
     nodes = sum(map(text.count, (b",", b"[", b"{")))
     if nodes > MAX_NODES:
         raise UsageError(f"{path}: some {nodes} values, at most {MAX_NODES} are read")
+
+
+def refuse_doubled(path: Path, text: bytes) -> None:
+    """Refuses JSON in which an object has a key twice: readers differ in which they take.
+
+    Raises:
+        UsageError: there is such a key, or there are too many keys to tell.
+    """
+
+    def distinct(pairs: list[tuple[str, object]]) -> None:
+        seen = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise UsageError(f"{path}: the key {key[:40]!r} occurs twice in one object")
+            seen.add(key)
+
+    names = _KEY.findall(text)
+    if len(names) > _MOST_KEYS:
+        raise UsageError(f"{path}: some {len(names)} keys, at most {_MOST_KEYS} are read")
+    # keys can be written in two ways, with escapes
+    if len(set(names)) < len(names) or any(b"\\" in name for name in names):
+        with contextlib.suppress(ValueError, RecursionError):  # said better by who decodes it
+            json.loads(text, object_pairs_hook=distinct)
 
 
 def check(certificate: Certificate) -> Checked:
