@@ -7,6 +7,7 @@ others publish are read by `bilinear_published`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -18,21 +19,23 @@ from evaluators.results import Invalid, Valid, Verifier
 
 KEYS = ("n", "m", "p", "field", "u", "v", "w")
 RINGS = {
-    "Z": "Z", "ZZ": "Z", "ZT": "Z", "Q": "Q", "QQ": "Q", "R": "Q", "GF2": "GF2", "F2": "GF2",
-    "Z2": "GF2", "GF(2)": "GF2", "Z/2Z": "GF2", "Z[i]/2": "Z[i]/2", "Q[i]": "Q(i)",
-    "Q(i)": "Q(i)", "C": "Q(i)",
+    "z": "Z", "zz": "Z", "zt": "Z", "q": "Q", "qq": "Q", "r": "Q", "rr": "Q", "c": "Q(i)",
+    "gf2": "GF2", "f2": "GF2", "z2": "GF2", "z/2": "GF2", "z/2z": "GF2", "zz/2zz": "GF2",
+    "zi/2": "Z[i]/2", "qi": "Q(i)", "qqi": "Q(i)", "qsqrt-1": "Q(i)",
 }  # fmt: skip
-"""What files call a ring, and what it is called here; Q(sqrtD) and Q[sqrtD] besides."""
+"""What files call a ring, without brackets, underscores and capitals, and its name here."""
+_SPARE = re.compile(r"[\s_()\[\]]")
+_ROOT = re.compile(r"qq?sqrt(-?[1-9][0-9]{0,5})", re.ASCII)
 
 
 def ring_named(name: object) -> str | Invalid:
     """The ring a file names, in the words of `Scheme.ring`."""
-    if isinstance(name, str):
-        text = name.strip().replace("[sqrt", "(sqrt").replace("sqrt(", "sqrt").rstrip(")]")
-        for known in (name, f"{text})"):
-            ring = RINGS.get(known, known)
-            if not isinstance(bilinear.radicand(ring), Invalid):
-                return ring
+    if isinstance(name, str) and len(name) < 100:
+        plain = _SPARE.sub("", name.casefold().replace("√", "sqrt"))
+        root = _ROOT.fullmatch(plain)
+        ring = RINGS.get(plain) or (f"Q(sqrt{root[1]})" if root is not None else name)
+        found = bilinear.radicand(ring)
+        return found if isinstance(found, Invalid) else ring
     fault = bilinear.radicand(name)
     assert isinstance(fault, Invalid)
     return fault
@@ -153,7 +156,7 @@ def compare(one: object, other: object) -> str:
 
 matmul_scheme = Verifier(
     name="matmul_scheme",
-    version="2",
+    version="3",
     objective="rank",
     direction="min",
     check=check,

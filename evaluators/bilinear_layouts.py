@@ -66,6 +66,8 @@ def scheme(factors: Sequence[NDArray[np.generic]], *sizes: Size, turned: bool = 
     if sum(factor.size for factor in factors) > bilinear.MAX_ENTRIES:
         return Invalid(f"over {bilinear.MAX_ENTRIES} entries in u, v and w")
     for name, factor in zip("uvw", factors, strict=True):
+        if not factor.size:
+            return Invalid(f"{name} is empty")
         integral = exact(factor)
         if isinstance(integral, Invalid):
             return Invalid(f"{name}: {integral.reason}")
@@ -74,7 +76,10 @@ def scheme(factors: Sequence[NDArray[np.generic]], *sizes: Size, turned: bool = 
     gaussian = any(entries.ndim == 3 for entries, _ in found)
     scaled = []
     for entries, own in found:
-        whole = entries if own == scale else entries * (scale // own)
+        by = scale // own
+        if by > 1 and by * max(abs(int(entries.max())), abs(int(entries.min()))) >= 2**62:
+            entries = entries.astype(np.object_)
+        whole = entries if by == 1 else entries * by
         if gaussian and whole.ndim == 2:
             whole = np.stack([whole, np.zeros_like(whole)], axis=-1)
         scaled.append(whole)
@@ -165,6 +170,8 @@ def _sides(sizes: Sequence[int]) -> Size | None:
 
 def of_lists(content: list[object]) -> Found | None:
     """Three factor matrices, or a list of terms, each three matrices of A, B and C."""
+    if _are_comparators(content):
+        return None
     if len(content) == 3 and all(_depth(part) in (2, 3) for part in content):
         parts = [_opened(part) for part in content]
         if all(_depth(part) == 2 for part in parts):
@@ -189,6 +196,22 @@ def of_lists(content: list[object]) -> Found | None:
         order = np.arange(n * p).reshape(n, p).T.ravel()
         flat[2] = flat[2][:, order]
     return scheme(flat, (n, m, p), turned=n == p)
+
+
+def _are_comparators(content: list[object]) -> bool:
+    """Whether these are layers of a network: pairs (a, b) with 0 <= a < b throughout.
+
+    No scheme of two terms is lost: an identity matrix is no product of such rows.
+    """
+    return all(isinstance(layer, list) for layer in content) and all(
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(type(wire) is int for wire in pair)
+        and 0 <= pair[0] < pair[1]
+        for layer in content
+        if isinstance(layer, list)
+        for pair in layer
+    )
 
 
 def _opened(part: object) -> object:
@@ -222,6 +245,11 @@ def _array(rows: object) -> NDArray[np.generic] | Invalid:
     pairs = [value for value in values if value is not None]
     if any(value[1] for value in pairs):
         whole = [complex(value[0], value[1]) for value in pairs]
+        if any(
+            (Fraction(x.real), Fraction(x.imag)) != value
+            for x, value in zip(whole, pairs, strict=True)
+        ):
+            return Invalid("a complex entry with more digits than a double has")
         return np.array(whole).reshape(mixed.shape)
     alone = np.empty(len(pairs), dtype=np.object_)
     alone[:] = [value[0] for value in pairs]

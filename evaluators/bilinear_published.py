@@ -28,7 +28,10 @@ def published(content: object) -> Mapping[str, object] | None:
         return None
     if {"u", "v", "w"} <= content.keys() and isinstance(content.get("n"), list):
         return {"scheme": _of_terms(content)}
-    if {"u", "v", "w", "n", "m", "p"} <= content.keys():
+    claims = {"n", "m", "p", "field", "denominator", "rank"} & content.keys()
+    if {"u", "v", "w"} <= content.keys() and claims:
+        if isinstance(content["u"], np.ndarray):
+            return {"scheme": _of_arrays(content)}
         return {"scheme": content}
     return _of_names(content)
 
@@ -76,6 +79,17 @@ def _of_names(content: Mapping[object, object]) -> Mapping[str, object] | None:
 def _renamed(key: str, size: re.Match[str], name: str) -> str:
     swap = str.maketrans(dict.fromkeys("uvw", name))
     return key[: size.start()].translate(swap) + size[0] + key[size.end() :].translate(swap)
+
+
+def _of_arrays(content: Mapping[str, object]) -> Found:
+    """An npz with u, v and w, and the three sides as single numbers."""
+    if not {"n", "m", "p"} <= content.keys():
+        return of_matrices([content[name] for name in "uvw"], None)
+    sides = [content[name] for name in "nmp"]
+    if not all(isinstance(x, np.ndarray) and x.size == 1 and x.dtype.kind in "iu" for x in sides):
+        return Invalid("n, m and p: expected one integer each")
+    n, m, p = (int(x.item()) for x in sides if isinstance(x, np.ndarray))
+    return of_matrices([content[name] for name in "uvw"], (n, m, p))
 
 
 def _of_terms(content: Mapping[object, object]) -> Found:

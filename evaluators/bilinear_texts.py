@@ -13,9 +13,9 @@ from evaluators.lists import nested
 from evaluators.results import Invalid, Valid
 
 _MAX_TEXT = 4 << 20
-_PRODUCT = re.compile(
-    r"(?:m\d{1,5} ?= ?)?\(?([^()*]*)\)?\*\(?([^()*]*)\)?\*\(?([^()*]*)\)?", re.ASCII
-)
+_LONG = re.compile(r"[0-9]{19}")
+_FORM = r"(?:\(([^()]*)\)|([^()*]*))"
+_PRODUCT = re.compile(rf"(?:m\d{{1,5}} ?= ?)?{_FORM}\*{_FORM}\*{_FORM}", re.ASCII)
 _VARIABLE = re.compile(
     r"([-+]?)(?:(\d{1,9})\*?)?([abc])(?:_?\{?(\d{1,2})[,_]?(\d{1,2})\}?)", re.ASCII
 )
@@ -43,7 +43,8 @@ def _of_products(text: str) -> Found | None:
         product = _PRODUCT.fullmatch(line) if len(line) < 20_000 else None
         if product is None or len(terms) == MAX_TERMS:
             return None
-        forms = [_form(part, name) for part, name in zip(product.groups(), "abc", strict=True)]
+        parts = [part for part in product.groups() if part is not None]
+        forms = [_form(part, name) for part, name in zip(parts, "abc", strict=True)]
         if any(form is None for form in forms):
             return None
         terms.append([form for form in forms if form is not None])
@@ -87,6 +88,8 @@ def _of_numbers(text: str) -> Found | None:
     """n m p rank, and then u, v and w: a row of n m, m p or p n numbers for each term."""
     if not set(text) <= set("0123456789- \t\r\n") or re.search(r"-(?![0-9])|[0-9]-", text):
         return None
+    if _LONG.search(text):  # it would be read as the largest that fits
+        return Invalid("a number of over 18 digits")
     numbers = np.fromstring(text, dtype=np.int64, sep=" ")
     if len(numbers) < 7 or len(numbers) > bilinear.MAX_ENTRIES:
         return None

@@ -142,13 +142,15 @@ def _vectors_of(text: str) -> list[list[int]] | None:
 
 
 def _fits(rows: list[object]) -> bool:
-    """Whether these are rows of 0, 1 and 2, all of one length: no other object here looks so."""
+    """Whether these are rows of 0, 1 and 2, all of one length, and no comparators."""
     first = rows[0] if rows else None
     width = len(first) if isinstance(first, list) else 0
-    return width > 2 and all(
+    fits = width > 0 and all(
         isinstance(row, list) and len(row) == width and set(map(repr, row)) <= _DIGITS
         for row in rows
     )
+    pairs = [row for row in rows if isinstance(row, list)] if width == 2 else [[1, 0]]
+    return fits and any(row[0] >= row[1] for row in pairs)
 
 
 _DIGITS = frozenset({"0", "1", "2"})

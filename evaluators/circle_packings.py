@@ -89,7 +89,9 @@ def packing(circles: object) -> Packing | Invalid:
 
 def _exact(value: object) -> Fraction | Invalid:
     if isinstance(value, str):
-        if len(value) > 400 or _DECIMAL.fullmatch(value) is None:
+        if len(value) > 400:
+            return Invalid(f"{len(value)} characters long, expected a decimal of at most 400")
+        if _DECIMAL.fullmatch(value) is None:
             return Invalid(f"{value[:40]!r}, expected a decimal")
         return _in_range(Fraction(value))
     if type(value) is int:

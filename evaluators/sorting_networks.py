@@ -302,7 +302,10 @@ def check(data: object) -> Valid | Invalid:
     """
     if not isinstance(data, dict) or "layers" not in data:
         return Invalid('expected an object with the keys "wires" and "layers"')
-    result = verify(data.get("wires", data.get("n")), data["layers"])
+    wires = data.get("wires", data.get("n"))
+    if data.get("n", wires) != wires:
+        return Invalid(f"wires is {str(wires)[:40]}, and n is {str(data['n'])[:40]}")
+    result = verify(wires, data["layers"])
     if isinstance(result, Invalid):
         return result
     for name, true in (
@@ -347,7 +350,7 @@ def _layers_of(text: str) -> list[list[list[int]]] | None:
 
 sorting_network = Verifier(
     name="sorting_network",
-    version="2",
+    version="3",
     objective="size",
     direction="min",
     check=check,

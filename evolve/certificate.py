@@ -6,6 +6,8 @@ A certificate is hostile input. It may name only a verifier registered in the en
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import os
 import re
@@ -15,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import entry_points
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -29,6 +32,12 @@ MAX_NODES = 2_200_000
 _MEMORY_BYTES = 4 << 30
 _CPU_S = 60
 _DIGITS = 2000
+_TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
+_KEY = re.compile(
+    rb'(?:[^"]*+"' + _TEXT + rb'"(?!\s*:))*+[^"]*+(?:"(' + _TEXT + rb')(?:"|\\?\Z)|\Z)', re.DOTALL
+)
+"""The next key of an object; it matches everywhere, so that all of them take linear time."""
+_MOST_KEYS = 50_000
 _EXACT = re.compile(r"-?[0-9]+(/[0-9]+)?")
 
 
@@ -124,6 +133,7 @@ def read(path: Path) -> Certificate:
     """
     text = read_bytes(path, MAX_BYTES)
     bound_nodes(path, text)
+    refuse_doubled(path, text)
     try:
         certificate = msgspec.json.decode(text, type=Certificate)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -162,7 +172,7 @@ def read_bytes(path: Path, most: int) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if len(text) > most:
         raise UsageError(f"{path}: {max(about.st_size, len(text))} bytes, at most {most} are read")
-    return text
+    return text.removeprefix(codecs.BOM_UTF8)  # some editors begin with a mark
 
 
 def bound_nodes(path: Path, text: bytes) -> None:
@@ -170,6 +180,30 @@ def bound_nodes(path: Path, text: bytes) -> None:
     nodes = sum(map(text.count, (b",", b"[", b"{")))
     if nodes > MAX_NODES:
         raise UsageError(f"{path}: some {nodes} values, at most {MAX_NODES} are read")
+
+
+def refuse_doubled(path: Path, text: bytes) -> None:
+    """Refuses JSON in which an object has a key twice: readers differ in which they take.
+
+    Raises:
+        UsageError: there is such a key, or there are too many keys to tell.
+    """
+
+    def distinct(pairs: list[tuple[str, object]]) -> None:
+        seen = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise UsageError(f"{path}: the key {key[:40]!r} occurs twice in one object")
+            seen.add(key)
+
+    found = islice(_KEY.finditer(text), _MOST_KEYS + 1)
+    names = [match[1] for match in found if match[1]]
+    if len(names) > _MOST_KEYS:
+        raise UsageError(f"{path}: over {_MOST_KEYS} keys of objects")
+    # keys can be written in two ways, with escapes
+    if len(set(names)) < len(names) or any(b"\\" in name for name in names):
+        with contextlib.suppress(ValueError, RecursionError):  # said better by who decodes it
+            json.loads(text, object_pairs_hook=distinct)
 
 
 def check(certificate: Certificate) -> Checked:

@@ -227,7 +227,7 @@ def _build(target: object, state: object) -> None:
         raise NotPlain("a state that is none of an array")
     _, shape, dtype, by_columns, content = state
     if isinstance(dtype, _Dtype) and dtype.code.lstrip("|<>") in ("O", "O8", "O4"):
-        target.content = _objects(shape, by_columns, content)
+        target.content = _objects(shape, content)
         return
     numbers = _numbers(dtype, content, shape, by_columns)
     target.content = numbers
@@ -247,8 +247,11 @@ def _numbers(
     return np.frombuffer(content, dtype=kind).reshape(sides, order="F" if by_columns else "C")
 
 
-def _objects(shape: object, by_columns: object, content: object) -> object:
-    """An array of objects: integers as an array, arrays as a list of them."""
+def _objects(shape: object, content: object) -> object:
+    """An array of objects: integers as an array, arrays as a list of them.
+
+    numpy lists objects row by row, also those of arrays that it holds by columns.
+    """
     sides = _sides(shape)
     if not isinstance(content, list) or len(content) != math.prod(sides):
         raise NotPlain(f"{sides} objects claimed, others are there")
@@ -258,7 +261,7 @@ def _objects(shape: object, by_columns: object, content: object) -> object:
     if all(type(item) is int for item in items):
         found = np.empty(len(items), dtype=np.object_)
         found[:] = items
-        return found.reshape(sides, order="F" if by_columns else "C")
+        return found.reshape(sides)
     if len(sides) != 1:
         raise NotPlain(f"an array of objects of shape {sides}")
     return items

@@ -53,6 +53,7 @@ class Record:
     date: str = ""
     objective: str | None = None
     when: Parameters = field(default_factory=dict)
+    """The parameters it speaks of: a value each, or a test of the value."""
     split: str = ""
     """What exactly was measured, where that differs from our own test set."""
     claimed: bool = False
@@ -66,6 +67,10 @@ class Baseline:
 
     name: str
     function: BaselineFunction
+
+
+def _is_meant(value: object, meant: object) -> bool:
+    return bool(meant(value)) if callable(meant) else value == meant
 
 
 @dataclass(slots=True, kw_only=True)
@@ -295,7 +300,7 @@ class Problem:
         return [
             record
             for record in self.records
-            if all(parameters.get(name) == value for name, value in record.when.items())
+            if all(_is_meant(parameters.get(name), value) for name, value in record.when.items())
         ]
 
     def read(self, file: str) -> str:

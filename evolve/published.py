@@ -7,6 +7,7 @@ member is unpacked only up to the bound, and an array's header must agree with t
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 import zipfile
@@ -19,7 +20,7 @@ import numpy as np
 
 from evaluators import Verifier
 from evolve import pickled
-from evolve.certificate import MAX_BYTES, bound_nodes, read_bytes
+from evolve.certificate import MAX_BYTES, bound_nodes, read_bytes, refuse_doubled
 from evolve.errors import UsageError
 
 _MAX_MEMBERS = 1000
@@ -41,7 +42,10 @@ def content_of(path: Path) -> object:
         return {"arr_0": _array(f"{path}", text)}
     if text.startswith(b"\x80"):
         return {"arr_0": _unpickled(f"{path}", text)}
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageError(f"{path} is text in UTF-16 or UTF-32; save it as UTF-8")
     bound_nodes(path, text)
+    refuse_doubled(path, text)
     try:
         return msgspec.json.decode(text)
     except RecursionError:
@@ -72,6 +76,8 @@ def _arrays(path: Path, text: bytes) -> dict[str, object]:
             found: dict[str, object] = {}
             for member in members:
                 name = f"{path}, {member.filename[:60]!r}"
+                if member.filename.removesuffix(".npy") in found:
+                    raise UsageError(f"{name} occurs twice")
                 if member.flag_bits & 1:
                     raise UsageError(f"{name} is encrypted")
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -109,7 +115,8 @@ def _array(name: str, data: bytes) -> object:
     shape, by_columns, dtype = head
     if dtype.hasobject:
         return _unpickled(name, data[stream.tell() :])
-    if dtype.kind not in _PLAIN or dtype.itemsize > 16:
+    # a double holds what is read exactly, and no wider float does
+    if dtype.kind not in _PLAIN or dtype.itemsize > (16 if dtype.kind == "c" else 8):
         raise UsageError(f"{name} is an array of {str(dtype)[:60]}, expected numbers")
     if len(shape) > 8 or any(type(side) is not int or side < 0 for side in shape):
         raise UsageError(f"{name}: no shape of an array")

@@ -26,6 +26,12 @@ def _record(
 
 _V1 = "arXiv 2506.13131, B.12; alphaevolve_results notebook"
 _V2 = "arXiv 2511.02864; alphaevolve_repository_of_problems; after exact repair"
+_TES = "github.com/wq-will/SimpleTES; after exact repair"
+_TABLE = "Numaro's table for 33 to 42 circles"
+_LARGER = {
+    33: "2.9872850086", 36: "3.1210039084", 40: "3.2923915726", 41: "3.3346864337",
+    42: "3.3769116039",
+}  # fmt: skip
 _LIST = "E. Friedman, Packing Center, as cited in arXiv 2506.13131"
 
 LONGEST_S = 3600.0
@@ -86,9 +92,14 @@ problem = Problem(
             26, "2.63598325", "ShinkaEvolve, with a tolerance", "arXiv 2509.19349", "2025-09",
             claimed=True,
         ),
+        _record(26, "2.634292402", "OpenEvolve", "openevolve repository, README", "by 2026-11"),
+        _record(26, "2.63598308", "ThetaEvolve", "github.com/ypwang61/ThetaEvolve", "by 2026-11"),
+        _record(26, "2.635983084673", "SimpleTES", _TES, "by 2026-11"),
         _record(32, "2.936", "Friedman's list", _LIST, "2025"),
         _record(32, "2.937944526205", "AlphaEvolve", _V1, "2025-05"),
         _record(32, "2.939572771206", "AlphaEvolve, second version", _V2, "2025-11"),
+        _record(32, "2.93957277099", "SimpleTES", _TES, "by 2026-11"),
+        *(_record(count, value, "Numaro", _TABLE, "2026") for count, value in _LARGER.items()),
     ],
     known_bad=["known_bad/*.py"],
     requires=lambda parameters: ["numpy", "scipy"] if _searches(parameters) else [],

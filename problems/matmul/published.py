@@ -140,13 +140,46 @@ def rows() -> list[Row]:
     return [Row(line) for line in TABLE.strip().splitlines()]
 
 
+LARGER = {
+    (4, 4, 9): 104, (4, 4, 10): 115, (4, 5, 9): 132, (4, 5, 10): 146, (4, 5, 11): 160,
+    (4, 5, 12): 174, (5, 5, 9): 161, (5, 5, 10): 178, (5, 5, 12): 204, (6, 7, 9): 264,
+    (9, 9, 9): 498, (16, 16, 16): 2304,
+}  # fmt: skip
+"""Best known ranks of larger formats over Q, from the same list; over Z <4,4,9> takes 107."""
+
+
+def is_quadratic(ring: object) -> bool:
+    """Whether this is the name of a Q(sqrtD); what is known over Q holds there too."""
+    return isinstance(ring, str) and ring.startswith("Q(sqrt")
+
+
+def _larger() -> Iterator[Record]:
+    who, source, date = _BEST
+    for shape, rank in LARGER.items():
+        known: list[tuple[object, int]] = [(x, rank) for x in ("Q", "Q(i)", is_quadratic)]
+        if shape == (4, 4, 9):
+            known.append(("Z", 107))
+        for ring, best in known:
+            for n, m, p in sorted(set(permutations(shape))):
+                yield Record(
+                    value=best,
+                    who="AlphaTensor" if shape == (9, 9, 9) else who,
+                    source=source,
+                    date=date,
+                    objective="rank",
+                    when={"n": n, "m": m, "p": p, "ring": ring, "also": ""},
+                )
+
+
 def records() -> Iterator[Record]:
     """The table as records of the problem; a rank holds for every order of the sides.
 
     What is possible over a ring is possible over one that contains it.
     """
+    yield from _larger()
     for row in rows():
-        for ring, best in row.best.items():
+        over = [*row.best.items(), (is_quadratic, row.best["Q"])]
+        for ring, best in over:
             over_z = None if ring == "GF2" else row.alphatensor["Z"]
             found = (
                 (best, _BEST),
@@ -168,10 +201,10 @@ def records() -> Iterator[Record]:
                     )
 
 
-def _within(ring: str, other: str) -> bool:
+def _within(ring: str, other: object) -> bool:
     """Whether entries of the first ring, as the table calls it, are entries of the second."""
     chain = ("Z", "Q", "Q[i]")
-    at = {"Z": 0, "Q": 1, "Z[i]/2": 2, "Q(i)": 2}.get(other, -1)
+    at = {"Z": 0, "Q": 1, is_quadratic: 1, "Z[i]/2": 2, "Q(i)": 2}.get(other, -1)
     return ring in chain and chain.index(ring) <= at
 
 

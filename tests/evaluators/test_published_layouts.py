@@ -230,3 +230,115 @@ def test_what_is_settled_about_two_schemes_is_said() -> None:
     assert "same scheme" in compare(one, turned)
     assert "another ring" in compare(one, definition(2, 2, 2, "Q"))
     assert "another format" in compare(one, definition(2, 2, 3))
+
+
+RING_NAMES = {
+    "Z": ("z", " Z ", "ZZ", "ZT"),
+    "Q": ("QQ", "r", "RR"),
+    "GF2": ("gf2", "F_2", "GF(2)", "Z/2", "Z/2Z", "Z_2"),
+    "Z[i]/2": ("Z[i]/2 ", "z[i]/2"),
+    "Q(i)": ("Q[i]", "QQ(i)", "Q( i )", "Q(I)", "C", "Q(sqrt-1)", "Q(sqrt(-1))"),
+    "Q(sqrt-3)": ("Q[sqrt(-3)]", "QQ(sqrt(-3))", "Q(√-3)", "q(sqrt -3)"),
+}
+
+
+@pytest.mark.parametrize("ring", RING_NAMES)
+def test_a_ring_is_known_by_its_usual_names(ring: str) -> None:
+    assert {bilinear_files.ring_named(name) for name in RING_NAMES[ring]} == {ring}
+
+
+@pytest.mark.parametrize(
+    "name", ["", "GF3", "Z/4", "Z[i]", "Q(sqrt4)", "Q(sqrt2.0)", "Q(cbrt2)", "9" * 10**6, 2, None]
+)
+def test_other_rings_are_refused(name: object) -> None:
+    assert isinstance(bilinear_files.ring_named(name), Invalid)
+
+
+def test_products_may_have_factors_inside_their_sums() -> None:
+    text = "(2*a11 - a11)*(b11)*(3*c11 - 2*c11)"
+    found = published(text)
+    assert found is not None
+    assert bilinear_files.check(found["scheme"]) == bilinear_files.check(definition(1, 1, 1))
+
+
+def test_numbers_that_no_machine_word_holds_are_not_taken_for_others() -> None:
+    # read as the largest word, both would be equal and the two terms would cancel
+    head, *rows = layouts(definition(2, 2, 2))["numbers"].split("\n")  # type: ignore[attr-defined]
+    widths = (f"{9 * '9'}{12 * '9'} 0 0 0 {9 * '9'}{16 * '9'} 0 0 0", "1 0 0 0 -1 0 0 0")
+    extra = [*widths, "1 0 0 0 1 0 0 0"]
+    text = "\n".join(
+        [head.replace("8", "10"), *(f"{a} {b}" for a, b in zip(rows, extra, strict=True))]
+    )
+    found = published(text)
+    assert found is not None
+    assert isinstance(found["scheme"], Invalid)
+    assert "over 18 digits" in found["scheme"].reason
+
+
+@pytest.mark.parametrize("near", ["1.000000000000000000000000001", "1.000000000000000000001+0j"])
+@pytest.mark.parametrize("beside", ["0", "0.5+0.5j"])
+def test_decimals_close_to_integers_are_not_these(near: str, beside: str) -> None:
+    found = published(f"[np.array([[{near}]]), np.array([[1]]), np.array([[1]])]")
+    assert found is not None
+    assert isinstance(bilinear_files.check(found["scheme"]), Invalid)
+    text = str([x.tolist() for x in matrices(strassen())])
+    found = published(text.replace("[[[1, 0", f"x = [[[{near}, {beside}", 1))
+    assert found is None or isinstance(bilinear_files.check(found["scheme"]), Invalid)
+
+
+def test_scaling_to_one_denominator_does_not_wrap_around() -> None:
+    # 2^40 - 1 times 3^20 exceeds a machine word
+    large = 2**40 - 1
+    found = published(f"x = [[[{large}]], [[1/{3**20}]], [[{3**20}/{large}]]]")
+    assert found is not None
+    assert isinstance(bilinear_files.check(found["scheme"]), Valid)
+
+
+@pytest.mark.parametrize("key", ["field", "denominator", "rank", "n"])
+def test_what_a_file_says_of_its_factors_is_not_passed_over(key: str) -> None:
+    u, v, w = (x.tolist() for x in matrices(strassen()))
+    found = published({"u": u, "v": v, "w": w, key: 6})
+    assert found is not None
+    refused = bilinear_files.check(found["scheme"])
+    assert isinstance(refused, Invalid)
+    assert "expected an object with the keys n, m, p, field" in refused.reason
+
+
+def test_sides_may_stand_beside_the_factors_in_an_npz() -> None:
+    u, v, w = matrices(definition(1, 4, 1))
+    sides = {name: np.array(side) for name, side in zip("nmp", (1, 4, 1), strict=True)}
+    found = published({"u": u, "v": v, "w": w, **sides})
+    assert found is not None
+    assert isinstance(bilinear_files.check(found["scheme"]), Valid)
+    wrong = published({"u": u, "v": v, "w": w, **sides, "m": np.array(2)})
+    assert wrong is not None
+    assert isinstance(wrong["scheme"], Invalid)
+
+
+SORTERS = [
+    [[[0, 2]], [[0, 1]], [[1, 2]]],
+    [[[0, 1], [2, 3]], [[0, 2], [1, 3]], [[1, 2]]],
+]
+
+
+@pytest.mark.parametrize("layers", SORTERS)
+def test_three_layers_are_a_network_and_no_scheme(layers: list[object]) -> None:
+    assert published(layers) is None
+    found = networks.published(layers)
+    assert found is not None
+    assert isinstance(networks.check(found["network"]), Valid)
+
+
+def test_wires_under_two_names_must_agree() -> None:
+    data = {"wires": 3, "n": 3, "layers": [[pair] for pair in SORTED_3]}
+    assert isinstance(networks.check(data), Valid)
+    assert isinstance(networks.check({**data, "n": 4}), Invalid)
+
+
+@pytest.mark.parametrize("vectors", [[[0], [1]], [[0, 0], [0, 1], [1, 0], [1, 1]]])
+def test_small_cap_sets_are_read_too(vectors: list[object]) -> None:
+    found = cap_sets.published(vectors)
+    assert found is not None
+    result = cap_sets.check(found["cap set"])
+    assert isinstance(result, Valid)
+    assert result.value == len(vectors)

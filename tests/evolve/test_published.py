@@ -141,7 +141,7 @@ PLAIN = "{'descr': '<i8', 'fortran_order': False, 'shape': (%s,), }"
         (zipped("u.npy", header(PLAIN % "1", b"\0" * 8))[:-10], "no sound npz"),
         (b"[" * 100_000, "no certificate"),
         (b"[" + b"[]," * 2_000_000 + b"[]]", "at most"),
-        (b"\xff\xfe", "no certificate"),
+        (b"\xff\xfe", "UTF-16"),
     ],
 )  # fmt: skip
 def test_hostile_files_are_refused_in_a_line(tmp_path: Path, content: bytes, said: str) -> None:
@@ -157,3 +157,49 @@ def test_floats_are_read_exactly_or_not_at_all(evolve: Evolve) -> None:
     assert (code, "rounded, so not exact" in text) == (1, True)
     code, text = verify(evolve, "a.npz", npz(**{"2,2,2": factors() * np.nan}))
     assert (code, "not a finite number" in text) == (1, True)
+
+
+def test_a_mark_at_the_beginning_is_no_content(tmp_path: Path) -> None:
+    file = tmp_path / "marked.json"
+    file.write_bytes(b'\xef\xbb\xbf{"n": 1}')
+    assert content_of(file) == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ['{"n": 1, "m": 2, "n": 3}', '{"a": {"u": 1, "u": 1}}', '{"nu": 1, "n\\u0075": 2}']
+)
+def test_a_key_given_twice_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "twice.json"
+    file.write_text(text)
+    with pytest.raises(UsageError, match="occurs twice"):
+        content_of(file)
+
+
+def test_a_key_may_occur_in_two_objects(tmp_path: Path) -> None:
+    file = tmp_path / "once.json"
+    file.write_text('{"a": {"u": 1}, "b": {"u": 1}}')
+    assert content_of(file) == {"a": {"u": 1}, "b": {"u": 1}}
+
+
+def test_an_array_given_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "twice.npz"
+    np.savez(file, u=np.eye(2), v=np.eye(2))
+    file.write_bytes(file.read_bytes().replace(b"v.npy", b"u.npy"))
+    with pytest.raises(UsageError, match="occurs twice"):
+        content_of(file)
+
+
+def test_floats_wider_than_a_double_are_not_rounded(tmp_path: Path) -> None:
+    file = tmp_path / "wide.npz"
+    np.savez(file, u=np.ones((4, 7), dtype=np.longdouble))
+    with pytest.raises(UsageError, match="expected numbers"):
+        content_of(file)
+
+
+def test_integers_as_objects_keep_their_places(tmp_path: Path) -> None:
+    file = tmp_path / "objects.npz"
+    by_columns = np.arange(6).reshape(3, 2).T.astype(object)
+    np.savez(file, u=by_columns)
+    content = content_of(file)
+    assert isinstance(content, dict)
+    assert content["u"].tolist() == by_columns.tolist()

@@ -15,6 +15,7 @@ from evolve import SplitKind
 from evolve.errors import UsageError
 from evolve.evaluation import judge
 from evolve.loading import BUILT_IN, load
+from evolve.standing import standings
 from evolve.worker import open_sandbox
 from islands_db.records import Status
 
@@ -261,3 +262,31 @@ def test_a_scheme_is_drawn(shape: tuple[int, int, int]) -> None:
     assert draw is not None
     shown = checked(draw(bilinear_files.data_of(scheme)))
     assert shown.count("h1v1h-1z") == 3 * n * m * p, "a one in each factor for each product"
+
+
+@pytest.mark.parametrize(
+    ("shape", "ring", "best"),
+    [
+        ((4, 4, 4), "Z", 49), ((4, 4, 4), "Q", 48), ((4, 4, 4), "Z[i]/2", 48),
+        ((4, 4, 4), "GF2", 47), ((4, 4, 4), "Q(sqrt2)", 48), ((5, 2, 4), "Q(sqrt-3)", 32),
+        ((5, 2, 4), "Z", 33), ((6, 3, 3), "Q(i)", 40), ((4, 5, 5), "GF2", 73),
+        ((4, 9, 4), "Q(sqrt5)", 104), ((4, 9, 4), "Z", 107), ((16, 16, 16), "Q", 2304),
+    ],
+)  # fmt: skip
+def test_the_best_known_rank_is_that_over_the_ring(shape, ring, best):
+    problem = load("matmul").problem
+    n, m, p = shape
+    known = problem.known_records({"n": n, "m": m, "p": p, "ring": ring, "also": ""})
+    assert min(record.value for record in known) == best
+    assert all(record.source and record.date for record in known)
+    assert [
+        s.word
+        for value in (best - 1, best, best + 1)
+        for s in standings(problem.objectives, {"rank": value}, known)
+    ] == ["better than", "equal to", "short of"]
+
+
+def test_nothing_is_known_over_rings_that_are_none():
+    problem = load("matmul").problem
+    for ring in ("GF3", "Q(cbrt2)", 7, None):
+        assert not problem.known_records({"n": 4, "m": 4, "p": 4, "ring": ring, "also": ""})
