@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -405,17 +404,6 @@ def test_deep_nesting_gives_a_child_or_one_clear_line(depth):
 def test_inspirations_that_do_not_parse_are_passed_over():
     broken = block("def f(:\n")
     assert propose(one(BEST_FIT), [broken], random.Random(0)).program != one(BEST_FIT)
-
-
-def test_a_proposal_costs_at_most_3_ms_of_cpu():
-    rng = random.Random(0)
-    program = one(RICH)
-    costs = []
-    for _ in range(100):
-        start = time.process_time()
-        program = propose(program, [one(BEST_FIT)], rng, primitives=PRIMITIVES).program
-        costs.append(time.process_time() - start)
-    assert statistics.median(costs) < 0.003
 
 
 @pytest.mark.slow
