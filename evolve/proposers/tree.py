@@ -15,7 +15,7 @@ from evolve.proposers.base import Answer, NoAnswer, Programs, Request, Settled
 from islands_db import Sample
 
 _LIMIT_S = 30.0
-_LISTENING_LIMIT_S = 300.0
+_LISTENING_LIMIT_S = 60.0
 """For all stages of a problem, each up to its first call: mostly the drawing of instances."""
 
 
