@@ -10,112 +10,42 @@ outside of it (endless loops, containers, attributes) gives None, and nothing is
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evolve import syntax
 from evolve.probes import Probe, behaviour_number
-
-Column: TypeAlias = NDArray[np.float64] | np.float64
-Mask: TypeAlias = NDArray[np.bool_] | np.bool_
+from evolve.tree.columns import (
+    BINARY,
+    COMPARISONS,
+    CONSTANTS,
+    FUNCTIONS,
+    Column,
+    Columns,
+    Mask,
+    any_of,
+    powers_beyond,
+    refused,
+)
 
 _MOST_STEPS = 400
 """Nodes that are followed, loops and calls unrolled; as many columns are computed."""
 _DEEPEST = 3
 """Calls of the program's own functions within each other."""
-_MOST_KEPT = 1500
-"""Columns that are kept for the next programs: 60 MB where a probe has 5,000 calls, at most."""
 _MOST_TOLD = 4096
 """Texts whose behaviour is remembered: parents come again and again."""
 
-_BINARY: Mapping[type[ast.operator], Callable[[Column, Column], Column]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.divide,
-    ast.FloorDiv: np.floor_divide,
-    ast.Mod: np.mod,
-    ast.Pow: np.power,
-}
-_COMPARISONS: Mapping[type[ast.cmpop], Callable[[Column, Column], Mask]] = {
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-}
-_FUNCTIONS: Mapping[str, Callable[[Column], Column]] = {
-    "float": np.positive,
-    "int": np.trunc,
-    "abs": np.abs,
-    "round": np.round,
-    "math.fabs": np.abs,
-    "math.floor": np.floor,
-    "math.ceil": np.ceil,
-    "math.trunc": np.trunc,
-    "math.sqrt": np.sqrt,
-    "math.cbrt": np.cbrt,
-    "math.exp": np.exp,
-    "math.expm1": np.expm1,
-    "math.log": np.log,
-    "math.log2": np.log2,
-    "math.log10": np.log10,
-    "math.log1p": np.log1p,
-    "math.sin": np.sin,
-    "math.cos": np.cos,
-    "math.tan": np.tan,
-    "math.atan": np.arctan,
-    "math.sinh": np.sinh,
-    "math.cosh": np.cosh,
-    "math.tanh": np.tanh,
-}
-_KNOWN = {name for name in _FUNCTIONS if "." not in name} | {"min", "max", "range", "bool"}
-_CONSTANTS = {"math.pi": math.pi, "math.e": math.e, "math.tau": math.tau, "math.inf": math.inf}
+_KNOWN = {name for name in FUNCTIONS if "." not in name} | {"min", "max", "range", "bool"}
 
 
 class _Outside(Exception):
     """Something that is not followed here."""
-
-
-class _Columns:
-    """What was computed of given columns, each once: the programs of a search share most of their
-    expressions.
-
-    A column that is the same everywhere is a scalar. None is ever changed in place.
-    """
-
-    def __init__(self, arguments: Sequence[NDArray[np.float64]]) -> None:
-        self.arguments = arguments
-        self.everywhere: Mask = np.ones(len(arguments[0]), np.bool_)
-        self.nowhere: Mask = np.zeros(len(arguments[0]), np.bool_)
-        self.unknown = np.float64(np.nan)
-        self._kept: dict[tuple[object, ...], tuple[Any, tuple[Any, ...]]] = {}
-        self._numbers: dict[tuple[float, float], np.float64] = {}
-
-    def of(self, work: Callable[..., Any], *given: Any) -> Any:
-        """`work(*given)`; the objects given are kept beside it, so that their ids stay theirs."""
-        key = (work, *map(id, given))
-        found = self._kept.get(key)
-        if found is None:
-            if len(self._kept) == _MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            found = self._kept[key] = (work(*given), given)
-        return found[0]
-
-    def number(self, value: float) -> np.float64:
-        """One object for each number, so that what is computed of it is found again."""
-        if len(self._numbers) == _MOST_KEPT:
-            self._numbers.clear()
-        key = (value, math.copysign(1.0, value))
-        return self._numbers.setdefault(key, np.float64(value))
 
 
 @dataclass(slots=True)
@@ -123,7 +53,7 @@ class _Run:
     """What the calls of one run share."""
 
     module: _Module
-    columns: _Columns
+    columns: Columns
     raised: Mask
     """Where Python would have raised an exception: those columns say nothing."""
     constants: dict[str, Column] = field(default_factory=dict)
@@ -154,7 +84,7 @@ class Echo:
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
-        self._columns = _Columns([np.asarray(column, np.float64) for column in probe.columns])
+        self._columns = Columns([np.asarray(column, np.float64) for column in probe.columns])
         self._told = lru_cache(maxsize=64)(self._tell)
         self.behaviour = lru_cache(maxsize=_MOST_TOLD)(self._behaviour)
 
@@ -183,10 +113,10 @@ def said(
     Returns:
         A column of answers, NaN where Python would raise an exception.
     """
-    return _said(text, function, _Columns(arguments))
+    return _said(text, function, Columns(arguments))
 
 
-def _said(text: str, function: str, columns: _Columns) -> NDArray[np.float64] | None:
+def _said(text: str, function: str, columns: Columns) -> NDArray[np.float64] | None:
     module = _parsed(text)
     if module is None:
         return None
@@ -293,7 +223,7 @@ def _branches(
     for body, mask in ((then, holds), (otherwise, call.of(np.logical_not, holds))):
         call.live = before
         call.live = _narrowed(call, mask)
-        if body and call.of(_any, call.live):
+        if body and call.of(any_of, call.live):
             _follow(body, call)
         left = call.of(np.logical_or, left, call.live)
     call.live = left
@@ -354,8 +284,8 @@ def _value(node: ast.expr, call: _Call) -> Column:
                 raise _Outside from None
         case ast.Name(id=name):
             return _name(name, call)
-        case ast.Attribute(value=ast.Name(id="math"), attr=name) if f"math.{name}" in _CONSTANTS:
-            return call.run.columns.number(_CONSTANTS[f"math.{name}"])
+        case ast.Attribute(value=ast.Name(id="math"), attr=name) if f"math.{name}" in CONSTANTS:
+            return call.run.columns.number(CONSTANTS[f"math.{name}"])
         case ast.BinOp(left=left, op=op, right=right):
             one, other = _value(left, call), _value(right, call)
             return _binary(op, one, other, call)
@@ -417,10 +347,6 @@ def _within(
         call.live = before
 
 
-def _any(mask: Mask) -> bool:
-    return bool(mask.any())  # `np.any` takes three times as long
-
-
 def _narrowed(call: _Call, mask: Mask) -> Mask:
     """Those of the live columns for which it holds."""
     if call.live is call.run.columns.everywhere:
@@ -432,36 +358,30 @@ def _narrowed(call: _Call, mask: Mask) -> Mask:
 def _raise_where(wrong: Mask, call: _Call) -> None:
     """Those columns end here."""
     hit = _narrowed(call, wrong)
-    if call.of(_any, hit):
+    if call.of(any_of, hit):
         call.run.raised = call.of(np.logical_or, call.run.raised, hit)
 
 
 def _binary(op: ast.operator, left: Column, right: Column, call: _Call) -> Column:
-    work = _BINARY.get(type(op))
+    work = BINARY.get(type(op))
     if work is None:
         raise _Outside
     answer: Column = call.of(work, left, right)
     if isinstance(op, ast.Div | ast.FloorDiv | ast.Mod):
         _raise_where(call.of(np.equal, right, call.run.columns.number(0.0)), call)
     elif isinstance(op, ast.Pow):
-        beyond, whole = call.of(_powers_beyond, left, right, answer)
-        if call.of(_any, _narrowed(call, whole)):
+        beyond, whole = call.of(powers_beyond, left, right, answer)
+        if call.of(any_of, _narrowed(call, whole)):
             raise _Outside  # whole numbers have no limit
         _raise_where(beyond, call)
     return answer
-
-
-def _powers_beyond(left: Column, right: Column, answer: Column) -> tuple[Mask, Mask]:
-    """Where a power has no finite value, and where it would be a whole number all the same."""
-    beyond = np.isfinite(left) & np.isfinite(right) & ~np.isfinite(answer)
-    return beyond, beyond & (left == np.trunc(left)) & (right == np.trunc(right)) & (left != 0)
 
 
 def _comparison(node: ast.Compare, call: _Call) -> Mask:
     one = _value(node.left, call)
     holds: Mask | None = None
     for op, comparator in zip(node.ops, node.comparators, strict=True):
-        compare = _COMPARISONS.get(type(op))
+        compare = COMPARISONS.get(type(op))
         if compare is None:
             raise _Outside
         other = _value(comparator, call) if holds is None else _within(holds, comparator, call)
@@ -503,20 +423,15 @@ def _application(func: ast.expr, args: Sequence[ast.expr], call: _Call) -> Colum
             return _binary(ast.Pow(), given[0], given[1], call)
         joined: Column = call.of(np.hypot if name == "math.hypot" else np.arctan2, *given)
         return joined
-    work = _FUNCTIONS.get(name)
+    work = FUNCTIONS.get(name)
     if work is None or len(given) != 1:
         raise _Outside
     answer: Column = call.of(work, given[0])
     if name not in ("float", "abs", "math.fabs"):
         # a domain error or an overflow; int and floor of what is no number too
         whole = name in ("int", "round", "math.floor", "math.ceil", "math.trunc")
-        _raise_where(call.of(_refused, given[0], answer, whole), call)
+        _raise_where(call.of(refused, given[0], answer, whole), call)
     return answer
-
-
-def _refused(given: Column, answer: Column, whole: bool) -> Mask:
-    mask: Mask = ~np.isfinite(answer) & (whole | np.isfinite(given))
-    return mask
 
 
 def _extreme(
