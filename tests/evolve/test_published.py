@@ -166,7 +166,14 @@ def test_a_mark_at_the_beginning_is_no_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"n": 1, "m": 2, "n": 3}', '{"a": {"u": 1, "u": 1}}', '{"nu": 1, "n\\u0075": 2}']
+    "text",
+    [
+        '{"n": 1, "m": 2, "n": 3}',
+        '{"a": {"u": 1, "u": 1}}',
+        '{"nu": 1, "n\\u0075": 2}',
+        '{"n\\\\": 1, "n\\\\": 2}',
+        f'{{"n": {"1" * 5000}, "n": 3}}',
+    ],
 )
 def test_a_key_given_twice_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "twice.json"
