@@ -16,10 +16,10 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from sandbox.inside import candidate, kernel, landlock, root, seccomp, wire
+from sandbox.inside import candidate, heap, kernel, landlock, root, seccomp, wire
 from sandbox.inside.imports import AllowedPackages, preload
 from sandbox.inside.mapping import share_code
 from sandbox.records import explained, one_line
@@ -55,9 +55,10 @@ class _Server:
         self.isolation = kernel.Calls()
         self.isolation_tmp_bytes = -1
 
-    def prepare(self, paths: Sequence[str], process: int) -> None:
+    def prepare(self, paths: Sequence[str], process: int, loaded: Callable[[], None]) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
         preload(self.config["preload"], self.config["library"])  # type: ignore[arg-type]
+        loaded()
         # what started it is no candidate's to know, and no argument of its program
         del sys.argv[1:], sys.orig_argv[1:]
         tasks = os.open("self/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
@@ -89,11 +90,12 @@ class _Server:
             # out of the way of what a child puts into the lowest numbers
             self.rules = kernel.duplicate_above(made, _FREE)
             os.close(made)
-        with open(
-            os.open("self/maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), errors="replace"
-        ) as maps:
-            share_code(maps.read())
+        code, memory = (
+            os.open("self/maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process) for _ in range(2)
+        )
         os.close(process)
+        with open(code, errors="replace") as maps:
+            share_code(maps.read())
         limits = dict(_FIXED_LIMITS)
         if self.tier != "none":
             limits[kernel.RLIMIT_NPROC] = self.threads
@@ -116,6 +118,8 @@ class _Server:
         candidate.rehearse()
         gc.collect()
         gc.freeze()
+        with open(memory, errors="replace") as maps:
+            heap.collapse(maps.read())
         gc.disable()  # until a candidate enables it for itself
 
     def run(self) -> NoReturn:
@@ -263,9 +267,10 @@ def main(descriptor: int, parent: int) -> NoReturn:
         _enter(config)
         kernel.die_with_parent(signal.SIGKILL)  # a change of user had cleared it
         launcher = os.getpid()
+        loaded = heap.gather()
         pid = kernel.fork()  # whose error has a name
         if pid == 0:
-            _serve(control, config, launcher, process)
+            _serve(control, config, launcher, process, loaded)
     except OSError as error:
         control.send(json.dumps({"error": explained(error)}).encode())
         os._exit(1)
@@ -275,7 +280,11 @@ def main(descriptor: int, parent: int) -> NoReturn:
 
 
 def _serve(
-    control: socket.socket, config: Mapping[str, object], launcher: int, process: int
+    control: socket.socket,
+    config: Mapping[str, object],
+    launcher: int,
+    process: int,
+    loaded: Callable[[], None],
 ) -> NoReturn:
     try:
         kernel.die_with_parent(signal.SIGKILL)
@@ -283,7 +292,8 @@ def _serve(
         if os.getppid() not in (launcher, 0):
             os._exit(1)
         server = _Server(control, str(config["tier"]), config)
-        server.prepare([*config["readable"], *config["packages"]], process)  # type: ignore[misc]
+        readable = [*config["readable"], *config["packages"]]  # type: ignore[misc]
+        server.prepare(readable, process, loaded)
         ready = {"ready": config["tier"], "base_memory_bytes": server.base_memory_bytes}
         control.send(json.dumps(ready).encode())
         try:
