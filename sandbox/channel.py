@@ -15,6 +15,7 @@ import fcntl
 import os
 import select
 import socket
+import struct
 import termios
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from sandbox import shared
 from sandbox.fork_server import Process
 from sandbox.inside import wire
 
+_DESCRIPTOR = struct.Struct("i")
 _FIRST_PIECE = 1 << 12
 _PIECE = 1 << 16
 """What a pipe holds."""
@@ -157,7 +159,11 @@ class Channel:
         if self.untaken():
             raise ProtocolBroken("did not take the memory it was lent")
         try:
-            socket.send_fds(self._process.lending, [b"m"], [memory], socket.MSG_DONTWAIT)
+            self._process.lending.sendmsg(
+                [b"m"],
+                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(memory))],
+                socket.MSG_DONTWAIT,
+            )
         except OSError:  # nobody at the other end, or too many on their way in the whole machine
             return False
         return True

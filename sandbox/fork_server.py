@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import json
 import os
@@ -9,6 +10,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,9 @@ _ANSWER_S = 15.0
 _DYING = 4
 """Killed processes whose memory the kernel may still be freeing while the next candidate works."""
 _MESSAGE_BYTES = 65536
+_DESCRIPTOR = struct.Struct("i")
+_ONE_DESCRIPTOR = socket.CMSG_SPACE(_DESCRIPTOR.size)
+_TIME = struct.Struct("@ll")
 _BOOT = """
 import sys, types
 package = types.ModuleType("sandbox")
@@ -83,9 +88,15 @@ class Process:
     pidfd: int
     requests: int
     answers: int
-    lending: socket.socket
+    lending: _socket.socket
     output: int
     tmp_bytes: int
+
+    def started(self, pid: int, pidfd: int) -> Process:
+        """The same, now that it has a number."""
+        return Process(
+            pid, pidfd, self.requests, self.answers, self.lending, self.output, self.tmp_bytes
+        )
 
     def kill(self) -> None:
         """Ends it; its server still has to reap it."""
@@ -107,17 +118,20 @@ class Process:
 
     def hang_up(self) -> Process:
         """Closes the worker's ends of its channels; what is left is a way to know its end."""
-        self.lending.close()
-        for descriptor in (self.requests, self.answers, self.output):
-            if descriptor != _NONE:
-                os.close(descriptor)
+        self._close_channels()
         return replace(self, requests=_NONE, answers=_NONE, output=_NONE)
 
     def close(self) -> None:
         """Closes the worker's ends; the process is to be reaped by its server."""
-        self.hang_up()
+        self._close_channels()
         if self.pidfd != _NONE:
             os.close(self.pidfd)
+
+    def _close_channels(self) -> None:
+        self.lending.close()
+        for descriptor in (self.requests, self.answers, self.output):
+            if descriptor != _NONE:
+                os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +193,7 @@ class ForkServer:
             assert self._launcher.stdin is not None
             with contextlib.suppress(BrokenPipeError), self._launcher.stdin as stdin:
                 stdin.write(json.dumps(config).encode())
-            ours.settimeout(_START_S)
+            _wait_at_most(ours, _START_S)
             answer = json.loads(self._receive()[0])
         except ServerLost as error:
             self.close()
@@ -203,7 +217,7 @@ class ForkServer:
                 raise PreloadFailed(reason)
             raise SandboxError(f"the sandbox does not start: {reason}")
         self.base_memory_bytes = int(str(answer["base_memory_bytes"]))
-        ours.settimeout(_ANSWER_S)
+        _wait_at_most(ours, _ANSWER_S)
 
     def spawn(self, tmp_bytes: int) -> Process:
         """An isolated process, usually one that was ready; the next is prepared meanwhile.
@@ -365,7 +379,7 @@ class ForkServer:
         self._coming = None
         if message[:1] == wire.STARTED:
             pid = wire.CHILD.unpack(message)[1]
-            self._spare = replace(coming, pid=pid, pidfd=descriptors[0])
+            self._spare = coming.started(pid, descriptors[0])
         else:
             coming.close()
             self._refusal = one_line(message[1:].decode())
@@ -410,27 +424,37 @@ class ForkServer:
 
     def _receive(self) -> tuple[bytes, list[int]]:
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
-        except TimeoutError:
+            message, sent, _, _ = self._control.recvmsg(
+                _MESSAGE_BYTES, _ONE_DESCRIPTOR, socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
             raise _Silent("the fork server does not answer") from None
         except OSError as error:
             raise ServerLost(f"the fork server is gone: {error}") from None
         if not message:
             raise ServerLost("the fork server ended without a word")
-        return message, descriptors
+        return message, [_DESCRIPTOR.unpack(content)[0] for _, _, content in sent]
+
+
+def _wait_at_most(control: socket.socket, seconds: float) -> None:
+    """Lets the kernel keep the clock, which the interpreter would ask before each packet."""
+    limit = _TIME.pack(int(seconds), int(seconds % 1 * 1e6))
+    control.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _ends(tmp_bytes: int) -> tuple[Process, list[int]]:
     """The worker's ends of a process to come, and the ends it gets itself, in its own order."""
     made: list[int] = []
-    sockets: tuple[socket.socket, ...] = ()
+    sockets: tuple[_socket.socket, ...] = ()
     try:
         for _ in range(3):
             made += os.pipe2(os.O_CLOEXEC)
         to_read, requests, answers, to_write, output, printed = made
         # a candidate may not read
         os.set_blocking(requests, False)
-        lending, theirs = sockets = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # the public function asks the kernel what it has just told it
+        lending, theirs = sockets = _socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         coming = Process(_NONE, _NONE, requests, answers, lending, output, tmp_bytes)
         return coming, [to_read, to_write, theirs.detach(), printed]
     except BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket as socket
 import marshal
+import mmap
 import os
 import struct
 import sys
@@ -266,7 +267,8 @@ def serve(base_memory_bytes: int) -> None:
     if output_bytes != limits.total_bytes:
         limits = CodecLimits(total_bytes=output_bytes)
     program = _Program(files, entry, driver)
-    reserve = [bytes(_RESERVE_BYTES)]  # of zeros, which are not touched
+    # given back to the kernel where it is given up, unlike what the C library hands out
+    reserve = [mmap.mmap(-1, _RESERVE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)]
     _limit(base_memory_bytes + memory_bytes + _RESERVE_BYTES, cpu_s, output_bytes)
     while True:
         try:
