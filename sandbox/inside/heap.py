@@ -4,9 +4,9 @@ A fork copies, and the end of the child takes down, an entry for each page the s
 to: some four thousand for the interpreter and numpy, which costs as much as everything a small
 program does. In huge pages it is one entry for 512, until somebody writes.
 
-The kernel makes huge pages only of memory that lies together, and the interpreter maps its pools
-one by one, between the libraries. So while the server loads, the pools come from the C library's
-heap, and that heap grows at its end however much is asked for at once.
+The kernel makes huge pages only of memory that lies together, and the interpreter maps its arenas
+one by one, between the libraries. So while the server loads, they come from the C library's heap,
+and that heap grows at its end however much is asked for at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from collections.abc import Callable
 
 from sandbox.inside.kernel import syscall
 
-_POOL_BYTES = 1 << 20  # ARENA_SIZE of the interpreter, and their alignment
+_ALIGNMENT_BYTES = 1 << 14  # of a pool; what begins elsewhere would lose one
 _HUGE_BYTES = 2 << 20
 _LARGEST_MAPPED_BYTES = 30 << 20
 _SYS_MADVISE, _MADV_COLLAPSE = 28, 25
 
 
 class _Allocator(ctypes.Structure):
-    """PyObjectArenaAllocator: where the interpreter takes its pools from."""
+    """PyObjectArenaAllocator: where memory for small objects comes from, a MiB each time."""
 
     _fields_ = (
         ("context", ctypes.c_void_p),
@@ -34,11 +34,11 @@ class _Allocator(ctypes.Structure):
 
 
 def gather() -> Callable[[], None]:
-    """From now on pools of the interpreter come from the C library's heap.
+    """From now on arenas of the interpreter come from the C library's heap.
 
     Returns:
-        What ends that. Only afterwards are pools given back, those of the heap to the kernel: the C
-        library does not look into what it has handed out.
+        What ends that. Only afterwards are arenas given back, those of the heap to the kernel: the
+        C library does not look into what it has handed out.
     """
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -50,7 +50,7 @@ def gather() -> Callable[[], None]:
     before = _Allocator()
     ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(before))
     # called with context and size; and with three arguments it does not look at
-    ours = _Allocator(_POOL_BYTES, _address(libc.aligned_alloc), _address(libc.getpid))
+    ours = _Allocator(_ALIGNMENT_BYTES, _address(libc.aligned_alloc), _address(libc.getpid))
     ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(ours))
 
     def end() -> None:

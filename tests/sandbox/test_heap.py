@@ -1,4 +1,4 @@
-"""A server's memory in huge pages, where the kernel makes them; pools go back either way."""
+"""A server's memory in huge pages, where the kernel makes them; arenas go back either way."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def heap(word):
     return sum(int(re.search(rf"^{word}: +(\\d+) kB", part, re.M)[1]) for part in parts)
 
 loaded = gather()
-kept = [[number] for number in range(200_000)]
+kept = [[number] for number in range(400_000)]
 loaded()
 held = heap("Rss")
 collapse(Path("/proc/self/maps").read_text())
 huge = heap("AnonHugePages")
-assert kept == [[number] for number in range(200_000)]
+assert kept == [[number] for number in range(400_000)]
 outside = heap("Rss")
 more = [[number] for number in range(200_000)]
 assert heap("Rss") < outside + 4096, "made afterwards, and in the heap"
@@ -40,8 +40,8 @@ def test_what_a_server_loads_lies_in_huge_pages_and_is_given_back() -> None:
         [sys.executable, "-c", _GATHERED], capture_output=True, text=True, check=True, timeout=400
     )
     held, huge, left = map(int, done.stdout.split())
-    assert held > 16 << 10  # kB: 200,000 lists with a number each
-    assert left < held / 2  # most pools went back to the kernel
+    assert held > 32 << 10  # kB: 400,000 lists with a number each
+    assert left < held / 2  # most arenas went back to the kernel
     if huge == 0:
         pytest.skip("this kernel makes no huge pages on request")
     assert huge > held / 2
