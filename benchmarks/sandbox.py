@@ -35,6 +35,7 @@ _HOARD = (
 _HOARDS = {True: 100, False: 10}
 _ECHO = "def run(x):\n    return x\n"
 _LARGE_BYTES = 16 << 20
+_TURN_S = 0.3
 
 Worker = Callable[[Connection], None]
 
@@ -62,22 +63,24 @@ def _bare_worker(pipe: Connection) -> None:
 
 
 def _count(pipe: Connection, work: Callable[[], None]) -> None:
+    """Says how often it did the work in the seconds it was told, until it is told none."""
     for _ in range(50):
         work()
-    pipe.send("ready")
-    pipe.recv()
-    count, end = 0, time.perf_counter() + _SECONDS
-    while time.perf_counter() < end:
-        work()
-        count += 1
-    pipe.send(count)
+    pipe.send(0)
+    while seconds := pipe.recv():
+        count, end = 0, time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            work()
+            count += 1
+        pipe.send(count)
 
 
-def _rate(worker: Worker, processes: int, cores: Sequence[int] = ()) -> float:
-    """Rounds a second of so many worker processes at once, each on one of the cores if given."""
+@contextlib.contextmanager
+def _workers(worker: Worker, count: int, cores: Sequence[int] = ()) -> Iterator[list[Connection]]:
+    """Warm processes that wait, each on one of the cores if given."""
     context = get_context("spawn")
     pipes, started = [], []
-    for number in range(processes):
+    for number in range(count):
         ours, theirs = context.Pipe()
         if cores:
             process = context.Process(target=_on_a_core, args=(worker, theirs, cores[number]))
@@ -88,16 +91,25 @@ def _rate(worker: Worker, processes: int, cores: Sequence[int] = ()) -> float:
         started.append(process)
     for pipe in pipes:
         pipe.recv()
+    try:
+        yield pipes
+    finally:
+        for pipe in pipes:
+            pipe.send(0)
+        for process in started:
+            process.join()
+
+
+def _rate(pipes: Sequence[Connection], seconds: float) -> float:
+    """Rounds a second of these at once, while the others wait."""
     for pipe in pipes:
-        pipe.send("go")
-    total = sum(pipe.recv() for pipe in pipes)
-    for process in started:
-        process.join()
-    return float(total) / _SECONDS
+        pipe.send(seconds)
+    return float(sum(pipe.recv() for pipe in pipes)) / seconds
 
 
 def throughput(plan: Plan) -> Measured:
-    rate = _rate(_boxed_worker, 2)
+    with _workers(_boxed_worker, 2) as both:
+        rate = _rate(both, _SECONDS)
     return Measured(value=rate, detail=f"two workers, {_SECONDS:g} s, numpy loaded")
 
 
@@ -135,25 +147,37 @@ def scaling(plan: Plan) -> Measured | NotMeasured:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         return NotMeasured(why="needs two cores")
-    shares, details = [], []
-    for _ in range(5 if plan.full else 3):
-        boxed = _rate(_boxed_worker, 2, cores) / _rate(_boxed_worker, 1, cores)
-        bare = _rate(_bare_worker, 2, cores) / _rate(_bare_worker, 1, cores)
-        shares.append(boxed / bare)
-        details.append(f"{boxed:.2f} against {bare:.2f}")
-    return Measured(value=statistics.median(shares), detail="; ".join(details))
+    rounds = 60 if plan.full else 8
+    shares, gains = [], []
+    with _workers(_boxed_worker, 2, cores) as boxed, _workers(_bare_worker, 2, cores) as bare:
+        for _ in range(rounds):
+            gains.append((_gain(boxed), _gain(bare)))
+            shares.append(gains[-1][0] / gains[-1][1])
+    with_box, without = (statistics.median(side) for side in zip(*gains, strict=True))
+    detail = f"{with_box:.2f} against {without:.2f}; {rounds} rounds, {min(shares):.2f} to "
+    return Measured(value=statistics.median(shares), detail=f"{detail}{max(shares):.2f}")
+
+
+def _gain(both: Sequence[Connection]) -> float:
+    """What two do at once over what one does alone, on the one core and on the other.
+
+    In short turns: a virtual machine changes its speed within seconds.
+    """
+    first, second = (_rate([one], _TURN_S) for one in both)
+    return 2 * _rate(both, _TURN_S) / (first + second)
 
 
 def free_workers(plan: Plan) -> Measured | NotMeasured:
     """The same where the scheduler places everything."""
     if len(os.sched_getaffinity(0)) < 2:
         return NotMeasured(why="needs two cores")
-    one, two = _rate(_boxed_worker, 1), _rate(_boxed_worker, 2)
+    with _workers(_boxed_worker, 2) as both:
+        one, two = _rate(both[:1], _SECONDS), _rate(both, _SECONDS)
     return Measured(value=two / one, detail=f"{one:.0f} and {two:.0f} evaluations a second")
 
 
 def _call_microseconds(value: object, plan: Plan) -> Measured:
-    rounds, calls = (20 if plan.full else 8), 1000
+    rounds, calls = (200 if plan.full else 50), 1000
     times = []
     with (
         _warm() as sandbox,
