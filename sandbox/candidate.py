@@ -274,7 +274,10 @@ class Candidate:
         return channel
 
     def _judge(self, channel: Channel, answer: bytes | bytearray, nonce: int) -> object:
-        kind, payload = answer[wire.HEAD.size], memoryview(answer)[wire.FRAME.size :]
+        kind = answer[wire.HEAD.size]
+        if kind == wire.RETURNED and len(answer) < _SHORT:  # where a copy costs less than a view
+            return self._decoded(answer[wire.FRAME.size :])
+        payload = memoryview(answer)[wire.FRAME.size :]
         if kind == wire.RETURNED:
             return self._decoded(payload)
         if kind == wire.WANTED:
@@ -325,7 +328,9 @@ class Candidate:
             if lent is not None:
                 os.close(lent)
 
-    def _decoded(self, message: memoryview, *, in_place: bool = False) -> object:
+    def _decoded(
+        self, message: bytes | bytearray | memoryview, *, in_place: bool = False
+    ) -> object:
         try:
             return decode(message, self._answer_limits, in_place=in_place)
         except CodecError as error:

@@ -84,15 +84,15 @@ def decode(
     Raises:
         CodecError: the bytes hold no plain data, or more of it than the limits allow.
     """
-    view = memoryview(data)
-    if len(view) > limits.total_bytes:
-        raise CodecError(f"{len(view)} bytes, at most {limits.total_bytes} may cross")
-    if len(view) < HEAD.size:
+    size = len(data)
+    if size > limits.total_bytes:
+        raise CodecError(f"{size} bytes, at most {limits.total_bytes} may cross")
+    if size < HEAD.size:
         raise CodecError("shorter than its header")
-    end = HEAD.size + HEAD.unpack_from(view)[0]
-    if end > len(view):
+    end = HEAD.size + HEAD.unpack_from(data)[0]
+    if end > size:
         raise CodecError("the skeleton claims more bytes than there are")
-    skeleton = bytes(view[HEAD.size : end])
+    skeleton = bytes(data[HEAD.size : end])
     check_skeleton(skeleton, limits)
     try:
         text = skeleton.decode("ascii")
@@ -103,17 +103,19 @@ def decode(
         raise CodecError("bytes behind the skeleton's value")
     # without escapes no text of the skeleton can be other than ASCII
     leaves = _LEAVES if "\\" in text else _LEAVES_AND_TEXT
-    if end == len(view):
+    if end == size:
         if type(node) in leaves:
             return node
         # a few plain values in a row
-        if type(node) is list and node[:1] in ([LIST], [TUPLE]) and type(node[0]) is int:
-            items = node[1:]
-            if limits.depth and leaves.issuperset(map(type, items)):
-                return items if node[0] == LIST else tuple(items)
+        if type(node) is list and node and type(node[0]) is int and limits.depth:
+            tag = node.pop(0)
+            if tag in (TUPLE, LIST) and leaves.issuperset(map(type, node)):
+                return node if tag == LIST else tuple(node)
+            node.insert(0, tag)
+    view = memoryview(data)
     reader = _Reader(view, end, limits, in_place, leaves)
     value = reader.read(node, limits.depth)
-    if reader.position != len(view):
+    if reader.position != size:
         raise CodecError("bytes behind the last blob")
     return value
 
