@@ -29,16 +29,19 @@ def main() -> int:
     names = ", ".join(f"{name} ({what})" for name, what in SUITES.items())
     parser.add_argument("name", choices=SUITES, help=names)
     parser.add_argument("--full", action="store_true", help="everything; goes on where it was cut")
-    parser.add_argument("--only", default="", help="rows whose name holds this text")
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="rows whose name holds it; may be repeated"
+    )
     parser.add_argument("--seed", type=int, help="by default today's date")
     parser.add_argument("--json", action="store_true", dest="as_json")
     arguments = parser.parse_args()
     today = int(datetime.now(UTC).strftime("%Y%m%d"))
     plan = Plan(full=arguments.full, seed=today if arguments.seed is None else arguments.seed)
     rows: list[Row] = import_module(f"benchmarks.{arguments.name}").ROWS
-    rows = [row for row in rows if arguments.only in row.name]
+    wanted: list[str] = arguments.only or [""]
+    rows = [row for row in rows if any(text in row.name for text in wanted)]
     if not rows:
-        parser.error(f"no row of {arguments.name} holds {arguments.only!r} in its name")
+        parser.error(f"no row of {arguments.name} holds {' or '.join(wanted)!r} in its name")
     done = {r.name: r for r in kept(arguments.name, plan)} if plan.full else {}
     results = []
     if not arguments.as_json:
