@@ -180,6 +180,8 @@ class ForkServer:
         except OSError as error:
             raise SandboxError(f"the sandbox does not start: {what}: {explained(error)}") from None
         self._control = ours
+        self._waiter = select.poll()
+        self._waiter.register(ours, select.POLLIN)
         self._owner = os.getpid()
         self._turn = RLock()
         self._asked = False
@@ -193,7 +195,7 @@ class ForkServer:
             assert self._launcher.stdin is not None
             with contextlib.suppress(BrokenPipeError), self._launcher.stdin as stdin:
                 stdin.write(json.dumps(config).encode())
-            _wait_at_most(ours, _START_S)
+            self._patience_s = _START_S
             answer = json.loads(self._receive()[0])
         except ServerLost as error:
             self.close()
@@ -217,7 +219,8 @@ class ForkServer:
                 raise PreloadFailed(reason)
             raise SandboxError(f"the sandbox does not start: {reason}")
         self.base_memory_bytes = int(str(answer["base_memory_bytes"]))
-        _wait_at_most(ours, _ANSWER_S)
+        self._patience_s = _ANSWER_S
+        _send_within(ours, _ANSWER_S)
 
     def spawn(self, tmp_bytes: int) -> Process:
         """An isolated process, usually one that was ready; the next is prepared meanwhile.
@@ -423,12 +426,13 @@ class ForkServer:
         return Exit(*wire.EXIT.unpack(message)[1:])
 
     def _receive(self) -> tuple[bytes, list[int]]:
+        # SO_RCVTIMEO begins anew after each signal; poll goes on with what is left
+        if not self._waiter.poll(self._patience_s * 1000):
+            raise _Silent("the fork server does not answer")
         try:
             message, sent, _, _ = self._control.recvmsg(
                 _MESSAGE_BYTES, _ONE_DESCRIPTOR, socket.MSG_CMSG_CLOEXEC
             )
-        except BlockingIOError:
-            raise _Silent("the fork server does not answer") from None
         except OSError as error:
             raise ServerLost(f"the fork server is gone: {error}") from None
         if not message:
@@ -436,10 +440,9 @@ class ForkServer:
         return message, [_DESCRIPTOR.unpack(content)[0] for _, _, content in sent]
 
 
-def _wait_at_most(control: socket.socket, seconds: float) -> None:
-    """Lets the kernel keep the clock, which the interpreter would ask before each packet."""
+def _send_within(control: socket.socket, seconds: float) -> None:
+    """Bounds sending, by the kernel's clock: it blocks only where the server reads nothing."""
     limit = _TIME.pack(int(seconds), int(seconds % 1 * 1e6))
-    control.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 

@@ -16,10 +16,11 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from sandbox.inside import candidate, heap, kernel, landlock, root, seccomp, wire
+from sandbox.inside import candidate, kernel, landlock, root, seccomp, wire
+from sandbox.inside.heap import collapse
 from sandbox.inside.imports import AllowedPackages, preload
 from sandbox.inside.mapping import share_code
 from sandbox.records import explained, one_line
@@ -55,10 +56,9 @@ class _Server:
         self.isolation = kernel.Calls()
         self.isolation_tmp_bytes = -1
 
-    def prepare(self, paths: Sequence[str], process: int, loaded: Callable[[], None]) -> None:
+    def prepare(self, paths: Sequence[str], process: int) -> None:
         """Preloads, measures itself, and gives up what it will not need."""
         preload(self.config["preload"], self.config["library"])  # type: ignore[arg-type]
-        loaded()
         # what started it is no candidate's to know, and no argument of its program
         del sys.argv[1:], sys.orig_argv[1:]
         tasks = os.open("self/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
@@ -119,7 +119,7 @@ class _Server:
         gc.collect()
         gc.freeze()
         with open(memory, errors="replace") as maps:
-            heap.collapse(maps.read())
+            collapse(maps.read())
         gc.disable()  # until a candidate enables it for itself
 
     def run(self) -> NoReturn:
@@ -267,10 +267,9 @@ def main(descriptor: int, parent: int) -> NoReturn:
         _enter(config)
         kernel.die_with_parent(signal.SIGKILL)  # a change of user had cleared it
         launcher = os.getpid()
-        loaded = heap.gather()
         pid = kernel.fork()  # whose error has a name
         if pid == 0:
-            _serve(control, config, launcher, process, loaded)
+            _serve(control, config, launcher, process)
     except OSError as error:
         control.send(json.dumps({"error": explained(error)}).encode())
         os._exit(1)
@@ -280,11 +279,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
 
 
 def _serve(
-    control: socket.socket,
-    config: Mapping[str, object],
-    launcher: int,
-    process: int,
-    loaded: Callable[[], None],
+    control: socket.socket, config: Mapping[str, object], launcher: int, process: int
 ) -> NoReturn:
     try:
         kernel.die_with_parent(signal.SIGKILL)
@@ -292,8 +287,7 @@ def _serve(
         if os.getppid() not in (launcher, 0):
             os._exit(1)
         server = _Server(control, str(config["tier"]), config)
-        readable = [*config["readable"], *config["packages"]]  # type: ignore[misc]
-        server.prepare(readable, process, loaded)
+        server.prepare([*config["readable"], *config["packages"]], process)  # type: ignore[misc]
         ready = {"ready": config["tier"], "base_memory_bytes": server.base_memory_bytes}
         control.send(json.dumps(ready).encode())
         try:

@@ -274,6 +274,29 @@ def test_a_wedged_server_is_replaced(own: Sandbox, monkeypatch: pytest.MonkeyPat
     assert not alive(server)
 
 
+def test_signals_do_not_lengthen_the_wait_for_a_wedged_server(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.fork_server._ANSWER_S", 0.5)
+    own._restart(own._server)
+    os.kill(tree(launchers()[-1])[1], signal.SIGSTOP)
+    rung: list[int] = []
+    old = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    signals_end = threading.Timer(5.0, signal.setitimer, (signal.ITIMER_REAL, 0.0))
+    signals_end.start()
+    try:
+        begin = time.monotonic()
+        with own.open(QUICK, entry="program.py") as candidate:
+            assert candidate.call("f", 5) == 5
+        assert rung
+        assert time.monotonic() - begin < 4.0
+    finally:
+        signals_end.cancel()
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, old)
+
+
 def test_a_server_lost_between_two_calls_is_the_sandboxs_fault(own: Sandbox) -> None:
     with own.open(QUICK, entry="program.py") as candidate:
         candidate.call("f")
