@@ -15,7 +15,6 @@ import fcntl
 import os
 import select
 import socket
-import struct
 import termios
 import time
 from collections.abc import Sequence
@@ -24,7 +23,6 @@ from sandbox import shared
 from sandbox.fork_server import Process
 from sandbox.inside import wire
 
-_DESCRIPTOR = struct.Struct("i")
 _FIRST_PIECE = 1 << 12
 _PIECE = 1 << 16
 """What a pipe holds."""
@@ -161,7 +159,7 @@ class Channel:
         try:
             self._process.lending.sendmsg(
                 [b"m"],
-                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(memory))],
+                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, wire.DESCRIPTOR.pack(memory))],
                 socket.MSG_DONTWAIT,
             )
         except OSError:  # nobody at the other end, or too many on their way in the whole machine

@@ -30,8 +30,7 @@ _ANSWER_S = 15.0
 _DYING = 4
 """Killed processes whose memory the kernel may still be freeing while the next candidate works."""
 _MESSAGE_BYTES = 65536
-_DESCRIPTOR = struct.Struct("i")
-_ONE_DESCRIPTOR = socket.CMSG_SPACE(_DESCRIPTOR.size)
+_ONE_DESCRIPTOR = socket.CMSG_SPACE(wire.DESCRIPTOR.size)
 _TIME = struct.Struct("@ll")
 _BOOT = """
 import sys, types
@@ -437,7 +436,7 @@ class ForkServer:
             raise ServerLost(f"the fork server is gone: {error}") from None
         if not message:
             raise ServerLost("the fork server ended without a word")
-        return message, [_DESCRIPTOR.unpack(content)[0] for _, _, content in sent]
+        return message, [wire.DESCRIPTOR.unpack(content)[0] for _, _, content in sent]
 
 
 def _send_within(control: socket.socket, seconds: float) -> None:

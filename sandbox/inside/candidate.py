@@ -10,7 +10,6 @@ import _socket as socket
 import marshal
 import mmap
 import os
-import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
@@ -21,6 +20,7 @@ from sandbox.codec import CodecError, CodecLimits, decode, encode_parts
 from sandbox.inside import kernel
 from sandbox.inside.wire import (
     ANSWERS,
+    DESCRIPTOR,
     FILLED,
     FORBIDDEN,
     FRAME,
@@ -44,7 +44,6 @@ _Start = tuple[dict[str, str], str, str | None, int, int, int]
 _Request = tuple[bool, str, tuple[object, ...]]
 _TRUSTED = CodecLimits(total_bytes=1 << 30)
 _REASON_LENGTH = 2000
-_DESCRIPTOR = struct.Struct("i")
 _REHEARSALS = 20
 _RESERVE_BYTES = 4 << 20  # more than the interpreter maps at once for small objects
 _UNREADABLE = b"a numpy array was handed over, but numpy is not required (requires=['numpy']): "
@@ -241,8 +240,8 @@ def _borrowed() -> int:
     """The memory the worker lends for this message."""
     lending = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, LENDING)
     try:
-        _, ancillary, _, _ = lending.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTOR.size))
-        (descriptor,) = _DESCRIPTOR.unpack(ancillary[0][2])
+        _, ancillary, _, _ = lending.recvmsg(1, socket.CMSG_SPACE(DESCRIPTOR.size))
+        (descriptor,) = DESCRIPTOR.unpack(ancillary[0][2])
         return int(descriptor)
     finally:
         lending.detach()

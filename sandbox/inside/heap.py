@@ -1,8 +1,8 @@
 """The warm server's memory in huge pages, so that a fork copies few page tables.
 
 A fork copies, and the end of the child takes down, an entry for each page the server has written
-to: some four thousand for the interpreter and numpy, and forty thousand with numba. In huge pages
-it is one entry for 512, until somebody writes. The kernel makes them of what lies together: the C
+to: some four thousand for the interpreter and numpy, thirteen thousand with numba. In huge pages it
+is one entry for 512, until somebody writes. The kernel makes them of what lies together: the C
 library's heap, and arenas of the interpreter that were mapped side by side.
 """
 

@@ -14,7 +14,6 @@ import gc
 import json
 import os
 import signal
-import struct
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
@@ -27,7 +26,6 @@ from sandbox.records import explained, one_line
 
 _ENDS = (wire.REQUESTS, wire.ANSWERS, wire.LENDING, 1)
 _FREE = max(_ENDS) + 1
-_DESCRIPTOR = struct.Struct("i")
 _LANDLOCK_FOR_B = 3
 _INODES = 1024
 _OPEN_FILES = 64
@@ -165,7 +163,7 @@ class _Server:
         pidfd = kernel.pidfd_open(pid)
         self.control.sendmsg(
             [wire.CHILD.pack(wire.STARTED, pid)],
-            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(pidfd))],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, wire.DESCRIPTOR.pack(pidfd))],
         )
         os.close(pidfd)
 

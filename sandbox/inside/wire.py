@@ -14,6 +14,8 @@ With the second come four descriptors: the process's ends of its three channels,
 prints.
 """
 ENDS = struct.Struct("4i")
+DESCRIPTOR = struct.Struct("i")
+"""One alone: a process's pidfd, or memory that is lent."""
 
 EXITED, STARTED, FAILED = b"X", b"C", b"E"
 """The first byte of an answer."""
