@@ -1,8 +1,7 @@
-"""Watches a run: its figures at a moment, its rate, and how long its loop was ever blocked."""
+"""Watches a run: its figures at a moment, and its rate."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from evolve.status import IslandStatus, ModelStatus, ProposerStatus, Reference, 
 from islands_db import CallState, Store
 
 _RATE_WINDOW_S = 5.0
-_BEAT_S = 0.01
+_RATE_POINTS, _RATE_POINT_S = 64, 0.1
+"""More points than fit into the window, however often somebody asks."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,22 +35,7 @@ class Monitor:
     references: Sequence[Reference] = ()
     phase: str = "starting"
     last: str = ""
-    longest_block_s: float = 0.0
-    """How late the loop ever came to a task that asked for 10 ms, while searching."""
-    _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
-
-    async def heartbeat(self) -> None:
-        """Measures the loop's blocks; runs until it is cancelled."""
-        while True:
-            began, before = time.monotonic(), self.phase
-            await asyncio.sleep(_BEAT_S)
-            if before == self.phase == "searching":
-                late = time.monotonic() - began - _BEAT_S
-                self.longest_block_s = max(self.longest_block_s, late)
-
-    def note_rate(self) -> None:
-        """Takes one point of the evaluations' count over time."""
-        self._recent.append((time.monotonic(), self.store.counts().evaluated))
+    _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RATE_POINTS))
 
     def status(self, *, paused: bool = False, waiting: bool = False) -> Status:
         """The run at this moment."""
@@ -80,7 +65,7 @@ class Monitor:
             attempts=counts.attempts,
             evaluated=counts.evaluated,
             programs=counts.programs,
-            rate=self._rate(),
+            rate=self._rate(counts.evaluated),
             best_training=None if best is None else sign * best[1],
             best_training_program=None if best is None else best[0],
             champion=None if standing is None else standing.program,
@@ -124,8 +109,10 @@ class Monitor:
             last=self.last,
         )
 
-    def _rate(self) -> float:
+    def _rate(self, evaluated: int) -> float:
         now = time.monotonic()
+        if not self._recent or now - self._recent[-1][0] >= _RATE_POINT_S:
+            self._recent.append((now, evaluated))
         window = [entry for entry in self._recent if now - entry[0] <= _RATE_WINDOW_S]
         if len(window) < 2:
             return 0.0

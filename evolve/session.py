@@ -11,8 +11,8 @@ import itertools
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -20,6 +20,7 @@ import msgspec
 
 from evolve import messages, origins
 from evolve.bandit import Bandit
+from evolve.blocks import Blocks
 from evolve.budget import Budget
 from evolve.champion import PARTED_AFTER, Champions, Standing, parting
 from evolve.closing import Closing, TestResult
@@ -48,7 +49,8 @@ from islands_db import Status as VerdictStatus
 _TICK_S = 0.25
 _SYNCED_EVERY, _FOLDED_EVERY = 4, 40
 """Ticks between two syncs of the database's log, and between two copies of it into the database."""
-_RATE_WINDOW_S = 5.0
+_COLLECTED_EVERY = 20_000
+"""Objects that may be made before the youngest are gone through; by default a call makes more."""
 _LENGTH_AXIS = ("length", 0.0, 200.0, 20)
 
 
@@ -92,6 +94,8 @@ class Session:
     seeds: Mapping[str, Program] = field(init=False)
     monitor: Monitor = field(init=False)
     closing: Closing = field(init=False)
+    blocks: Blocks = field(default_factory=Blocks)
+    """What the event loop that the run works in waits with."""
     _proposers: dict[str, Proposer] = field(init=False)
     _stack: AsyncExitStack = field(init=False)
     _newest_best: int = 0
@@ -146,15 +150,11 @@ class Session:
             stack.push_async_callback(control.stop)
             await control.start()
             async with asyncio.TaskGroup() as group:
-                tickers = [
-                    group.create_task(self._tick()),
-                    group.create_task(self.monitor.heartbeat()),
-                ]
+                ticker = group.create_task(self._tick())
                 try:
                     return await self._work()
                 finally:
-                    for ticker in tickers:
-                        ticker.cancel()
+                    ticker.cancel()
 
     async def _work(self) -> Ended:
         yardsticks = Yardsticks(self.task, self.store, self.judge, self.seed)
@@ -166,11 +166,11 @@ class Session:
             )  # fmt: skip
         under_way = self.store.counts().pending
         self.loop.drafter.recall(self.reader.proposals(last=MEMORY + under_way))
-        # what is here now stays; a full collection over it would block the loop for 20 ms
-        gc.collect()
-        gc.freeze()
         self.monitor.phase = "searching"
-        reason = await self.loop.run()
+        with _kept_from_collector():
+            self.blocks.noting = True
+            reason = await self.loop.run()
+            self.blocks.noting = False
         self._remember_time()
         self.monitor.phase = "validating"
         standing = await self.champions.settle(every_leader=self.config.deterministic)
@@ -192,7 +192,7 @@ class Session:
             standing=standing,
             test=test,
             status=self.status(),
-            longest_block_ms=self.monitor.longest_block_s * 1000,
+            longest_block_ms=self.blocks.longest_s * 1000,
         )
 
     def _create(self) -> Store:
@@ -397,7 +397,6 @@ class Session:
     async def _tick(self) -> None:
         for count in itertools.count():
             await asyncio.sleep(_TICK_S)
-            self.monitor.note_rate()
             if self.watch(self.status()) is False:
                 self.loop.stop("stopped by the caller")
             if count % _SYNCED_EVERY == 0:
@@ -423,6 +422,20 @@ class Session:
     def status(self) -> Status:
         """The run at this moment."""
         return self.monitor.status(paused=not self.loop.go.is_set(), waiting=self.models.all_down)
+
+
+@contextmanager
+def _kept_from_collector() -> Iterator[None]:
+    """What is here now stays, and is not gone through again, which blocks the loop for 20 ms."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_EVERY, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -99,7 +99,8 @@ def execute(
 
 def _finished(session: Session, *, new: bool) -> Ended:
     try:
-        return asyncio.run(session.run(new=new))
+        with asyncio.Runner(loop_factory=session.blocks.loop) as runner:
+            return runner.run(session.run(new=new))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # a signal before the search had begun
     except BaseExceptionGroup as errors:

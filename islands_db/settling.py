@@ -100,6 +100,7 @@ class Settling:
 
     def _forget(self, attempt: int) -> None:
         del self._state.pending[attempt]
+        self._state.answered.pop(attempt, None)
         if attempt in self._state.held:
             writing.drop_held(self._connection, attempt)
             self._state.held.remove(attempt)

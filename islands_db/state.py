@@ -39,6 +39,8 @@ class State:
     islands: Islands
     spending: Totals
     open_calls: dict[int, Call]
+    answered: dict[int, set[int]]
+    """Turns with an answer of the attempts under way."""
     cells: CellMap
     seen: deque[Features]
     """What the latest programs with a score showed, where cells follow it."""
@@ -129,10 +131,21 @@ def load(connection: sqlite3.Connection) -> State:
         islands=islands,
         spending=_totals(connection),
         open_calls={},
+        answered=_answered(connection),
         cells=maps.load(settings, None if stored_map is None else rows.json_value(*stored_map)),
         seen=deque(seen, maxlen=maps.SEEN),
         seen_in_all=_count_seen(connection) if adaptive else 0,
     )
+
+
+def _answered(connection: sqlite3.Connection) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    for attempt, turn in connection.execute(
+        "SELECT c.attempt, c.turn FROM attempts a JOIN calls c ON c.attempt = a.attempt"
+        " WHERE a.fate IS NULL AND c.state = 'answered'"
+    ):
+        found.setdefault(attempt, set()).add(turn)
+    return found
 
 
 def _totals(connection: sqlite3.Connection) -> Totals:

@@ -223,12 +223,13 @@ class Store:
             raise ValueError(f"attempt {sample.attempt}: no island {sample.island}")
         for program in (sample.parent, *sample.inspirations):
             self._state.require_program(program)
-        with faults(self.path):
-            begun = self._connection.execute(
-                "SELECT 1 FROM attempts WHERE attempt = ?", (sample.attempt,)
-            ).fetchone()
-        if begun is not None:
-            raise ValueError(f"attempt {sample.attempt} has begun before")
+        if sample.attempt <= self._state.last_attempt:
+            with faults(self.path):
+                begun = self._connection.execute(
+                    "SELECT 1 FROM attempts WHERE attempt = ?", (sample.attempt,)
+                ).fetchone()
+            if begun is not None:
+                raise ValueError(f"attempt {sample.attempt} has begun before")
         with self.atomic():
             writing.begin_attempt(self._connection, sample)
             self._state.pending[sample.attempt] = sample
@@ -323,9 +324,13 @@ class Store:
             calls.end(self._connection, number, call)
             del self._state.open_calls[number]
             self._state.spending.add(before, call)
+            if call.state is CallState.ANSWERED:
+                self._state.answered.setdefault(call.attempt, set()).add(call.turn)
 
     def answer(self, attempt: int, turn: int) -> Call | None:
         """The answered call of an attempt's turn."""
+        if attempt in self._state.pending and turn not in self._state.answered.get(attempt, ()):
+            return None
         with decoding(self.path):
             cursor = self._connection.execute(
                 f"SELECT {calls.CALL} FROM calls"  # noqa: S608

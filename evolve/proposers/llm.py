@@ -45,6 +45,7 @@ class Prompting:
 
     def __init__(self, store: Store, reader: Reader, templates: Templates, facts: Facts) -> None:
         self._store = store
+        self._came_from = lru_cache(maxsize=8192)(store.came_from)
         self._source = _Remembering(reader)
         self._templates = templates
         self._facts = facts
@@ -56,14 +57,14 @@ class Prompting:
         history: list[int] = []
         one = sample.parent
         for _ in range(MOST_STEPS):
-            _, parent = self._store.came_from(one)
+            _, parent = self._came_from(one)
             if parent is None:
                 break
             history.insert(0, one)
             one = parent
         since = 0
         if self._store.best is not None:
-            since = sample.attempt - self._store.came_from(self._store.best[0])[0]
+            since = sample.attempt - self._came_from(self._store.best[0])[0]
         recipe = draw(
             rng,
             self._templates,
