@@ -79,9 +79,12 @@ class RecordedDesk:
                 raise Unanswered(proposals[0].reason)
             self._ended()
             raise Stopped
-        number = self._store.open_call(replace(blank, model=arm))
-        ended = replace(last, attempt=blank.attempt, turn=blank.turn, model=arm)
-        self._store.end_call(number, ended)
+        sent = replace(
+            blank, model=arm, reserve_usd=last.reserve_usd, reserve_tokens=last.reserve_tokens
+        )
+        ended = replace(last, template=blank.template)
+        with self._store.atomic():
+            self._store.end_call(self._store.open_call(sent), ended)
         return ended
 
     def _leave(self, now: Call, then: Call) -> None:

@@ -14,6 +14,8 @@ from islands_db.records import Call, CallState, Spending
 
 _COLUMNS = tuple(entry.name for entry in fields(Call))
 CALL = ", ".join(_COLUMNS)
+_SENT = _COLUMNS.index("state")
+"""Columns before this one say what was sent; the others how it ended."""
 CUT_OFF = "the run was cut off before the answer had come"
 
 
@@ -29,11 +31,16 @@ def add(connection: sqlite3.Connection, call: Call) -> int:
 
 def end(connection: sqlite3.Connection, number: int, call: Call) -> None:
     """Stores how an open call ended."""
-    changed = ", ".join(f"{name} = ?" for name in _COLUMNS)
+    changed = ", ".join(f"{name} = ?" for name in _COLUMNS[_SENT:])
     connection.execute(
         f"UPDATE calls SET {changed}, ended = ? WHERE id = ?",  # noqa: S608
-        (*_values(call), time.time(), number),
+        (*_values(call)[_SENT:], time.time(), number),
     )
+
+
+def same_sent(one: Call, other: Call) -> bool:
+    """Whether both are of the same attempt, turn, model, prompt and reserve."""
+    return all(getattr(one, name) == getattr(other, name) for name in _COLUMNS[:_SENT])
 
 
 def cut_open(connection: sqlite3.Connection) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,27 +13,41 @@ from islands_db.records import StoreError
 RESTORE = "restore the file from a copy, or save what can be read with `evolve salvage`"
 
 
-@contextmanager
-def faults(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into a `StoreError` that names the file."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise StoreError(f"{path}: refused as inconsistent: {one_line(error)}") from error
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {one_line(error)}; {_advice(error)}") from error
+class faults:
+    """Turns SQLite's errors into a `StoreError` that names the file.
+
+    A class, as it stands around every query: a generator takes several times as long.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.IntegrityError):
+            raise StoreError(f"{self._path}: refused as inconsistent: {one_line(error)}") from error
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(f"{self._path}: {one_line(error)}; {_advice(error)}") from error
 
 
-@contextmanager
-def decoding(path: Path) -> Iterator[None]:
+class decoding(faults):
     """`faults` for reading only: what cannot be decoded is damage too."""
-    with faults(path):
-        try:
-            yield
-        except (ValueError, LookupError, OverflowError, zlib.error, msgspec.MsgspecError) as error:
+
+    __slots__ = ()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        super().__exit__(kind, error, trace)
+        if isinstance(error, _DAMAGE):
             raise StoreError(
-                f"{path}: a stored value is damaged: {one_line(error)}; {RESTORE}"
+                f"{self._path}: a stored value is damaged: {one_line(error)}; {RESTORE}"
             ) from error
+
+
+_DAMAGE = (ValueError, LookupError, OverflowError, zlib.error, msgspec.MsgspecError)
 
 
 def one_line(message: object) -> str:

@@ -315,11 +315,13 @@ class Store:
         """Stores how a call ended.
 
         Raises:
-            ValueError: it is not open, or it is not to be ended as open.
+            ValueError: it is not open, not to be ended as open, or what was sent is another.
         """
         before = self._state.open_calls.get(number)
         if before is None or call.state is CallState.OPEN:
             raise ValueError(f"call {number} is not open, or not ended")
+        if not calls.same_sent(before, call):
+            raise ValueError(f"call {number} was sent as {before}, and ends as {call}")
         with self.atomic():
             calls.end(self._connection, number, call)
             del self._state.open_calls[number]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 
@@ -32,52 +31,77 @@ class Transactions:
     def open(self) -> bool:
         return self._depth > 0
 
-    @contextmanager
-    def atomic(self, *, durable: bool = False) -> Iterator[None]:
+    def atomic(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """One transaction; inside another it joins that one.
 
         Raises:
             StoreError: the database refused, or an earlier transaction failed.
             ValueError: a durable one inside one that is not.
         """
+        return _Scope(self, durable=durable)
+
+    def enter(self, *, durable: bool) -> None:
         if self._failed:
             raise StoreError(f"{self._path}: a write failed before this; open the database again")
-        if durable and self._depth and not self._durable:
-            raise ValueError("durable atomic() inside one that is not durable")
-        scope = self._joined() if self._depth else self._outermost(durable=durable)
-        with scope:
-            yield
-
-    @contextmanager
-    def _joined(self) -> Iterator[None]:
-        self._depth += 1
+        if self._depth:
+            if durable and not self._durable:
+                raise ValueError("durable atomic() inside one that is not durable")
+            self._depth += 1
+            return
+        self.writing.acquire()
         try:
-            yield
+            with faults(self._path):
+                # The commit's fsync also secures every commit before it: they share one log.
+                if durable:
+                    self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self.writing.release()
+            raise
+        self._depth, self._durable = 1, durable
+
+    def leave(self, error: BaseException | None) -> None:
+        """Ends what `enter` began; what SQLite raised inside comes out as a `StoreError`."""
+        self._failed |= error is not None
+        if self._depth > 1:
+            self._depth -= 1
+            return
+        try:
+            with faults(self._path):
+                self._end(error)
+        finally:
+            self._depth = 0
+            self.writing.release()
+
+    def _end(self, error: BaseException | None) -> None:
+        try:
+            if isinstance(error, sqlite3.Error):
+                raise error
+            if error is None:
+                if self._failed:
+                    raise StoreError(f"{self._path}: part of a transaction failed; none is stored")
+                self._connection.execute("COMMIT")
         except BaseException:
             self._failed = True
             raise
         finally:
-            self._depth -= 1
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if self._durable:
+                self._connection.execute("PRAGMA synchronous = NORMAL")
 
-    @contextmanager
-    def _outermost(self, *, durable: bool) -> Iterator[None]:
-        with self.writing, faults(self._path):
-            # The commit's fsync also secures every commit before it: they share one log.
-            if durable:
-                self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._depth, self._durable = 1, durable
-            try:
-                yield
-                if self._failed:
-                    raise StoreError(f"{self._path}: part of a transaction failed; none is stored")
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._failed = True
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth, self._durable = 0, False
-                if durable:
-                    self._connection.execute("PRAGMA synchronous = NORMAL")
+
+class _Scope:
+    """What `atomic` gives; a class, as a generator takes several times as long."""
+
+    __slots__ = ("_durable", "_transactions")
+
+    def __init__(self, transactions: Transactions, *, durable: bool) -> None:
+        self._transactions = transactions
+        self._durable = durable
+
+    def __enter__(self) -> None:
+        self._transactions.enter(durable=self._durable)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._transactions.leave(error)
