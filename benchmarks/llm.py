@@ -216,6 +216,8 @@ def _search(plan: Plan) -> Search:
                 stderr=subprocess.DEVNULL,
             )  # fmt: skip
             points = _watched(process, scratch / "a" / "run.db")
+            if process.returncode:
+                raise subprocess.CalledProcessError(process.returncode, command)
             entries = vendor.entries()
     taken = [float(str(e["at"])) for e in entries if e["state"] == "taken"]
     ended = sorted(float(str(e["at"])) for e in entries if e["state"] == "sent")

@@ -70,6 +70,8 @@ def attempt_ms(sizes: Sequence[int], *, attempts: int, seed: int) -> list[float]
             settings = Settings(islands=4, seed=seed)
             store = held.enter_context(closing(Store.create(path, settings=settings, meta={})))
             _fill(store, size, rng)
+            store.checkpoint()  # as a run does every few seconds
+            store.begin_log_anew()
             reader = held.enter_context(Reader(path))
             runs.append((store, Prompting(store, reader, load_templates(), facts)))
         times: list[list[float]] = [[] for _ in runs]

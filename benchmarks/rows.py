@@ -78,8 +78,12 @@ class Result:
 
 
 def measure(suite: str, row: Row, plan: Plan) -> Result:
-    """Measures one row."""
-    found = row.measure(plan)
+    """Measures one row; what it meets does not keep the others from being measured."""
+    found: Measured | NotMeasured
+    try:
+        found = row.measure(plan)
+    except Exception as error:  # noqa: BLE001
+        found = NotMeasured(why=" ".join(f"{type(error).__name__}: {error}".split())[:300])
     if isinstance(found, NotMeasured):
         value, verdict, detail = None, f"not measured ({found.why})", ""
     else:
