@@ -186,18 +186,20 @@ class Budget:
     def _short_of(self, amount: Amount) -> str:
         """Why the amount does not fit beside what is spent and in flight; empty if it does."""
         usd, tokens = self.limits.usd, self.limits.tokens
-        spent_usd = self.usd + sum(other.usd for other in self.in_flight)
-        if usd is not None and spent_usd + amount.usd > usd:
-            return (
-                f"${usd:g} used: ${max(0.0, usd - spent_usd):.4f} left, "
-                f"the next call may cost ${amount.usd:.4f}"
-            )
-        spent_tokens = self.tokens + sum(other.tokens for other in self.in_flight)
-        if tokens is not None and spent_tokens + amount.tokens > tokens:
-            return (
-                f"{tokens} tokens used: {max(0, tokens - spent_tokens)} left, "
-                f"the next call may take {amount.tokens}"
-            )
+        if usd is not None:
+            spent_usd = self.usd + sum(other.usd for other in self.in_flight)
+            if spent_usd + amount.usd > usd:
+                return (
+                    f"${usd:g} used: ${max(0.0, usd - spent_usd):.4f} left, "
+                    f"the next call may cost ${amount.usd:.4f}"
+                )
+        if tokens is not None:
+            spent_tokens = self.tokens + sum(other.tokens for other in self.in_flight)
+            if spent_tokens + amount.tokens > tokens:
+                return (
+                    f"{tokens} tokens used: {max(0, tokens - spent_tokens)} left, "
+                    f"the next call may take {amount.tokens}"
+                )
         return ""
 
     # Ends
