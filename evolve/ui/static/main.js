@@ -43,14 +43,16 @@ function frame(at) {
   document.title = `${at.run}${at.name ? `: ${current}` : ""} - evolve`;
 }
 
-async function show() {
+// with `stay`, what is on the page stays until there is something in its place
+async function show({ stay = false } = {}) {
   const mine = ++shown;
   const at = route();
   frame(at);
   const main = document.getElementById("main");
   const fault = h("div", { role: "alert" });
   const place = h("div", {}, h("p", {}, "Loading."));
-  main.replaceChildren(fault, place);
+  const appear = () => { if (!place.isConnected) main.replaceChildren(fault, place); };
+  if (!stay) appear();
   let again = () => {};
   const view = at.view({ ...at, get, again: () => again() });
   let [seen, before, built, timer] = ["", "", false, 0];
@@ -65,13 +67,14 @@ async function show() {
         if (!data.same) {
           seen = data.version ?? "";
           const now = JSON.stringify(data);
-          if (!built) { place.replaceChildren(); view.build(place, data); built = true; }
+          if (!built) { appear(); place.replaceChildren(); view.build(place, data); built = true; }
           if (now !== before) view.update(data);
           before = now;
         }
         if (data.live || data.runs?.some((run) => run.live)) wait = LIVE_MS;
       } catch (error) {
         if (mine !== shown) return;
+        appear();
         if (!built) place.replaceChildren();
         fault.replaceChildren(h("p", { class: "fault" }, error.message));
       }
@@ -85,6 +88,6 @@ async function show() {
 
 addEventListener("hashchange", () => { takeToken(); show(); document.getElementById("main").focus({ preventScroll: true }); scrollTo(0, 0); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-for (const setting of [narrow, matchMedia("(prefers-color-scheme: dark)")]) setting.addEventListener("change", show);
+for (const setting of [narrow, matchMedia("(prefers-color-scheme: dark)")]) setting.addEventListener("change", () => show({ stay: true }));
 takeToken();
 show();
