@@ -7,7 +7,9 @@ inputs of a problem that has them; then it takes its parent's place, being short
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence, Set
+import math
+import operator
+from collections.abc import Callable, Sequence, Set
 from functools import lru_cache
 
 from evolve import syntax
@@ -16,6 +18,19 @@ from evolve.tree.kinds import Kind
 from evolve.tree.places import Slot
 from evolve.tree.text import Splice
 from evolve.tree.work import Work
+
+_OWN: dict[str, Callable[..., float]] = {"abs": abs, "max": max, "min": min}
+_MATH = {"ceil", "exp", "floor", "log", "log1p", "log2", "sqrt"}
+_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
+}  # fmt: skip
+_COMPARED: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
+    ast.Eq: operator.eq, ast.NotEq: operator.ne,
+}  # fmt: skip
+_LONGEST_NUMBER = 7
+"""Characters of a number that may stand in place of an expression."""
 
 
 def simplify(work: Work) -> list[Splice] | None:
@@ -43,8 +58,8 @@ def parts(node: ast.expr) -> list[ast.expr]:
 def simpler(node: ast.expr) -> ast.expr | None:
     """An expression of numbers or conditions that gives the same; None where none is seen."""
     match node:
-        case ast.IfExp(test=ast.Constant(value=bool(known)), body=body, orelse=orelse):
-            return body if known else orelse
+        case ast.IfExp(test=test, body=body, orelse=orelse) if (so := _decided(test)) is not None:
+            return body if so else orelse
         case ast.IfExp(body=body, orelse=orelse) if build.same(body, orelse):
             return body
         case ast.BoolOp(op=op, values=values):
@@ -53,16 +68,71 @@ def simpler(node: ast.expr) -> ast.expr | None:
             return inner
         case ast.UnaryOp(op=ast.UAdd(), operand=inner):
             return inner
-        case ast.Call(func=ast.Name(id="min" | "max"), args=[one, other], keywords=[]):
-            return one if build.same(one, other) else None
+        case ast.Compare():
+            so = _decided(node)
+            return None if so is None else ast.Constant(value=so)
+        case ast.Call(func=ast.Name(id="min" | "max"), args=[one, other], keywords=[]) if (
+            build.same(one, other)
+        ):
+            return one
         case ast.Call(
             func=ast.Name(id="abs"),
             args=[ast.Call(func=ast.Name(id="abs"), args=[_], keywords=[]) as inner],
         ):
             return inner
-        case ast.BinOp(left=left, op=op, right=right):
-            return _neutral(left, op, right)
+        case ast.BinOp(left=left, op=op, right=right) if new := _neutral(left, op, right):
+            return new
+        case ast.BinOp() | ast.Call():
+            return _literal(comes_to(node))
     return None
+
+
+def _decided(test: ast.expr) -> bool | None:
+    """Whether a condition holds, where that is plain."""
+    match test:
+        case ast.Constant(value=bool(so)):
+            return so
+        case ast.Compare(left=left, ops=[how], comparators=[right]) if type(how) in _COMPARED:
+            a, b = comes_to(left), comes_to(right)
+            return None if a is None or b is None else _COMPARED[type(how)](a, b)
+    return None
+
+
+def comes_to(node: ast.expr) -> float | None:
+    """What an expression of nothing but numbers comes to, as long as that is a finite number."""
+    value = build.value_of(node)
+    if value is not None:
+        return value
+    match node:
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+            function: Callable[..., float] = _ARITHMETIC[type(op)]
+            operands = [left, right]
+        case ast.Call(func=ast.Name(id=name), args=[*operands], keywords=[]) if name in _OWN:
+            function = _OWN[name]
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="math"), attr=name),
+            args=[*operands],
+            keywords=[],
+        ) if name in _MATH:
+            function = getattr(math, name)
+        case _:
+            return None
+    values = [comes_to(operand) for operand in operands]
+    if None in values:
+        return None
+    try:
+        found = function(*values)
+        return found if math.isfinite(found) else None
+    except (ArithmeticError, ValueError, TypeError):
+        return None
+
+
+def _literal(value: float | None) -> ast.expr | None:
+    """The very number, if it is short."""
+    if value is None or abs(value) >= 10**_LONGEST_NUMBER or len(repr(value)) > _LONGEST_NUMBER:
+        return None
+    constant = ast.Constant(value=abs(value))
+    return ast.UnaryOp(op=ast.USub(), operand=constant) if value < 0 else constant
 
 
 def _joined(op: ast.boolop, values: Sequence[ast.expr]) -> ast.expr | None:
@@ -84,8 +154,6 @@ def _joined(op: ast.boolop, values: Sequence[ast.expr]) -> ast.expr | None:
 def _neutral(left: ast.expr, op: ast.operator, right: ast.expr) -> ast.expr | None:
     one, other = build.value_of(left), build.value_of(right)
     match op:
-        case ast.Add() | ast.Sub() | ast.Mult() if one is not None and other is not None:
-            return build.binary(left, op, right)
         case ast.Add() | ast.Sub() if other == 0:
             return left
         case ast.Add() if one == 0:
