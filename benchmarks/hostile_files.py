@@ -229,7 +229,7 @@ KINDS: dict[str, Kind] = {
         {"n": _size(rng), "vectors": [[0] * 9] * rng.randint(1, 50_000)}
     ).encode(),
     "a tiny radius": lambda rng: json.dumps(
-        {"circles": [["0.5", "0.5", "1e-" + "9" * rng.randint(1, 50)]]}
+        {"circles": [["0.5", "0.5", "1e-" + "9" * rng.randint(3, 50)]]}
     ).encode(),
     "many wires": lambda rng: json.dumps(
         {"wires": _size(rng) + 65, "layers": [[[0, 1]]] * rng.randint(1, 9)}
