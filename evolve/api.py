@@ -19,6 +19,7 @@ from evolve import config as configuration
 from evolve import runs
 from evolve.config import RunFile
 from evolve.control import send
+from evolve.endings import INTERRUPTED
 from evolve.errors import MachineError, UsageError
 from evolve.lineage import champion, objective_of
 from evolve.problem import Objective
@@ -267,6 +268,8 @@ def run(
             ),
             target_folder,
         )  # fmt: skip
+    if ended.reason == INTERRUPTED:
+        raise KeyboardInterrupt
     return Run(target_folder, ended)
 
 

@@ -156,6 +156,11 @@ class Budget:
         self.tokens += actual.tokens
         self._admit()
 
+    def book(self, actual: Amount) -> None:
+        """Adds what was spent without a reservation: answers that a replay takes over."""
+        self.usd += actual.usd
+        self.tokens += actual.tokens
+
     def cancel(self) -> None:
         """Sends everyone away who waits for anything here: the run is stopping."""
         self._refuse("the run is stopping")

@@ -139,8 +139,10 @@ class Consulting:
         return RecordedDesk(
             store,
             recorded,
+            budget=loop.budget,
             live=self.desk,
             tell=self.tell,
+            stopping=lambda: bool(loop.stop_reason),
             ended=lambda: loop.stop("the recording ends here"),
         )
 

@@ -6,24 +6,24 @@ What decides is elsewhere (`loop`, `champion`, `islands_db`); this wires it toge
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
-from evolve import messages, origins
+from evolve import messages, origins, recording
 from evolve.bandit import Bandit
 from evolve.blocks import Blocks
 from evolve.budget import Budget
 from evolve.champion import PARTED_AFTER, Champions, Standing, parting
 from evolve.closing import Closing, TestResult
+from evolve.collector import kept_from_collector
 from evolve.commands import INTERRUPTED, Commands
 from evolve.config import Budget as Limits
 from evolve.config import RunFile, calls_in_flight, search_settings, weights
@@ -49,8 +49,6 @@ from islands_db import Status as VerdictStatus
 _TICK_S = 0.25
 _SYNCED_EVERY, _FOLDED_EVERY = 4, 40
 """Ticks between two syncs of the database's log, and between two copies of it into the database."""
-_COLLECTED_EVERY = 20_000
-"""Objects that may be made before the youngest are gone through; by default a call makes more."""
 _LENGTH_AXIS = ("length", 0.0, 200.0, 20)
 
 
@@ -167,7 +165,7 @@ class Session:
         under_way = self.store.counts().pending
         self.loop.drafter.recall(self.reader.proposals(last=MEMORY + under_way))
         self.monitor.phase = "searching"
-        with _kept_from_collector():
+        with kept_from_collector():
             self.blocks.noting = True
             reason = await self.loop.run()
             self.blocks.noting = False
@@ -201,6 +199,7 @@ class Session:
             Axis(name=f.name, low=f.low, high=f.high, cells=f.cells)
             for f in self.task.problem.features
         ]
+        replayed = self.models.recording
         store = Store.create(
             self.folder.database,
             settings=search_settings(
@@ -221,6 +220,7 @@ class Session:
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "elapsed_s": 0.0,
                 origins.KEY: self.origins,
+                recording.KEY: None if replayed is None else replayed.plain(),
             },
         )
         return store
@@ -422,20 +422,6 @@ class Session:
     def status(self) -> Status:
         """The run at this moment."""
         return self.monitor.status(paused=not self.loop.go.is_set(), waiting=self.models.all_down)
-
-
-@contextmanager
-def _kept_from_collector() -> Iterator[None]:
-    """What is here now stays, and is not gone through again, which blocks the loop for 20 ms."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECTED_EVERY, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def check_identity(stored: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 
@@ -99,12 +102,27 @@ def execute(
 
 def _finished(session: Session, *, new: bool) -> Ended:
     try:
-        with asyncio.Runner(loop_factory=session.blocks.loop) as runner:
+        with _handlers_kept(), asyncio.Runner(loop_factory=session.blocks.loop) as runner:
             return runner.run(session.run(new=new))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # a signal before the search had begun
     except BaseExceptionGroup as errors:
         raise first_leaf(errors) from None
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """The caller has its own signal handlers again afterwards; a loop leaves the defaults."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # None: not set from Python
+                signal.signal(number, handler)
 
 
 def _drop_if_empty(folder: RunFolder) -> None:

@@ -201,7 +201,11 @@ def resume(
             )
         task = stored.unchanged_task()
         budget = _budget(stored.budget, evals, minutes, target, usd, tokens)
-        ended = _execute(folder, task, config, budget, stored.without_sandbox, as_json, new=False)
+        recording = stored.replay and stored.replay.found(folder.name, beside=folder.path.parent)
+        ended = _execute(
+            folder, task, config, budget, stored.without_sandbox, as_json, new=False,
+            recording=recording,
+        )  # fmt: skip
     return _report(folder, task, ended, as_json, root)
 
 
@@ -240,7 +244,8 @@ def replay(
     with folder.lock():
         ended = _execute(
             folder, task, config, limits, stored.without_sandbox, as_json, new=True,
-            recording=Recording(database=recorded.database, live=live),
+            recording=Recording(database=str(recorded.database.absolute()), live=live),
+            started_from=stored.origins,
         )  # fmt: skip
     return _report(folder, task, ended, as_json, root)
 

@@ -11,6 +11,7 @@ from evolve.config import Budget
 from evolve.errors import UsageError
 from evolve.loading import Task, identity, load
 from evolve.origins import MIXED
+from evolve.recording import Recording
 from evolve.runs import RunFolder
 from evolve.session import check_identity
 from islands_db import Reader, StoreError
@@ -30,6 +31,7 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_s: float = 0.0
     budget: Budget = Budget()
     mixed: bool | None = msgspec.field(default=None, name=MIXED)
+    replay: Recording | None = None
     origins: dict[str, dict[str, str]] = msgspec.field(default_factory=dict, name="from")
 
     @property

@@ -126,6 +126,35 @@ def test_a_callback_may_stop_the_run(tmp_path: Path) -> None:
     assert reason == "stopped by the caller"
 
 
+INTERRUPTED = """
+import gc, json, os, signal
+import evolve
+
+told, terminated = [], []
+signal.signal(signal.SIGTERM, lambda *_: terminated.append(1))
+before = gc.get_threshold()
+
+def watch(status):
+    if status.evaluated > 3 and not told:
+        told.append(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+try:
+    evolve.run("./toy", minutes=1, workers=1, name="p", on_status=watch)
+    ended = "returned"
+except KeyboardInterrupt:
+    ended = "interrupted"
+os.kill(os.getpid(), signal.SIGTERM)
+print(json.dumps([ended, terminated, gc.get_threshold() == before, gc.get_freeze_count()]))
+"""
+
+
+def test_an_interrupted_script_is_interrupted_and_has_its_own_settings_back(
+    tmp_path: Path,
+) -> None:
+    assert _scripted(tmp_path, INTERRUPTED) == ["interrupted", [1], True, 0]
+
+
 def test_a_run_inside_an_event_loop(tmp_path: Path) -> None:
     write_toy(tmp_path / "toy", {})
 

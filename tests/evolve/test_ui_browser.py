@@ -110,6 +110,10 @@ def _steered(tab: Browser, address: str, line: Evolve, process: subprocess.Popen
     tab.fill("input[type=search]", "human")
     tab.wait_for("1 of ")
     tab.wait("document.querySelectorAll('tbody tr').length === 1")
+    for width, dark in ((1280, True), (500, True), (1280, False)):
+        tab.look(width=width, dark=dark)  # a redrawn view keeps what was typed
+        assert tab.run("document.querySelector('input[type=search]').value") == "human"
+        assert tab.run("document.querySelectorAll('tbody tr').length") == 1
     tab.run("document.querySelector('tbody a').click()")
     tab.wait_for("Verdicts")
     mine = int(tab.run("location.hash").rpartition("/")[2])

@@ -18,9 +18,14 @@ const QUIET_MS = 4000;
 
 let shown = 0;
 let refresh = () => {};
+let redraw = () => {};
+
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
 
 function route() {
-  const parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decoded);
   if (parts[0] === "run" && parts[1] && VIEWS[parts[2] ?? ""]) return { run: parts[1], name: parts[2] ?? "", rest: parts.slice(3), view: VIEWS[parts[2] ?? ""] };
   if (parts[0] === "compare") return { name: "compare", rest: parts.slice(1), view: compare };
   return { name: "", rest: [], view: runs };
@@ -43,19 +48,18 @@ function frame(at) {
   document.title = `${at.run}${at.name ? `: ${current}` : ""} - evolve`;
 }
 
-// with `stay`, what is on the page stays until there is something in its place
-async function show({ stay = false } = {}) {
+async function show() {
   const mine = ++shown;
   const at = route();
   frame(at);
   const main = document.getElementById("main");
   const fault = h("div", { role: "alert" });
   const place = h("div", {}, h("p", {}, "Loading."));
-  const appear = () => { if (!place.isConnected) main.replaceChildren(fault, place); };
-  if (!stay) appear();
+  main.replaceChildren(fault, place);
   let again = () => {};
   const view = at.view({ ...at, get, again: () => again() });
-  let [seen, before, built, timer] = ["", "", false, 0];
+  let [seen, before, built, timer, last] = ["", "", false, 0, null];
+  redraw = () => { if (built && mine === shown) view.update(last); };
   const ask = async () => {
     clearTimeout(timer);
     let wait = QUIET_MS;
@@ -67,14 +71,14 @@ async function show({ stay = false } = {}) {
         if (!data.same) {
           seen = data.version ?? "";
           const now = JSON.stringify(data);
-          if (!built) { appear(); place.replaceChildren(); view.build(place, data); built = true; }
+          last = data;
+          if (!built) { place.replaceChildren(); view.build(place, data); built = true; }
           if (now !== before) view.update(data);
           before = now;
         }
         if (data.live || data.runs?.some((run) => run.live)) wait = LIVE_MS;
       } catch (error) {
         if (mine !== shown) return;
-        appear();
         if (!built) place.replaceChildren();
         fault.replaceChildren(h("p", { class: "fault" }, error.message));
       }
@@ -88,6 +92,6 @@ async function show({ stay = false } = {}) {
 
 addEventListener("hashchange", () => { takeToken(); show(); document.getElementById("main").focus({ preventScroll: true }); scrollTo(0, 0); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-for (const setting of [narrow, matchMedia("(prefers-color-scheme: dark)")]) setting.addEventListener("change", () => show({ stay: true }));
+for (const setting of [narrow, matchMedia("(prefers-color-scheme: dark)")]) setting.addEventListener("change", () => redraw());
 takeToken();
 show();

@@ -140,6 +140,85 @@ def test_a_replay_says_where_it_leaves_its_recording_and_can_go_on_live(
     assert 0 < asked < len(calls)  # what had not changed was not paid again
 
 
+@pytest.mark.slow
+def test_a_replay_that_is_resumed_asks_no_model(vendor: Loopback, tmp_path: Path) -> None:
+    options = ("--deterministic", "--seed", "5", "--evals", "12", "--workers", "1")
+    ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, *options, "--name", "a")
+    assert ended.returncode == 0, ended.stderr
+    before = len(vendor.entries())
+    replay = subprocess.Popen(
+        [*EVOLVE, "replay", "a"], cwd=tmp_path, env=vendor.environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    again = tmp_path / "runs" / "a-replay" / "run.db"
+    end = time.monotonic() + 100
+    while not again.exists():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    replay.kill()
+    replay.wait()
+    ended = evolve(vendor, tmp_path, "resume", "a-replay")
+    assert ended.returncode == 0, ended.stderr
+    assert len(vendor.entries()) == before
+    recorded = tmp_path / "runs" / "a" / "run.db"
+    assert fingerprint(recorded) == fingerprint(again)
+    # more evaluations than there are answers for
+    ended = evolve(vendor, tmp_path, "resume", "a-replay", "--evals", "30")
+    assert ended.returncode == 0, ended.stderr
+    assert "the recording ends here" in ended.stdout
+    assert len(vendor.entries()) == before
+    (tmp_path / "runs" / "a").rename(tmp_path / "elsewhere")
+    assert "which is gone" in one_line(evolve(vendor, tmp_path, "resume", "a-replay"))
+
+
+@pytest.mark.slow
+def test_a_run_from_another_is_replayed(vendor: Loopback, tmp_path: Path) -> None:
+    options = ("--deterministic", "--evals", "8", "--workers", "1")
+    for arguments in (("--name", "a"), ("--name", "b", "--from", "a:3")):
+        ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, *options, *arguments)
+        assert ended.returncode == 0, ended.stderr
+    ended = evolve(None, tmp_path, "replay", "b")
+    assert ended.returncode == 0, ended.stderr
+    runs = tmp_path / "runs"
+    assert fingerprint(runs / "b" / "run.db") == fingerprint(runs / "b-replay" / "run.db")
+
+
+@pytest.mark.slow
+def test_a_replay_of_a_killed_run_has_all_that_was_settled(
+    vendor: Loopback, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [*EVOLVE, "run", "bin_packing:or1", *BOTH, "--deterministic", "--lag", "8", "--seed", "3",
+         "--workers", "1", "--name", "a"],
+        cwd=tmp_path, env=vendor.environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 100
+    while len(vendor.entries()) < 50:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    ended = evolve(None, tmp_path, "replay", "a")
+    assert ended.returncode == 0, ended.stderr
+    counts = []
+    for name in ("a", "a-replay"):
+        with Reader(tmp_path / "runs" / name / "run.db") as reader:
+            counts.append(reader.counts().attempts)
+    assert counts[1] >= counts[0] > 1
+
+
+@pytest.mark.slow
+def test_a_live_replay_counts_what_the_recording_cost(vendor: Loopback, tmp_path: Path) -> None:
+    options = ("--deterministic", "--seed", "1", "--workers", "1", "--lag", "2", "--usd", "0.4")
+    ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, *options, "--name", "a")
+    assert ended.returncode == 0, ended.stderr
+    ended = evolve(vendor, tmp_path, "replay", "a", "--live", "--name", "b")
+    assert ended.returncode == 0, ended.stderr
+    with Reader(tmp_path / "runs" / "b" / "run.db") as reader:
+        spent = sum(one.settled_usd + one.unsettled_usd for one in reader.spending().values())
+    assert 0 < spent <= 0.4
+
+
 def environments(of: int) -> dict[int, bytes]:
     """The environments of all processes that descend from one."""
     parents: dict[int, int] = {}
