@@ -78,20 +78,29 @@ def test_an_alarm_tells_when_training_and_validation_part(
     assert ended.data["champion"] == 1  # the seed program: all that training gains is lost
     status = ended.data["status"]
     assert isinstance(status, dict)
-    with closing(sqlite3.connect(evolve.folder / "runs" / "mine" / "run.db")) as connection:
-        led = connection.execute("SELECT count(*) FROM events WHERE kind = 'best'").fetchone()[0]
-    assert led - 1 >= PARTED_AFTER
-    assert status["alarm"] == parting(led - 1)
+    behind = _led(evolve) - 1
+    assert behind >= PARTED_AFTER
+    assert status["alarm"] == parting(behind)
     assert "training and validation part" in ended.err
     # a run that is taken up knows it still, and says it to a person too
     again = evolve("resume", "mine", "--evals", 201)
     alarms = re.findall(r"ALARM: .*? part: (\d+) programs", " ".join(again.out.split()))
     assert alarms
-    assert set(alarms) == {str(led - 1)}
+    assert alarms[-1] == str(_led(evolve) - 1)  # the further program may lead as well
+    assert {int(count) for count in alarms} <= {behind, behind + 1}
     assert evolve("report", "mine", "--md", "-o", "report.md").code == 0
     assert "training and validation part: " in (evolve.folder / "report.md").read_text().replace(
         "\\", ""
     )
+
+
+def _led(evolve: Evolve) -> int:
+    """Programs that have ever led in training."""
+    with closing(sqlite3.connect(evolve.folder / "runs" / "mine" / "run.db")) as connection:
+        found: int = connection.execute(
+            "SELECT count(*) FROM events WHERE kind = 'best'"
+        ).fetchone()[0]
+    return found
 
 
 def test_a_few_leaders_behind_are_no_cause_for_alarm() -> None:

@@ -271,11 +271,12 @@ def forked(work):
         os._exit(1)
 
 
-def rescore_and_tell(path, tell):
+def rescore_and_tell(path, tell, heard):
     with Rescoring(path, {"verifier": "new"}) as work:
         for due in work.due():
             work.put(due.program, judged_anew(due))
             os.write(tell, b".")
+            os.read(heard, 1)
         os.write(tell, b"!")
         work.finish({"identity": {"verifier": "new"}, "baselines": None})
 
@@ -287,12 +288,16 @@ def test_rescoring_killed_anywhere_comes_to_the_same_end(run_db, tmp_path):
     before = fingerprint(run_db)
     while True:
         told, tell = os.pipe()
-        child = forked(lambda: rescore_and_tell(run_db, tell))  # noqa: B023
+        heard, go = os.pipe()
+        child = forked(lambda: rescore_and_tell(run_db, tell, heard))  # noqa: B023
         os.close(tell)
+        os.close(heard)
         for _ in range(rng.randrange(40)):
-            os.read(told, 1)
-        os.kill(child, signal.SIGKILL)
+            if os.read(told, 1) == b".":
+                os.write(go, b"!")
+        os.kill(child, signal.SIGKILL)  # one program further at most
         os.close(told)
+        os.close(go)
         _, status = os.waitpid(child, 0)
         if status == 0:
             break
