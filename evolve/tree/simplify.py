@@ -31,6 +31,7 @@ _COMPARED: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
 }  # fmt: skip
 _LONGEST_NUMBER = 7
 """Characters of a number that may stand in place of an expression."""
+_DEEPEST = 6
 
 
 def simplify(work: Work) -> list[Splice] | None:
@@ -98,10 +99,13 @@ def _decided(test: ast.expr) -> bool | None:
     return None
 
 
-def comes_to(node: ast.expr) -> float | None:
-    """What an expression of nothing but numbers comes to, as long as that is a finite number."""
+def comes_to(node: ast.expr, depth: int = _DEEPEST) -> float | None:
+    """What an expression of nothing but numbers comes to, as long as that is a finite number.
+
+    None for one of more than `depth` levels, so that all of a long sum are soon looked at.
+    """
     value = build.value_of(node)
-    if value is not None:
+    if value is not None or not depth:
         return value
     match node:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
@@ -117,7 +121,7 @@ def comes_to(node: ast.expr) -> float | None:
             function = getattr(math, name)
         case _:
             return None
-    values = [comes_to(operand) for operand in operands]
+    values = [comes_to(operand, depth - 1) for operand in operands]
     if None in values:
         return None
     try:
