@@ -120,6 +120,34 @@ def test_a_process_that_was_taken_over_wins_nothing(sandbox, name, tmp_path, mon
     assert isinstance(found, Invalid)
 
 
+def test_a_clock_that_stands_still_accuses_nobody(sandbox, tmp_path, monkeypatch):
+    # what a host took away, a virtual machine takes off the time that is used next
+    text = harness._CHILD.read_text(encoding="utf-8") + inspect.cleandoc(
+        """
+
+        class Stolen:
+            at, asked = 0, 0
+
+            def thread_time_ns(self):
+                self.asked += 1
+                if self.asked % 41:
+                    self.at = _time.thread_time_ns()
+                return self.at
+
+
+        _time, time = time, Stolen()
+        """
+    )
+    child = tmp_path / "timed.py"
+    child.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(harness, "_CHILD", child)
+    try:
+        found = raced(f"void kernel(int *v) {{ {SORT} }}", seconds=0.3, tries=3)
+    except timing.CannotJudge:
+        return
+    assert found.comparison.decision is timing.Decision.ALIKE
+
+
 def test_a_process_that_slows_the_baseline_wins_nothing(sandbox, tmp_path, monkeypatch):
     # every clock agrees, for the baseline really takes twice as long
     text = harness._CHILD.read_text(encoding="utf-8") + inspect.cleandoc(
