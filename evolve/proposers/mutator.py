@@ -10,15 +10,21 @@ import gc
 import random
 import socket
 import sys
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from evolve import diff, messages, tree
 from evolve.lifeline import attend
+from evolve.probes import NUMBERS, ProbeError
 from evolve.program import Program
 from evolve.proposers.base import describe
 from evolve.proposers.foretelling import foretelling
+
+if TYPE_CHECKING:
+    from evolve.tree.echo import Echo
 
 _COLLECTED_EVERY = 20_000
 """Objects; syntax trees are made of thousands, and hardly any of them is garbage in a circle."""
@@ -55,9 +61,7 @@ def _kinds(given: messages.Kinds) -> tree.Given:
 
 def _mutate(request: messages.Mutate) -> messages.Mutated:
     parent = Program.of(request.parent)
-    behaviour = None
-    if request.problem is not None:
-        behaviour = foretelling(request.problem)
+    echo = None if request.problem is None else foretelling(request.problem)
     try:
         child = tree.propose(
             parent,
@@ -67,17 +71,23 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
             primitives=request.primitives,
             given=_kinds(request.given),
             max_length=max(tree.MAX_LENGTH, request.max_length),
-            behaviour=behaviour,
+            behaviour=echo.behaviour if echo else None,
+            worth=_weighing(echo, request.seed) if echo and echo.weighs else None,
         )
-    except tree.TreeError as error:
+    except (tree.TreeError, ProbeError) as error:
         return messages.Mutated(reason=str(error))
     files = list(child.program.files.values())
     return messages.Mutated(
         answer=diff.between(parent, child.program),
         program=describe(child.program),
-        behaviour=behaviour(*files) if behaviour and len(files) == 1 else None,
+        behaviour=echo.behaviour(*files) if echo and len(files) == 1 else None,
         operator=child.operator,
     )
+
+
+def _weighing(echo: Echo, seed: int) -> Callable[[str], float | None]:
+    number = seed % NUMBERS
+    return lambda text: echo.worth(text, number)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,22 @@ from __future__ import annotations
 import random
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from evolve import diff, messages
 from evolve.lifeline import attend
+from evolve.probes import ProbeError
 from evolve.program import Program
 from evolve.proposers.base import describe
-from evolve.proposers.foretelling import Foretell, foretelling
+from evolve.proposers.foretelling import foretelling
 from evolve.tuning import Parameter, TuneError, parameters, set_values
 from evolve.tuning.search import Search, Told, open_search
+
+Foretell = Callable[[str], "int | None"]
+"""From the text of a program of one file to what it will do; None where that is unknown."""
 
 _KEPT = 64
 """Searches that are remembered; one that was forgotten is told everything again."""
@@ -101,7 +105,11 @@ def main(fd: int, parent: int) -> None:
     tunings = Tunings()
     requests = msgspec.msgpack.Decoder(messages.Tune)
     while (body := messages.receive(sock)) is not None:
-        messages.send(sock, tuned(requests.decode(body), tunings))
+        try:
+            answer = tuned(requests.decode(body), tunings)
+        except ProbeError as error:
+            answer = messages.Mutated(reason=str(error))
+        messages.send(sock, answer)
 
 
 def tuned(request: messages.Tune, tunings: Tunings) -> messages.Mutated:
@@ -110,7 +118,7 @@ def tuned(request: messages.Tune, tunings: Tunings) -> messages.Mutated:
     every = parameters(base)
     chosen = [parameter for parameter in every if parameter.index in request.literals]
     told = [Told(tuple(values), tuple(rank)) for values, rank in request.told]  # type: ignore[arg-type]
-    foretell = None if request.problem is None else foretelling(request.problem)
+    foretell = None if request.problem is None else foretelling(request.problem).behaviour
     try:
         tuning = tunings.of(request.session, base, chosen, told, foretell)
     except TuneError as error:

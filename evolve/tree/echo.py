@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolve import syntax
-from evolve.probes import Probe, behaviour_number
+from evolve.probes import Probe
 from evolve.tree.columns import (
     BINARY,
     COMPARISONS,
@@ -76,29 +76,40 @@ class _Call:
 
 
 class Echo:
-    """Foretells the behaviour of programs at a probe.
+    """Foretells the behaviour of programs at a probe, and about how good they are.
 
     That is by the model above: where it and Python differ in the last bit of a float, another
-    behaviour may be foretold than the stage will say.
+    behaviour may be foretold than the stage will say. Both raise `ProbeError`.
     """
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
         self._columns = Columns([np.asarray(column, np.float64) for column in probe.columns])
         self._told = lru_cache(maxsize=64)(self._tell)
+        self._answers = lru_cache(maxsize=8)(self._said)
         self.behaviour = lru_cache(maxsize=_MOST_TOLD)(self._behaviour)
+        self.weighs = probe.worth is not None
+
+    def _said(self, text: str) -> NDArray[np.float64] | None:
+        return _said(text, self._probe.function, self._columns)
 
     def _behaviour(self, text: str) -> int | None:
         """As a number that stands for it; None where it is unknown, or a call would raise."""
-        answers = _said(text, self._probe.function, self._columns)
+        answers = self._answers(text)
         return None if answers is None else self._told(answers.tobytes())
+
+    def worth(self, text: str, number: int) -> float | None:
+        """About how good a program is, as the probe weighs it; None where that is unknown."""
+        answers = self._answers(text)
+        if answers is None or np.isnan(answers).any():
+            return None
+        return self._probe.weighed(answers, number)
 
     def _tell(self, content: bytes) -> int | None:
         answers = np.frombuffer(content, np.float64)
         if np.isnan(answers).any():
             return None
-        told = self._probe.behaviour(answers)
-        return None if told is None else behaviour_number(self._probe.stage, told)
+        return self._probe.told(answers)
 
 
 def said(

@@ -81,6 +81,8 @@ _TRIES_TO_DIFFER = 4
 """Of them, to find a child that does not say what its parent says."""
 _TRIES_AS_PLANNED = 10
 """Of them; a program may have no place for the operators that were planned."""
+CHOICES = 8
+"""Children of one parent among which the best is proposed, where they can be weighed."""
 _ERROR_OF_GROWTH = 10
 _NODE = re.compile(r"\w+|[-+*/%<>=]+")
 _CHANGES_NOTHING = frozenset({"hoist"})
@@ -139,6 +141,8 @@ def propose(
     max_length: int = MAX_LENGTH,
     given: Given = (),
     behaviour: Callable[[str], int | None] | None = None,
+    worth: Callable[[str], float | None] | None = None,
+    choices: int = CHOICES,
 ) -> Mutation:
     """A child of `parent` that parses and differs from it in its syntax tree.
 
@@ -156,6 +160,9 @@ def propose(
         behaviour: Foretells what programs of one file do, None where it cannot. A child that does
             what its parent does must be shorter; where no try of a few gives another, the last is
             taken.
+        worth: Weighs programs of one file, the more the better, None where it cannot. The best of
+            `choices` children is taken; where the first cannot be weighed, that one. Preselection,
+            as in surrogate-assisted evolution (Jin, Swarm and Evolutionary Computation 1, 2011).
 
     Raises:
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.
@@ -171,6 +178,7 @@ def propose(
     room = longest - size + _ERROR_OF_GROWTH
     drawn = _drawing(parent, rng, chances, given)
     echo, heard = None, 0
+    weighed: list[tuple[float, _Made]] = []
     for count in range(_TRIES):
         planned = operators if count < _TRIES_AS_PLANNED else ()
         made = _steps(mine, others, rng, primitives, planned or plan(drawn, rng), room, given)
@@ -182,12 +190,22 @@ def propose(
             echo, heard = made, heard + 1
             if heard == _TRIES_TO_DIFFER:
                 break
-        elif _is_sound(made.program, mine, longest, given) and not (
-            echoes and programs.length(made.program) >= size
+            continue
+        value = None if worth is None or echoes else _weighed(made.program, worth)
+        if value is not None:
+            weighed.append((value, made))
+            if len(weighed) == choices:
+                break
+        elif (
+            not weighed
+            and _is_sound(made.program, mine, longest, given)
+            and not (echoes and programs.length(made.program) >= size)
         ):
             return made.mutation
-    if echo is not None and _is_sound(echo.program, mine, longest, given):
-        return echo.mutation
+    weighed.sort(key=lambda one: -one[0])
+    for made in (*(made for _, made in weighed), *([echo] if echo else [])):
+        if _is_sound(made.program, mine, longest, given):
+            return made.mutation
     raise TreeError(f"no operator found anything to change in {_TRIES} tries")
 
 
@@ -196,6 +214,10 @@ def _says_the_same(parent: Program, child: Program, behaviour: Callable[[str], i
         return False
     does, did = (behaviour(*program.files.values()) for program in (child, parent))
     return does is not None and does == did
+
+
+def _weighed(child: Program, worth: Callable[[str], float | None]) -> float | None:
+    return None if len(child.files) > 1 else worth(*child.files.values())
 
 
 def _is_sound(child: Program, mine: Source, longest: int, given: Given) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from evaluators import Invalid
 from evaluators import bin_packing as packing
-from evolve import loading, tree
+from evolve import loading, messages, tree
 from evolve.errors import EvolveError
-from evolve.probes import Probe, behaviour_number
+from evolve.probes import NUMBERS, Probe, behaviour_number
 from evolve.program import Program
+from evolve.proposers import mutator
 from evolve.tree.echo import Echo, said
 
 SEED = Path(__file__).parents[2] / "problems" / "bin_packing" / "seed_table.py"
@@ -71,6 +73,84 @@ def test_mutants_do_what_is_foretold() -> None:
         assert behaviour == really(text), text
         pool.append(child)
     assert foretold > 75
+
+
+def test_the_best_of_some_children_is_proposed() -> None:
+    echo = Echo(replace(PROBE, worth=lambda answers, number: float(answers[number])))
+    parent = Program.of({"program.py": SEED.read_text()})
+
+    def worth(text: str) -> float | None:
+        weighed.append(echo.worth(text, 7))
+        return weighed[-1]
+
+    more = 0
+    for seed in range(40):
+        weighed: list[float | None] = []
+        plain = tree.propose(parent, [], random.Random(seed), behaviour=echo.behaviour)
+        chosen = tree.propose(
+            parent, [], random.Random(seed), behaviour=echo.behaviour, worth=worth, choices=5
+        )
+        known = [value for value in weighed if value is not None]
+        assert len(known) <= 5
+        if known and weighed[0] is not None:
+            assert echo.worth(*chosen.program.files.values(), 7) == max(known)
+            more += chosen.program != plain.program
+        else:
+            assert chosen == plain
+    assert more > 10
+
+
+def test_children_that_cannot_be_weighed_are_proposed_as_often_as_without() -> None:
+    seeded = Program.of({"program.py": SEED.read_text()})
+    first = [tree.propose(seeded, [], random.Random(seed)) for seed in range(20)]
+    assert first == [
+        tree.propose(seeded, [], random.Random(seed), worth=lambda text: None) for seed in range(20)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("probe", "line"),
+    [
+        ("behaviour=lambda answers: 1 / 0",
+         "behaviour of the probe raised ZeroDivisionError: division by zero"),
+        ("behaviour=lambda answers: 'no'",
+         "behaviour of the probe gave 'no', expected bytes or None"),
+        ("behaviour=lambda answers: None, worth=lambda answers, number: answers[number + 99]",
+         "worth of the probe raised IndexError: index"),
+        ("behaviour=lambda answers: None, worth=lambda answers, number: float('nan')",
+         "worth of the probe gave nan, expected a number or None"),
+    ],
+)  # fmt: skip
+def test_a_probe_that_fails_is_said_in_one_line(tmp_path: Path, probe: str, line: str) -> None:
+    given = f"Probe(stage='stage', function='f', columns=[[1, 2]], {probe})"
+    (tmp_path / "problem.py").write_text(PROBLEM.format(probe=given))
+    (tmp_path / "statement.md").write_text("Anything.\n")
+    seed = "# EVOLVE-BLOCK-START\ndef f(x):\n    return x + 1\n# EVOLVE-BLOCK-END\n"
+    (tmp_path / "seed.py").write_text(seed)
+    asked = messages.Mutate(
+        parent={"program.py": seed}, inspirations=(), seed=3,
+        problem=messages.Listen(reference=str(tmp_path), parameters={}),
+    )  # fmt: skip
+    answer = mutator._mutate(asked)
+    assert answer.reason.startswith(line)
+    assert "\n" not in answer.reason
+
+
+def test_worth_of_bin_packing_tells_what_the_stage_will_say() -> None:
+    task = loading.load("bin_packing:or1")
+    probe = task.problem.probe
+    assert isinstance(probe, Probe)
+    echo = Echo(probe)
+    best_fit = SEED.read_text()
+    worst_fit = best_fit.replace("item - remaining", "remaining - item")
+    assert best_fit != worst_fit
+    for number in range(NUMBERS):
+        better, worse = echo.worth(best_fit, number), echo.worth(worst_fit, number)
+        assert better is not None
+        assert worse is not None
+        assert better > worse
+    assert len({echo.worth(best_fit, number) for number in range(NUMBERS)}) > NUMBERS // 2
+    assert echo.worth("def priority(item, remaining):\n    return remaining.real", 0) is None
 
 
 @pytest.mark.parametrize(
