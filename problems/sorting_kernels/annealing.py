@@ -6,7 +6,7 @@ decides nothing: what a candidate hands over is proved elsewhere.
 A program is an array (length, 3) of int64: operation, target register, source register. Its cost is
 the number of values that are in the wrong place at the end, over all inputs given. What nothing set
 holds a lane's filler, below all values in one lane and above them in the next. Inputs lie side by
-side in bytes, so that one instruction on all of them is a few vector operations.
+side in words, a bit plane each, so that one instruction on 128 of them is a dozen operations.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from numba import int64, uint64
 
 NAMES = ("mov", "cmp", "cmovl", "cmovg")
 MOV, CMP, LESS, GREATER = range(4)
+PLANES = 4
+"""Bits of a value; values are from 1 to 14, and fillers 0 and 15."""
+HIGH = np.uint64(0x5555555555555555)
+"""Lanes whose filler is above all values; in the others it is below."""
+_WORDS = 2
+"""Of 64 lanes, worked on at once."""
 
 
 @numba.njit(inline="always")
@@ -41,43 +47,75 @@ def _uniform(state):
     return float(_draw(state) >> uint64(11)) * (1.0 / 9007199254740992.0)
 
 
+@numba.njit(inline="always")
+def _ones(word):
+    word = word - ((word >> uint64(1)) & uint64(0x5555555555555555))
+    word = (word & uint64(0x3333333333333333)) + ((word >> uint64(2)) & uint64(0x3333333333333333))
+    word = (word + (word >> uint64(4))) & uint64(0x0F0F0F0F0F0F0F0F)
+    return int64((word * uint64(0x0101010101010101)) >> uint64(56))
+
+
+def planes(rows):
+    """Bit planes of rows of values from 1 to 14, the highest bit first.
+
+    Args:
+        rows: (n, lanes), int8.
+
+    Returns:
+        (n, PLANES, words), uint64; lanes behind the last are the first ones again.
+    """
+    lanes = rows.shape[1]
+    chosen = rows[:, np.arange(-(-lanes // (64 * _WORDS)) * 64 * _WORDS) % lanes]
+    bits = [np.packbits(chosen >> p & 1, axis=1, bitorder="little") for p in range(PLANES)]
+    return np.ascontiguousarray(np.stack(bits[::-1], axis=1)).view(np.uint64)
+
+
 @numba.njit
-def cost(program, inputs, expected, registers, flags):
+def cost(program, inputs, expected, registers):
     """Values out of place, over all inputs.
 
     Args:
         program: (length, 3), int64.
-        inputs, expected: (n, lanes), int8.
-        registers: (n + scratch, lanes), int8, overwritten.
-        flags: (lanes,), int8, overwritten.
+        inputs, expected: (n, PLANES, words), uint64, by `planes`.
+        registers: (n + scratch, PLANES, 2), uint64, overwritten.
     """
-    n, lanes = inputs.shape
-    for i in range(len(registers)):
-        for x in range(lanes):
-            registers[i, x] = inputs[i, x] if i < n else np.int8(-100 if x & 1 else 100)
-    for x in range(lanes):
-        flags[x] = np.int8(-1 if x & 1 else 1)
-    # rows are indexed in place: a view for each instruction cost as much as the instruction
-    for k in range(len(program)):
-        operation, target, source = program[k, 0], program[k, 1], program[k, 2]
-        if operation == MOV:
-            for x in range(lanes):
-                registers[target, x] = registers[source, x]
-        elif operation == CMP:
-            for x in range(lanes):
-                flags[x] = registers[target, x] - registers[source, x]
-        elif operation == LESS:
-            for x in range(lanes):
-                moved, kept = registers[source, x], registers[target, x]
-                registers[target, x] = moved if flags[x] < 0 else kept
-        else:
-            for x in range(lanes):
-                moved, kept = registers[source, x], registers[target, x]
-                registers[target, x] = moved if flags[x] > 0 else kept
+    n, _, words = inputs.shape
     wrong = 0
-    for i in range(n):
-        for x in range(lanes):
-            wrong += registers[i, x] != expected[i, x]
+    for first in range(0, words, _WORDS):
+        for i in range(len(registers)):
+            for p in range(PLANES):
+                for w in range(_WORDS):
+                    registers[i, p, w] = inputs[i, p, first + w] if i < n else HIGH
+        less0 = less1 = ~HIGH
+        more0 = more1 = HIGH
+        for k in range(len(program)):
+            operation = program[k, 0]
+            x, y = registers[uint64(program[k, 1])], registers[uint64(program[k, 2])]
+            if operation == MOV:
+                for p in range(PLANES):
+                    x[p, 0], x[p, 1] = y[p, 0], y[p, 1]
+            elif operation == CMP:
+                less0 = less1 = more0 = more1 = uint64(0)
+                same0 = same1 = ~uint64(0)
+                for p in range(PLANES):
+                    a0, a1, b0, b1 = x[p, 0], x[p, 1], y[p, 0], y[p, 1]
+                    less0 |= same0 & ~a0 & b0
+                    less1 |= same1 & ~a1 & b1
+                    more0 |= same0 & a0 & ~b0
+                    more1 |= same1 & a1 & ~b1
+                    same0 &= ~(a0 ^ b0)
+                    same1 &= ~(a1 ^ b1)
+            else:
+                moves0, moves1 = (less0, less1) if operation == LESS else (more0, more1)
+                for p in range(PLANES):
+                    x[p, 0] ^= (x[p, 0] ^ y[p, 0]) & moves0
+                    x[p, 1] ^= (x[p, 1] ^ y[p, 1]) & moves1
+        for i in range(n):
+            for w in range(_WORDS):
+                differs = uint64(0)
+                for p in range(PLANES):
+                    differs |= registers[i, p, w] ^ expected[i, p, first + w]
+                wrong += _ones(differs)
     return wrong
 
 
@@ -91,25 +129,20 @@ def _instruction(program, k, count, state):
 
 
 @numba.njit
-def anneal(program, inputs, expected, scratch, steps, hot, cold, state):
-    """Changes `program` in place by so many random steps; gives the least cost, and stops at 0.
-
-    A step draws an instruction anew, changes its operation or one register, exchanges two, moves
-    one elsewhere, or exchanges two registers from some line on. It is kept if the cost does not
-    rise, or else with probability exp(-rise / temperature); temperatures fall from hot to cold.
-    """
-    n, lanes = inputs.shape
-    count, length = n + scratch, len(program)
-    registers = np.zeros((count, lanes), dtype=np.int8)
-    flags = np.zeros(lanes, dtype=np.int8)
-    before = program.copy()
-    now = cost(program, inputs, expected, registers, flags)
-    best, best_program = now, program.copy()
+def _anneal(program, inputs, expected, scratch, steps, hot, cold, state):
+    count, length = len(inputs) + scratch, len(program)
+    registers = np.zeros((count, PLANES, _WORDS), dtype=np.uint64)
+    # copied by loops: a slice that is assigned to cost as much as half of a program's run
+    flat, size = program.reshape(-1), 3 * length
+    kept = flat.copy()
+    now = cost(program, inputs, expected, registers)
+    best, best_program = now, flat.copy()
     for step in range(steps):
         if now == 0:
             break
         temperature = hot + (cold - hot) * step / steps
-        before[:] = program
+        for at in range(size):
+            kept[at] = flat[at]
         choice, k = _below(state, 16), _below(state, length)
         if choice < 4:
             _instruction(program, k, count, state)
@@ -143,16 +176,33 @@ def anneal(program, inputs, expected, scratch, steps, hot, cold, state):
                         program[at, part] = other
                     elif program[at, part] == other:
                         program[at, part] = one
-        then = cost(program, inputs, expected, registers, flags)
+        then = cost(program, inputs, expected, registers)
         if then <= now or _uniform(state) < math.exp((now - then) / temperature):
             now = then
             if now < best:
                 best = now
-                best_program[:] = program
+                for at in range(size):
+                    best_program[at] = flat[at]
         else:
-            program[:] = before
-    program[:] = best_program
+            for at in range(size):
+                flat[at] = kept[at]
+    for at in range(size):
+        flat[at] = best_program[at]
     return best
+
+
+def anneal(program, inputs, expected, scratch, steps, hot, cold, state):
+    """Changes `program` in place by so many random steps; gives the least cost, and stops at 0.
+
+    A step draws an instruction anew, changes its operation or one register, exchanges two, moves
+    one elsewhere, or exchanges two registers from some line on. It is kept if the cost does not
+    rise, or else with probability exp(-rise / temperature); temperatures fall from hot to cold.
+
+    Args:
+        inputs, expected: (n, lanes), int8, values from 1 to 14.
+    """
+    rows = planes(inputs), planes(expected)
+    return _anneal(program, *rows, scratch, steps, hot, cold, state)
 
 
 def chance(seed: int):
@@ -176,19 +226,25 @@ def weak_orders(n: int):
 
 
 def lanes(orders):
-    """Each input in two neighbouring lanes, and what sorting makes of them."""
-    doubled = np.ascontiguousarray(np.repeat(orders, 2, axis=1))
-    return doubled, np.sort(doubled, axis=0)
+    """Each input in two neighbouring lanes, and what sorting makes of them, as bit planes."""
+    if not _last or _last[0] is not orders:
+        doubled = np.repeat(orders, 2, axis=1)
+        _last[:] = [orders, planes(doubled), planes(np.sort(doubled, axis=0))]
+    return _last[1], _last[2]
+
+
+_last = []
+"""The orders that were asked for last, and their lanes: a search asks for the same ones."""
 
 
 def sorts(program, orders, scratch: int) -> bool:
     """Whether a program sorts these inputs, and reads nothing before it is set."""
     inputs, expected = lanes(orders)
-    n, count = inputs.shape
+    n = len(inputs)
     if not _sets_before_it_reads(program, n):
         return False
-    registers = np.empty((n + scratch, count), dtype=np.int8)
-    return cost(program, inputs, expected, registers, np.empty(count, dtype=np.int8)) == 0
+    registers = np.empty((n + scratch, PLANES, _WORDS), dtype=np.uint64)
+    return cost(program, inputs, expected, registers) == 0
 
 
 def _sets_before_it_reads(program, n: int) -> bool:
@@ -218,5 +274,5 @@ def of_network(comparators, n: int):
 
 # compiled where the server starts, not in a candidate's time
 _some = weak_orders(2)
-anneal(of_network([(0, 1)], 2), *lanes(_some), 1, 1, 1.0, 0.1, chance(0))
+anneal(of_network([(0, 1)], 2), _some, np.sort(_some, axis=0), 1, 1, 1.0, 0.1, chance(0))
 sorts(of_network([(0, 1)], 2), _some, 1)
