@@ -73,6 +73,8 @@ def check_problem(task: Task, *, unsafe: bool = False) -> list[Finding]:
     """
     findings = [Finding(what="module", fine=True, detail=f"{task.problem.folder}/problem.py loads")]
     findings += _check_prompts(task)
+    if fault := hearing.probe_fault(task):
+        findings.append(Finding(what="probe", fine=False, detail=fault))
     with open_sandbox(task, unsafe=unsafe) as sandbox:
         findings.append(
             Finding(

@@ -17,7 +17,9 @@ from evolve import tree
 from evolve.evaluation import STAGE_GRACE_S, StageHung, alarm, arguments
 from evolve.loading import Task
 from evolve.overheard import overheard
+from evolve.probes import NUMBERS, Probe, ProbeError
 from evolve.tree import Given, Kind
+from evolve.tree.echo import Echo
 from evolve.tree.kinds import sequence_of
 
 _SEED = 0
@@ -79,6 +81,25 @@ def doubts(task: Task, given: Given) -> list[str]:
         for name, seed in task.seeds().items()
         if (why := tree.doubt(seed, primitives, given))
     ]
+
+
+def probe_fault(task: Task) -> str:
+    """What is wrong with the problem's probe, as the seeds show it; "" if nothing is."""
+    probe = task.problem.probe
+    if not isinstance(probe, Probe):
+        return ""
+    echo = Echo(probe)
+    for name, seed in task.seeds().items():
+        text, *others = seed.files.values()
+        if others:
+            continue
+        try:
+            echo.behaviour(text)
+            for number in range(NUMBERS):
+                echo.worth(text, number)
+        except ProbeError as error:
+            return f"{task.problem.name}: {error} (asked about seed {name})"
+    return ""
 
 
 def kind_of_value(value: object) -> Kind:

@@ -113,10 +113,12 @@ Kinds = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to `Listen`; `doubts` say of which seeds nothing can be made."""
+    """Answer to `Listen`; `doubts` say of which seeds nothing can be made, `fault` what is wrong
+    with the problem's probe."""
 
     given: Kinds
     doubts: tuple[str, ...]
+    fault: str
 
 
 class Mutate(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -84,15 +84,19 @@ class Probe:
         found = None if self.worth is None else _asked("worth", self.worth, answers, number)
         if found is None:
             return None
-        if not isinstance(found, int | float) or math.isnan(found):
+        try:
+            value = float(found)  # type: ignore[arg-type]  # numpy's numbers too
+        except (TypeError, ValueError, OverflowError):
+            value = math.nan
+        if math.isnan(value) or isinstance(found, str | bytes):
             raise ProbeError(f"worth of the probe gave {found!r:.40}, expected a number or None")
-        return float(found)
+        return value
 
 
 def _asked(what: str, ask: Callable[..., object], *arguments: object) -> object:
     try:
         return ask(*arguments)
-    except Exception as error:  # noqa: BLE001  it is a user's code
+    except (Exception, SystemExit) as error:  # noqa: BLE001  it is a user's code
         said = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ProbeError(f"{what} of the probe raised {said}") from None
 

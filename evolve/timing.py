@@ -132,7 +132,7 @@ def race(
             if comparison.decision is Decision.CANNOT_JUDGE:
                 reason = f"the baseline beside itself differs by up to {comparison.floor:.1%}"
                 continue
-            if not timer.clocks_agree():
+            if not timer.clocks_agree(comparison.ratio):
                 reason = "rates in short and long runs differ"
                 continue
             if comparison.decision is Decision.FASTER:

@@ -7,10 +7,12 @@ other times than it took is a violation. The same difference gives the instructi
 the machine counts them; they are the kernel's figures, read here. Outputs of the timed runs come
 out too, for a verifier.
 
-Covered: lies about time by more than the tolerance; a baseline that is slowed by more than
+Covered: lies about time by more than the tolerance; a baseline that is always slowed by more than
 `SLOWED`, where the caller compares it with one in another process; noise by addresses, by order and
-by warming up; another core than the first. Not covered: that outputs are right, which is for the
-caller; what load does to the figures, which is for the statistics of rounds.
+by warming up; another core than the first. Not covered: a process that was taken over and slows its
+baseline in rounds and their checks alone (that the C of kernels is checked keeps it from being
+taken over); that outputs are right, which is for the caller; what load does to the figures, which
+is for the statistics of rounds.
 """
 
 from __future__ import annotations
@@ -164,6 +166,8 @@ class Timer:
         without those whose counter did not run all the time."""
         self._checks: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
         """Of candidate and baseline: our clock to its own, and our time to what a round claimed."""
+        self._ratios: list[float] = []
+        """Of candidate to baseline, by our clock, one of each check."""
         self._repeats = self._items = 0
 
     def round(self, inputs: bytes, seed: int) -> TimedRound:
@@ -207,23 +211,31 @@ class Timer:
         To be called after rounds that the process cannot foresee: it has reported their times by
         then. A machine whose speed changes needs the two beside each other, and several of them.
         """
+        outer = []
         for which, claimed in enumerate(self.per_pass_ns(found)):
             repeats = max(1, round(_STEADY_NS / max(claimed, 1.0)))
             once, twice = self._steady(which, repeats), self._steady(which, 2 * repeats)
-            inner, outer = (twice.inner_ns - once.inner_ns, twice.outer_ns - once.outer_ns)
-            together = (once.outer_ns + twice.outer_ns) / (3 * claimed * repeats)
-            self._checks[which].append((outer / inner if inner > 0 else math.inf, together))
+            inner_more = twice.inner_ns - once.inner_ns
+            clock = (twice.outer_ns - once.outer_ns) / inner_more if inner_more > 0 else math.inf
+            outer.append((once.outer_ns + twice.outer_ns) / (3 * repeats))
+            self._checks[which].append((clock, outer[which] / claimed))
             self._note_instructions(which, once, twice, repeats)
+        self._ratios.append(outer[0] / max(outer[1], 1.0))
 
     @property
     def checks(self) -> int:
         """How often the clocks were compared."""
         return len(self._checks[0])
 
-    def clocks_agree(self) -> bool:
-        """Whether half and more of the rates in rounds are those of longer runs.
+    def clocks_agree(self, ratio: float) -> bool:
+        """Whether what was reported is what longer runs took by our clock: times in half and more
+        of the checks, and the ratio of candidate to baseline that came of all rounds.
 
         Where they are not, the load may have changed.
+
+        Args:
+            ratio: Of all rounds; with it no choice of rounds or blocks to lie in gains more than
+                the tolerance.
 
         Raises:
             CandidateFailure: its own clock and ours differ in more than half of the checks.
@@ -235,13 +247,15 @@ class Timer:
                     FailureKind.VIOLATION, f"its clock and ours differ by {clock - 1:+.0%} ({name})"
                 )
         rates = [median(rate for _, rate in checks) for checks in self._checks]
+        rates.append(median(self._ratios) / ratio)
         return all(abs(rate - 1) <= TOLERANCE for rate in rates)
 
     def slowed(self, other: Timer, found: TimedRound) -> float:
         """How many times as long the baseline takes here as in another process, on the same inputs.
 
         By the kernel's account and in turns, the least of some tries of each: a process that was
-        taken over can slow its baseline, and then all its clocks agree.
+        taken over can slow its baseline, and then all its clocks agree. One that tells these runs
+        from the others, which come after rounds, is not found out.
         """
         repeats = max(1, round(_STEADY_NS / max(self.per_pass_ns(found)[1], 1.0)))
         here: list[int] = []
@@ -249,7 +263,7 @@ class Timer:
         for _ in range(_TRIES):
             for timer, times in ((self, here), (other, there)):
                 once, twice = timer._steady(1, repeats), timer._steady(1, 2 * repeats)
-                times.append(max(twice.outer_ns - once.outer_ns, 1))
+                times.append(max(once.outer_ns + twice.outer_ns, 1))
         return min(here) / min(there)
 
     def _steady(self, which: int, repeats: int) -> _Run:

@@ -48,7 +48,8 @@ def _listen(request: messages.Listen) -> messages.Heard:
 
     task = loading.load(request.reference, request.parameters)
     given = hearing.listen(task)
-    return messages.Heard(given=given, doubts=tuple(hearing.doubts(task, given)))
+    doubts = tuple(hearing.doubts(task, given))
+    return messages.Heard(given=given, doubts=doubts, fault=hearing.probe_fault(task))
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from evolve import tree
 from evolve.bandit import over_operators
+from evolve.errors import ProblemError
 from evolve.loading import Task
 from evolve.messages import Heard, Kinds, Listen, Mutate, Mutated, texts
 from evolve.processes import HelperDied, Pool
@@ -52,6 +53,8 @@ class TreeProposer:
             heard = await self._pool.ask(self._listen, Heard, limit_s=_LISTENING_LIMIT_S)
         except HelperDied:
             return  # a stage ended the process, or cannot be ended: said when a seed is judged
+        if heard.fault:
+            raise ProblemError(heard.fault)
         self._given, self.doubts = heard.given, heard.doubts
 
     async def propose(self, request: Request) -> Answer:

@@ -227,9 +227,9 @@ def weak_orders(n: int):
 
 def lanes(orders):
     """Each input in two neighbouring lanes, and what sorting makes of them, as bit planes."""
-    if not _last or _last[0] is not orders:
+    if not _last or not np.array_equal(_last[0], orders):
         doubled = np.repeat(orders, 2, axis=1)
-        _last[:] = [orders, planes(doubled), planes(np.sort(doubled, axis=0))]
+        _last[:] = [orders.copy(), planes(doubled), planes(np.sort(doubled, axis=0))]
     return _last[1], _last[2]
 
 

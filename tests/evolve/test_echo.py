@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from evaluators import Invalid
 from evaluators import bin_packing as packing
-from evolve import loading, messages, tree
+from evolve import authoring, hearing, loading, messages, tree
 from evolve.errors import EvolveError
 from evolve.probes import NUMBERS, Probe, behaviour_number
 from evolve.program import Program
@@ -134,6 +136,31 @@ def test_a_probe_that_fails_is_said_in_one_line(tmp_path: Path, probe: str, line
     answer = mutator._mutate(asked)
     assert answer.reason.startswith(line)
     assert "\n" not in answer.reason
+    task = loading.load(str(tmp_path))
+    assert line in hearing.probe_fault(task)
+    assert "probe" in [one.what for one in authoring.check_problem(task) if one.fine is False]
+
+
+def test_a_run_with_a_probe_that_fails_does_not_begin(tmp_path: Path) -> None:
+    folder = tmp_path / "problem"
+    folder.mkdir()
+    given = (
+        "Probe(stage='stage', function='f', columns=[[1, 2]], behaviour=lambda answers: b'',"
+        " worth=lambda answers, number: 10 ** 400)"
+    )
+    (folder / "problem.py").write_text(PROBLEM.format(probe=given))
+    (folder / "statement.md").write_text("Anything.\n")
+    seed = "# EVOLVE-BLOCK-START\ndef f(x):\n    return x + 1\n# EVOLVE-BLOCK-END\n"
+    (folder / "seed.py").write_text(seed)
+    command = [sys.executable, "-m", "evolve", "run", str(folder), "--evals", "5"]
+    ended = subprocess.run(
+        [*command, "--runs", str(tmp_path / "runs")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 5
+    said = [line for line in ended.stderr.splitlines() if line.startswith("evolve: ")]
+    assert len(said) == 1
+    assert "worth of the probe gave 1000000" in said[0]
 
 
 def test_worth_of_bin_packing_tells_what_the_stage_will_say() -> None:

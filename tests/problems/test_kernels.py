@@ -80,6 +80,10 @@ def test_a_program_that_cheats_is_caught(sandbox, name):
 TAKEN = {
     "halves its times": "t = [v // 2 if i % 3 == 0 else v for i, v in enumerate(t)]",
     "says almost nothing": "t = [1 if i % 3 == 0 else v for i, v in enumerate(t)]",
+    "says almost nothing in two orders": (
+        "t = [max(1, v // 50) if i % 3 == 0 and orders[i // 3] in (0, 1) else v "
+        "for i, v in enumerate(t)]"
+    ),
     "slows the others": "t = [v if i % 3 == 0 else v * 2 for i, v in enumerate(t)]",
     "sends fewer times": "t = t[3:]",
     "sends no integers": "t = [float(v) for v in t]",
@@ -118,6 +122,31 @@ def test_a_process_that_was_taken_over_wins_nothing(sandbox, name, tmp_path, mon
     except (CandidateFailure, timing.CannotJudge):
         return
     assert isinstance(found, Invalid)
+
+
+def test_a_process_that_lies_where_no_check_has_been_for_long_wins_nothing(
+    sandbox, tmp_path, monkeypatch
+):
+    # half of the first rounds are checked: it is honest in those, and keeps the race from ending
+    text = harness._CHILD.read_text(encoding="utf-8") + inspect.cleandoc(
+        """
+
+        _honest, _rounds, _noise = measure, [], random.Random(5)
+
+
+        def measure(*arguments):
+            t, orders, outputs = _honest(*arguments)
+            _rounds.append(0)
+            parts = (0.3, 1, 1) if len(_rounds) > 18 else (1, 1, _noise.choice((0.95, 1.05)))
+            return [max(1, int(v * parts[i % 3])) for i, v in enumerate(t)], orders, outputs
+        """
+    )
+    child = tmp_path / "timed.py"
+    child.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(harness, "_CHILD", child)
+    kernel = f"void kernel(int *v) {{ {SORT} }}"
+    with pytest.raises((timing.CannotJudge, CandidateFailure)):
+        raced(kernel, kernel, seconds=1.5, tries=1)
 
 
 def test_a_clock_that_stands_still_accuses_nobody(sandbox, tmp_path, monkeypatch):
