@@ -58,33 +58,18 @@ def rank_table(priorities: object, capacity: int) -> Ranks | Invalid:
         The ranks, or `Invalid` for another shape or type or a NaN. Infinities are fine: they
         are ordered.
     """
+    from evaluators import bin_packing_kernels
+
     side = capacity + 1
     table = _float_table(priorities, side)
     if isinstance(table, Invalid):
         return table
-    used, starts = _places(side)
-    faults = np.isnan(table) & used
-    if faults.any():
-        item, remaining = divmod(int(faults.argmax()), side)
+    ranks = np.empty((side, side), dtype=np.int16)
+    fault = bin_packing_kernels.rank(table, capacity, ranks)
+    if fault >= 0:
+        item, remaining = divmod(fault, side)
         return Invalid(f"priority({item}, {remaining}) is nan, expected a number")
-    # unused cells become NaN, which sorts behind everything and so disturbs no rank
-    values = np.where(used, table, np.nan)
-    order = np.argsort(values, axis=1)
-    order += starts
-    ordered = values.ravel()[order]
-    ranks = np.zeros((side, side), dtype=np.int16)
-    np.greater(ordered[:, 1:], ordered[:, :-1], out=ranks[:, 1:], casting="unsafe")
-    ranks.ravel()[order] = np.cumsum(ranks, axis=1, dtype=np.int16)
-    ranks[~used] = -1
     return ranks
-
-
-@lru_cache(maxsize=8)
-def _places(side: int) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """Which cells of a table are read, and where each of its rows starts."""
-    used = np.tri(side, dtype=np.bool_).T.copy()
-    used[0] = False
-    return used, np.arange(side, dtype=np.intp)[:, None] * side
 
 
 def _float_table(priorities: object, side: int) -> NDArray[np.float64] | Invalid:
@@ -116,11 +101,9 @@ def pack_table(ranks: Ranks, instances: Sequence[Items], capacity: int) -> list[
     """
     from evaluators import bin_packing_kernels
 
-    # every item's spaces from the highest rank down, of equal ranks the least space first; those it
-    # does not fit into come last, behind a new bin, which is always there
-    spaces = np.arange(capacity + 1)
-    wanted = np.where(spaces >= spaces[:, None], ranks.astype(np.int64), -2) * -(capacity + 1)
-    preferred = np.argsort(wanted + spaces, axis=1).astype(np.int16)
+    preferred = np.empty((capacity + 1, capacity + 1), dtype=np.int16)
+    contiguous = np.ascontiguousarray(ranks, dtype=np.int16)
+    bin_packing_kernels.preferences(contiguous, capacity, preferred)
     packings = []
     for items in instances:
         bins = np.empty(len(items), dtype=np.int64)

@@ -1,6 +1,6 @@
 """The compiled inner loops of online bin packing; imported when first used, as numba is heavy.
 
-All take and give int64 (levels: int16) and read every argument but the last as read-only. They
+All take and give int64 (ranks and levels: int16) and read every argument but the last as read-only. They
 trust their arguments: sizes in [1, capacity], arrays long enough. `bin_packing` checks that.
 
 Compiled code is cached on disk, and a cache file is code that is loaded without a question. So it
@@ -26,6 +26,8 @@ Row = NDArray[np.int64]
 
 ITEMS = types.Array(types.int64, 1, "C", readonly=True)
 BINS = types.Array(types.int64, 1, "C")
+PRIORITIES = types.Array(types.float64, 2, "C", readonly=True)
+TABLE = types.Array(types.int16, 2, "C")
 LEVELS = types.Array(types.int16, 2, "C", readonly=True)
 INT = types.int64
 
@@ -49,6 +51,64 @@ def _compiled(*signature: types.Type, gives: types.Type) -> Callable[[F], F]:
         return cast(F, numba.njit(form)(function))
 
     return compile_now
+
+
+@_compiled(PRIORITIES, INT, TABLE, gives=INT)
+def rank(priorities: NDArray[np.float64], capacity: int, ranks: NDArray[np.int16]) -> int:
+    """Fills `ranks` from priorities of [item][remaining], gives the first NaN's place or -1.
+
+    Ranks of a row are dense and start at 0, equal values have equal ranks; -1 where an item does
+    not fit.
+    """
+    ordered = np.empty(capacity + 1, dtype=np.float64)
+    ranks[:] = -1
+    for item in range(1, capacity + 1):
+        for space in range(item, capacity + 1):
+            if np.isnan(priorities[item, space]):
+                return item * (capacity + 1) + space
+            ordered[space] = priorities[item, space]
+        ordered[item:].sort()
+        last = item
+        for space in range(item + 1, capacity + 1):
+            if ordered[space] > ordered[last]:
+                last += 1
+                ordered[last] = ordered[space]
+        for space in range(item, capacity + 1):
+            value, low, high = priorities[item, space], item, last
+            while low < high:
+                middle = (low + high) // 2
+                if ordered[middle] < value:
+                    low = middle + 1
+                else:
+                    high = middle
+            ranks[item, space] = low - item
+    return -1
+
+
+@_compiled(LEVELS, INT, TABLE, gives=types.void)
+def preferences(ranks: NDArray[np.int16], capacity: int, preferred: NDArray[np.int16]) -> None:
+    """Fills `preferred` as `pack_by_preference` reads it, from ranks of [item][remaining].
+
+    Ranks are from -1 to the capacity. Of equal ranks the least space comes first. A row is filled as far as it is read, up to a new
+    bin; it is sorted by counting.
+    """
+    start = np.empty(capacity + 2, dtype=np.int64)
+    for item in range(1, capacity + 1):
+        start[:] = 0
+        lowest = ranks[item, capacity]
+        for space in range(item, capacity + 1):
+            if ranks[item, space] >= lowest:
+                start[ranks[item, space] + 1] += 1
+        place = 0
+        for rank in range(capacity, lowest - 1, -1):
+            count = start[rank + 1]
+            start[rank + 1] = place
+            place += count
+        for space in range(item, capacity + 1):
+            rank = ranks[item, space]
+            if rank >= lowest:
+                preferred[item, start[rank + 1]] = space
+                start[rank + 1] += 1
 
 
 @_compiled(ITEMS, INT, LEVELS, BINS, gives=INT)

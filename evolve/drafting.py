@@ -35,6 +35,8 @@ class Draft:
     diff: str = ""
     cost_usd: float = 0.0
     propose_s: float = 0.0
+    instead: Draft | None = None
+    """What the proposer would propose where this behaves as a stored program."""
 
     def rejected(self, fate: Fate, reason: str) -> Outcome:
         """The outcome of an attempt that gave no new program to keep."""
@@ -142,17 +144,7 @@ class Drafter:
                 propose_s=spent,
             )
         spent = time.monotonic() - began
-        fate, reason, text = _applied(request.parent, answer)
-        return Draft(
-            text=text,
-            behaviour=answer.behaviour,
-            fate=fate,
-            reason=reason,
-            operator=answer.operator,
-            diff=answer.text,
-            cost_usd=answer.cost_usd,
-            propose_s=spent,
-        )
+        return _drafted(request.parent, answer, spent)
 
     def _from_person(self, sample: Sample) -> Draft:
         try:
@@ -173,6 +165,21 @@ def _settled(sample: Sample, ended: Outcome | StoredProposal, program: int | Non
         operator=ended.operator,
         diff=ended.diff,
         program=None if ended.fate is Fate.EVALUATOR_ERROR else program,
+    )
+
+
+def _drafted(parent: Program, answer: Answer, spent_s: float) -> Draft:
+    fate, reason, text = _applied(parent, answer)
+    return Draft(
+        text=text,
+        behaviour=answer.behaviour,
+        fate=fate,
+        reason=reason,
+        operator=answer.operator,
+        diff=answer.text,
+        cost_usd=answer.cost_usd,
+        propose_s=spent_s,
+        instead=_drafted(parent, answer.instead, spent_s) if answer.instead else None,
     )
 
 

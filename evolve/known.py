@@ -41,6 +41,15 @@ class Known:
         reason = f"would behave as program {known}: worked out, not run"
         return replace(draft.rejected(Fate.DUPLICATE, reason), duplicate_of=known)
 
+    def unheard(self, sample: Sample, draft: Draft) -> Draft:
+        """The draft, or what is proposed instead of it where it would behave as a known program."""
+        other = draft
+        while self.foretold(sample, other) is not None:
+            if other.instead is None:
+                return draft
+            other = other.instead
+        return other
+
     def behaving(self, attempt: int, length: int, behaviour: int) -> int | None:
         """The program that has shown this behaviour before and is not longer.
 

@@ -188,6 +188,8 @@ class Loop:
                 if draft.text is None:
                     assert draft.fate is not None
                     return draft.rejected(draft.fate, draft.reason)
+                draft = self._known.unheard(sample, draft)
+                assert draft.text is not None
                 known, twin = self._known.seen(draft.text)
                 if known is None and twin is None:
                     if (foretold := self._known.foretold(sample, draft)) is not None:

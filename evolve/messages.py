@@ -159,6 +159,8 @@ class Mutated(msgspec.Struct, frozen=True, kw_only=True):
     """What it will do, where that could be foretold."""
     operator: str = ""
     reason: str = ""
+    instead: Mutated | None = None
+    """The next best child, should this one be known already."""
 
 
 T = TypeVar("T")

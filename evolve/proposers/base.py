@@ -30,6 +30,7 @@ class Answer:
     Attributes:
         program: What the text makes of the parent, where the proposer has applied it already.
         behaviour: What that program will do, where the proposer could foretell it.
+        instead: Another answer, should this one's program be known to behave as a stored one.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Answer:
     cost_usd: float = 0.0
     program: ProgramText | None = None
     behaviour: int | None = None
+    instead: Answer | None = None
 
 
 def describe(program: Program) -> ProgramText:

@@ -26,7 +26,7 @@ from evolve.proposers.foretelling import foretelling
 if TYPE_CHECKING:
     from evolve.tree.echo import Echo
 
-_COLLECTED_EVERY = 20_000
+_COLLECTED_EVERY = 100_000
 """Objects; syntax trees are made of thousands, and hardly any of them is garbage in a circle."""
 
 
@@ -77,12 +77,17 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
         )
     except (tree.TreeError, ProbeError) as error:
         return messages.Mutated(reason=str(error))
+    return _told(parent, child, echo)
+
+
+def _told(parent: Program, child: tree.Mutation, echo: Echo | None) -> messages.Mutated:
     files = list(child.program.files.values())
     return messages.Mutated(
         answer=diff.between(parent, child.program),
         program=describe(child.program),
         behaviour=echo.behaviour(*files) if echo and len(files) == 1 else None,
         operator=child.operator,
+        instead=_told(parent, child.instead, echo) if child.instead else None,
     )
 
 

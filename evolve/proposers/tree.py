@@ -75,12 +75,17 @@ class TreeProposer:
             raise NoAnswer(f"the mutator failed: {error}") from None
         if child.reason:
             raise NoAnswer(child.reason)
-        return Answer(
-            text=child.answer,
-            operator=child.operator,
-            program=child.program,
-            behaviour=child.behaviour,
-        )
+        return _answer(child)
 
     async def stop(self) -> None:
         await self._pool.stop()
+
+
+def _answer(child: Mutated) -> Answer:
+    return Answer(
+        text=child.answer,
+        operator=child.operator,
+        program=child.program,
+        behaviour=child.behaviour,
+        instead=_answer(child.instead) if child.instead else None,
+    )

@@ -101,10 +101,15 @@ _TWO_STEPS = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
-    """A child, and the operator that made it ("constant", or "guard+constant" for two steps)."""
+    """A child, and the operator that made it ("constant", or "guard+constant" for two steps).
+
+    Attributes:
+        instead: The next best, where children were weighed: should this one be known already.
+    """
 
     program: Program
     operator: str
+    instead: Mutation | None = None
 
 
 def fitting(
@@ -161,8 +166,8 @@ def propose(
             what its parent does must be shorter; where no try of a few gives another, the last is
             taken.
         worth: Weighs programs of one file, the more the better, None where it cannot. The best of
-            `choices` children is taken; where the first cannot be weighed, that one. Preselection,
-            as in surrogate-assisted evolution (Jin, Swarm and Evolutionary Computation 1, 2011).
+            `choices` children is taken, none that does what an inspiration does, and the next best
+            is named; where the first cannot be weighed, that one is taken. Preselection, as in surrogate-assisted evolution (Jin, Swarm and Evolutionary Computation 1, 2011).
 
     Raises:
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.
@@ -177,6 +182,7 @@ def propose(
     longest = max(max_length, size)
     room = longest - size + _ERROR_OF_GROWTH
     drawn = _drawing(parent, rng, chances, given)
+    shown = _foretold(inspirations, behaviour) if worth is not None else frozenset[int]()
     echo, heard = None, 0
     weighed: list[tuple[float, _Made]] = []
     for count in range(_TRIES):
@@ -191,6 +197,8 @@ def propose(
             if heard == _TRIES_TO_DIFFER:
                 break
             continue
+        if shown and not echoes and _foretold([made.program], behaviour) & shown:
+            continue
         value = None if worth is None or echoes else _weighed(made.program, worth)
         if value is not None:
             weighed.append((value, made))
@@ -203,10 +211,23 @@ def propose(
         ):
             return made.mutation
     weighed.sort(key=lambda one: -one[0])
-    for made in (*(made for _, made in weighed), *([echo] if echo else [])):
-        if _is_sound(made.program, mine, longest, given):
-            return made.mutation
-    raise TreeError(f"no operator found anything to change in {_TRIES} tries")
+    ordered = (*(made for _, made in weighed), *([echo] if echo else []))
+    sound = (made for made in ordered if _is_sound(made.program, mine, longest, given))
+    first, second = next(sound, None), next(sound, None)
+    if first is None:
+        raise TreeError(f"no operator found anything to change in {_TRIES} tries")
+    return replace(first.mutation, instead=second.mutation if second else None)
+
+
+def _foretold(
+    programs: Iterable[Program], behaviour: Callable[[str], int | None] | None
+) -> frozenset[int]:
+    """What programs of one file do, where that can be foretold."""
+    if behaviour is None:
+        return frozenset()
+    alone = (program for program in programs if len(program.files) == 1)
+    told = (behaviour(*program.files.values()) for program in alone)
+    return frozenset(does for does in told if does is not None)
 
 
 def _says_the_same(parent: Program, child: Program, behaviour: Callable[[str], int | None]) -> bool:
