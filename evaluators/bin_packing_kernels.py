@@ -1,7 +1,7 @@
 """The compiled inner loops of online bin packing; imported when first used, as numba is heavy.
 
-All take and give int64 (ranks and levels: int16) and read every argument but the last as read-only. They
-trust their arguments: sizes in [1, capacity], arrays long enough. `bin_packing` checks that.
+All take and give int64 (ranks and levels: int16) and read every argument but the last as read-only.
+They trust their arguments: sizes in [1, capacity], arrays long enough. `bin_packing` checks that.
 
 Compiled code is cached on disk, and a cache file is code that is loaded without a question. So it
 is kept only beside this file, in the user's own cache folder or in a NUMBA_CACHE_DIR that nobody
@@ -89,8 +89,8 @@ def rank(priorities: NDArray[np.float64], capacity: int, ranks: NDArray[np.int16
 def preferences(ranks: NDArray[np.int16], capacity: int, preferred: NDArray[np.int16]) -> None:
     """Fills `preferred` as `pack_by_preference` reads it, from ranks of [item][remaining].
 
-    Ranks are from -1 to the capacity. Of equal ranks the least space comes first. A row is filled as far as it is read, up to a new
-    bin; it is sorted by counting.
+    Ranks are from -1 to the capacity; of equal ones the least space comes first. A row is filled as
+    far as it is read, up to a new bin; it is sorted by counting.
     """
     start = np.empty(capacity + 2, dtype=np.int64)
     for item in range(1, capacity + 1):

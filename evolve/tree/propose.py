@@ -167,7 +167,8 @@ def propose(
             taken.
         worth: Weighs programs of one file, the more the better, None where it cannot. The best of
             `choices` children is taken, none that does what an inspiration does, and the next best
-            is named; where the first cannot be weighed, that one is taken. Preselection, as in surrogate-assisted evolution (Jin, Swarm and Evolutionary Computation 1, 2011).
+            is named; where the first cannot be weighed, that one is taken. Preselection, as in
+            surrogate-assisted evolution (Jin, Swarm and Evolutionary Computation 1, 2011).
 
     Raises:
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.

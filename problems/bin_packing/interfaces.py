@@ -30,6 +30,7 @@ from evaluators.bin_packing_instances import Items, distributions
 from evolve import Score
 from evolve.problem import CandidateHandle
 
+from .asked import pairs, ranked
 from .scores import score_packings
 
 AUDITED = 400
@@ -46,7 +47,7 @@ def by_table(
 ) -> Score | Invalid:
     """Asks for the table, packs by it, and scores."""
     capacity = distributions()[distribution].capacity
-    ranks = ask_table(candidate, capacity, order=_order_key(seed))
+    ranks = ask_table(candidate, distribution, order=_order_key(seed))
     if isinstance(ranks, Invalid):
         return ranks
     candidate.behaves_as(ranks.tobytes())
@@ -56,42 +57,45 @@ def by_table(
     )
 
 
-def ask_table(candidate: CandidateHandle, capacity: int, *, order: int) -> packing.Ranks | Invalid:
+def ask_table(
+    candidate: CandidateHandle, distribution: str, *, order: int
+) -> packing.Ranks | Invalid:
     """The candidate's table as ranks; asks in a mixed order, and a tenth of it twice."""
-    questions = _questions(capacity, order)
-    answers = candidate.drive("answers", questions.items, questions.remaining)
+    questions = _questions(distribution, order)
+    answers = candidate.drive("answers", questions.items, questions.spaces)
     if (
         not isinstance(answers, np.ndarray)
         or answers.dtype != np.float64
         or answers.shape != questions.items.shape
     ):
         return Invalid("the driver did not hand out one number for each question")
-    first, again = answers[: questions.once], answers[questions.once :]
+    once = len(questions.order)
+    first, again = answers[:once], answers[once:]
     before = first[len(again) - 1 :: -1]
     differs = (before != again) & ~(np.isnan(before) & np.isnan(again))
     if differs.any():
         at = int(differs.argmax())
-        item, space = questions.items[questions.once + at], questions.remaining[questions.once + at]
+        item, space = questions.items[once + at], questions.spaces[once + at]
         return Invalid(
             f"priority({item}, {space}) gave {before[at]} and later {again[at]}: "
             "it is not a function of item and remaining"
         )
-    table = np.full((capacity + 1, capacity + 1), np.nan)
-    table[questions.items[: questions.once], questions.remaining[: questions.once]] = first
-    return packing.rank_table(table, capacity)
+    ordered = np.empty_like(first)
+    ordered[questions.order] = first
+    return ranked(distribution, ordered)
 
 
 class _Questions:
-    """All (item, remaining) that fit, in a mixed order, then the first tenth again, backwards."""
+    """All pairs in a mixed order, then the first tenth of that again, backwards."""
 
-    def __init__(self, capacity: int, order: int) -> None:
-        pairs = [
-            (item, space) for item in range(1, capacity + 1) for space in range(item, capacity + 1)
-        ]
-        random.Random(order).shuffle(pairs)
-        self.once = len(pairs)
-        asked = np.array(pairs + pairs[len(pairs) // 10 :: -1], dtype=np.int16)
-        self.items, self.remaining = asked.T.copy()
+    def __init__(self, distribution: str, order: int) -> None:
+        asked = pairs(distribution)
+        mixed = list(range(len(asked.items)))
+        random.Random(order).shuffle(mixed)
+        self.order = np.array(mixed)
+        all_of_them = np.array(mixed + mixed[len(mixed) // 10 :: -1])
+        self.items = asked.items[all_of_them].astype(np.int16)
+        self.spaces = asked.spaces[all_of_them].astype(np.int16)
 
 
 _questions = lru_cache(maxsize=8)(_Questions)

@@ -18,6 +18,7 @@ from evaluators.bin_packing_instances import Items, distributions, draw
 from evolve import Feature, Probe, Problem, Record, Score, SplitKind
 from evolve.problem import CandidateHandle
 
+from .asked import pairs, ranked
 from .drawing import draw_bins
 from .interfaces import audit, by_table, driven, step_by_step
 from .published import read_published
@@ -82,34 +83,31 @@ def _probe(parameters: Mapping[str, object]) -> Probe | None:
     if parameters["interface"] != "table":
         return None
     distribution = str(parameters["distribution"])
-    capacity = distributions()[distribution].capacity
-    pairs = [(item, left) for item in range(1, capacity + 1) for left in range(item, capacity + 1)]
-    items, remaining = zip(*pairs, strict=True)
-
-    used = np.asarray(items) * (capacity + 1) + np.asarray(remaining)
+    asked = pairs(distribution)
 
     @lru_cache(maxsize=8)
-    def ranked(answers: bytes) -> packing.Ranks | Invalid:
-        table = np.full((capacity + 1, capacity + 1), np.nan)
-        table.flat[used] = np.frombuffer(answers)
-        return packing.rank_table(table, capacity)
+    def ranks_of(answers: bytes) -> packing.Ranks | Invalid:
+        return ranked(distribution, np.frombuffer(answers))
 
     def behaviour(answers: NDArray[np.float64]) -> bytes | None:
-        ranks = ranked(answers.tobytes())
+        ranks = ranks_of(answers.tobytes())
         return None if isinstance(ranks, Invalid) else ranks.tobytes()
 
     def worth(answers: NDArray[np.float64], number: int) -> float | None:
-        ranks = ranked(answers.tobytes())
+        ranks = ranks_of(answers.tobytes())
         if isinstance(ranks, Invalid):
             return None
         instances = draw(distribution, WEIGHED[distribution], number)
-        packings = packing.pack_table(ranks, instances, capacity)
+        packings = packing.pack_table(ranks, instances, asked.capacity)
         return -float(sum(bins.max() for bins in packings))
 
     return Probe(
-        stage="training", function="priority", columns=(items, remaining), behaviour=behaviour,
+        stage="training",
+        function="priority",
+        columns=(asked.items.tolist(), asked.spaces.tolist()),
+        behaviour=behaviour,
         worth=worth,
-    )  # fmt: skip
+    )
 
 
 problem = Problem(

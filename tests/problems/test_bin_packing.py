@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from evaluators import Invalid
+from evaluators import bin_packing as packing
 from evaluators.bin_packing import check
 from evaluators.bin_packing_instances import distributions, draw, names
 from evolve import Score, SplitKind
@@ -20,6 +21,7 @@ from evolve.evaluation import judge
 from evolve.loading import BUILT_IN, load
 from evolve.problem import ProblemError
 from islands_db.records import Status
+from problems.bin_packing.asked import pairs
 
 SEEDS = {"table": "seed_table.py", "bins": "seed_bins.py"}
 
@@ -205,7 +207,8 @@ def test_step_by_step_there_is_nothing_to_look_ahead_at(bin_packing, candidate):
 
 
 def test_the_table_is_asked_in_another_order_for_another_seed(bin_packing, candidate):
-    """Every pair is asked, a tenth of them twice, and nothing else ever reaches the candidate."""
+    """Every pair that can occur is asked, a tenth of them twice; nothing else ever reaches the
+    candidate."""
     seen = []
 
     behaviours: set[bytes] = set()
@@ -225,8 +228,27 @@ def test_the_table_is_asked_in_another_order_for_another_seed(bin_packing, candi
     assert name == "answers"
     assert items != other_items
     pairs = list(zip(items, spaces, strict=True))
-    assert set(pairs) == {(i, r) for i in range(1, 151) for r in range(i, 151)}
+    assert set(pairs) == {(i, r) for i in range(20, 101) for r in (*range(i, 131), 150)}
     assert len(pairs) - len(set(pairs)) >= len(set(pairs)) // 10
+
+
+@pytest.mark.parametrize("distribution", ["weibull5k", "or1"])
+def test_no_packing_ever_needs_what_is_not_asked(distribution):
+    """By the rules of packing itself, best fit and first fit and one without sense."""
+    asked = pairs(distribution)
+    known = set(zip(asked.items.tolist(), asked.spaces.tolist(), strict=True))
+    rng = np.random.default_rng(5)
+    senseless = rng.integers(0, 50, (asked.capacity + 1, asked.capacity + 1)).astype(np.int16)
+    for items in (drawn[:300] for drawn in draw(distribution, 4, 77)):
+        for bins in (
+            packing.best_fit(items, asked.capacity),
+            packing.first_fit(items, asked.capacity),
+            *packing.pack_table(senseless, [items], asked.capacity),
+        ):
+            left = dict.fromkeys(bins.tolist(), asked.capacity)
+            for item, chosen in zip(items.tolist(), bins.tolist(), strict=True):
+                assert all((item, space) in known for space in left.values() if space >= item)
+                left[chosen] -= item
 
 
 class Scripted:
