@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from benchmarks import forks, kills, stalls
+from benchmarks import children, forks, kills, stalls
 from benchmarks.rows import Measured, NotMeasured, Plan, Row
 
 ROOT = Path(__file__).parent.parent
@@ -174,6 +174,12 @@ ROWS = [
         at_most=2.5),
     Row(name="sandboxed evaluation / bare fork, CPU", unit="ratio", measure=forks.cpu_ratio,
         at_most=2.5),
+    Row(name="CPU of a proposal of bin_packing, not weighed", unit="ms", measure=children.plain,
+        at_most=3),
+    Row(name="CPU of a child of bin_packing, made and weighed", unit="ms",
+        measure=children.child, at_most=3),
+    Row(name="CPU of a proposal of bin_packing, the best of eight children", unit="ms",
+        measure=children.proposal),
     Row(name="kill -9 and resume: lost or doubled", unit="programs", measure=kills.lost,
         at_most=0),
     Row(name="kill -9: processes left", unit="processes", measure=kills.orphans, at_most=0),
