@@ -102,6 +102,53 @@ def test_the_best_of_some_children_is_proposed() -> None:
     assert more > 10
 
 
+def test_the_next_best_is_named_and_neither_does_what_an_inspiration_does() -> None:
+    echo = Echo(replace(PROBE, worth=lambda answers, number: float(answers[number])))
+    parent = Program.of({"program.py": SEED.read_text()})
+    second, passed_over = 0, 0
+    for seed in range(40):
+        alone, asked = mutated(parent, [], seed, echo)
+        if alone.instead is None:
+            continue
+        second += 1
+        first, other = (echo.worth(text_of(one), 7) for one in (alone, alone.instead))
+        assert first is not None
+        assert other is not None
+        assert other == sorted(asked, reverse=True)[1] <= first
+        with_best, _ = mutated(parent, [alone.program], seed, echo)
+        if with_best.instead is not None:
+            passed_over += 1
+            does = echo.behaviour(text_of(alone))
+            for one in (with_best, with_best.instead):
+                assert echo.behaviour(text_of(one)) != does
+    assert second > 10
+    assert passed_over > 10
+
+
+def mutated(
+    parent: Program, inspirations: list[Program], seed: int, echo: Echo
+) -> tuple[tree.Mutation, list[float]]:
+    asked: list[float] = []
+
+    def worth(text: str) -> float | None:
+        value = echo.worth(text, 7)
+        if value is not None:
+            asked.append(value)
+        return value
+
+    rng, says = random.Random(seed), echo.behaviour
+    # operators that take nothing from inspirations: children are the same with and without them
+    made = tree.propose(
+        parent, inspirations, rng, operators=["point"], behaviour=says, worth=worth, choices=4
+    )
+    return made, asked
+
+
+def text_of(mutation: tree.Mutation) -> str:
+    (text,) = mutation.program.files.values()
+    return text
+
+
 def test_children_that_cannot_be_weighed_are_proposed_as_often_as_without() -> None:
     seeded = Program.of({"program.py": SEED.read_text()})
     first = [tree.propose(seeded, [], random.Random(seed)) for seed in range(20)]

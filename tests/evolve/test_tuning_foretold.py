@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from evolve import loading
+from evolve.drafting import Draft
+from evolve.known import Known
 from evolve.messages import Listen, Mutated, Tune
 from evolve.program import Program
+from evolve.proposers.base import describe
 from evolve.proposers.tuning import Tunings, tuned
 from evolve.tree.echo import Echo
 from evolve.tuning import parameters
-from islands_db import Fate, Reader
+from islands_db import Fate, Reader, Sample, Store
 
 if TYPE_CHECKING:
     from conftest import Evolve
@@ -115,3 +120,27 @@ def test_no_behaviour_is_evaluated_twice(evolve: Evolve, steps: Path) -> None:
     spared = [p for p in proposals if "worked out, not run" in p.reason]
     assert spared
     assert all(p.fate is Fate.DUPLICATE and p.duplicate_of is not None for p in spared)
+
+
+def test_what_behaves_as_no_stored_program_is_taken_instead(evolve: Evolve, steps: Path) -> None:
+    ended = evolve("run", steps, "--evals", 3, "--seed", 1, "--name", "t", "--workers", 1)
+    assert ended.code == 0, ended.err
+    says = Echo(loading.load(str(steps)).problem.probe).behaviour  # type: ignore[arg-type]
+
+    def draft(constant: str, instead: Draft | None = None) -> Draft:
+        text = SEED.replace("20.25", constant)
+        described = describe(Program.of({"seed.py": text}))
+        return Draft(text=described, behaviour=says(text), instead=instead)
+
+    known, new = draft("20.5"), draft("31.0", draft("61.0"))
+    sample = Sample(attempt=99, island=0, parent=1, proposer="tree")
+    with closing(Store.open(evolve.folder / "runs" / "t" / "run.db")) as store:
+        knows = Known(store=store, lag=1, deterministic=False)
+        assert knows.foretold(sample, known) is not None
+        assert knows.unheard(sample, new) is new
+        for first in (draft("20.5", new), draft("20.5", draft("20.75", new))):
+            assert knows.unheard(sample, first) is new
+        only = draft("20.5", draft("20.75"))
+        assert knows.unheard(sample, only) is only
+        early = Known(store=store, lag=99, deterministic=True)  # sampled from the seed alone
+        assert early.unheard(replace(sample, attempt=98), draft("20.5", new)).instead is new
