@@ -37,7 +37,7 @@ from evaluators.results import Invalid, Valid, Verifier
 Bins = NDArray[np.int64]
 """The bin of every item of one instance, in the order of arrival."""
 Ranks = NDArray[np.int16]
-"""Rank of [item][remaining]; -1 where the item does not fit."""
+"""Rank of [item][remaining]; -1 where the item does not fit, or where no instance comes to."""
 
 MAX_CAPACITY = 10_000
 MAX_INSTANCES = 2_000

@@ -83,6 +83,8 @@ _TRIES_AS_PLANNED = 10
 """Of them; a program may have no place for the operators that were planned."""
 CHOICES = 8
 """Children of one parent among which the best is proposed, where they can be weighed."""
+_NAMED = 2
+"""Children that a proposal names; the second does something else than the first."""
 _ERROR_OF_GROWTH = 10
 _NODE = re.compile(r"\w+|[-+*/%<>=]+")
 _CHANGES_NOTHING = frozenset({"hoist"})
@@ -167,8 +169,9 @@ def propose(
             taken.
         worth: Weighs programs of one file, the more the better, None where it cannot. The best of
             `choices` children is taken, none that does what an inspiration does, and the next best
-            is named; where the first cannot be weighed, that one is taken. Preselection, as in
-            surrogate-assisted evolution (Jin, Swarm and Evolutionary Computation 1, 2011).
+            that does something else is named; where the first cannot be weighed, that one is taken.
+            Preselection, as in surrogate-assisted evolution (Jin, Swarm and Evolutionary
+            Computation 1, 2011).
 
     Raises:
         TreeError: The blocks do not parse as Python or hold nothing that could be changed.
@@ -212,12 +215,19 @@ def propose(
         ):
             return made.mutation
     weighed.sort(key=lambda one: -one[0])
-    ordered = (*(made for _, made in weighed), *([echo] if echo else []))
-    sound = (made for made in ordered if _is_sound(made.program, mine, longest, given))
-    first, second = next(sound, None), next(sound, None)
-    if first is None:
+    best, done = list[_Made](), frozenset[int]()
+    for made in (*(made for _, made in weighed), *([echo] if echo else [])):
+        does = _foretold([made.program], behaviour)
+        if not (best and (made is echo or does & done)) and _is_sound(
+            made.program, mine, longest, given
+        ):
+            best, done = [*best, made], does
+        if len(best) == _NAMED:
+            break
+    if not best:
         raise TreeError(f"no operator found anything to change in {_TRIES} tries")
-    return replace(first.mutation, instead=second.mutation if second else None)
+    second = best[1].mutation if best[1:] else None
+    return replace(best[0].mutation, instead=second)
 
 
 def _foretold(

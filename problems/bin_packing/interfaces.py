@@ -30,7 +30,7 @@ from evaluators.bin_packing_instances import Items, distributions
 from evolve import Score
 from evolve.problem import CandidateHandle
 
-from .asked import pairs, ranked
+from .asked import Pairs, occurring, ranked
 from .scores import score_packings
 
 AUDITED = 400
@@ -47,7 +47,7 @@ def by_table(
 ) -> Score | Invalid:
     """Asks for the table, packs by it, and scores."""
     capacity = distributions()[distribution].capacity
-    ranks = ask_table(candidate, distribution, order=_order_key(seed))
+    ranks = ask_table(candidate, occurring(distribution, instances), order=_order_key(seed))
     if isinstance(ranks, Invalid):
         return ranks
     candidate.behaves_as(ranks.tobytes())
@@ -57,11 +57,9 @@ def by_table(
     )
 
 
-def ask_table(
-    candidate: CandidateHandle, distribution: str, *, order: int
-) -> packing.Ranks | Invalid:
+def ask_table(candidate: CandidateHandle, asked: Pairs, *, order: int) -> packing.Ranks | Invalid:
     """The candidate's table as ranks; asks in a mixed order, and a tenth of it twice."""
-    questions = _questions(distribution, order)
+    questions = _questions(asked, order)
     answers = candidate.drive("answers", questions.items, questions.spaces)
     if (
         not isinstance(answers, np.ndarray)
@@ -82,14 +80,13 @@ def ask_table(
         )
     ordered = np.empty_like(first)
     ordered[questions.order] = first
-    return ranked(distribution, ordered)
+    return ranked(asked, ordered)
 
 
 class _Questions:
     """All pairs in a mixed order, then the first tenth of that again, backwards."""
 
-    def __init__(self, distribution: str, order: int) -> None:
-        asked = pairs(distribution)
+    def __init__(self, asked: Pairs, order: int) -> None:
         mixed = list(range(len(asked.items)))
         random.Random(order).shuffle(mixed)
         self.order = np.array(mixed)

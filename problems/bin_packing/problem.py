@@ -87,7 +87,7 @@ def _probe(parameters: Mapping[str, object]) -> Probe | None:
 
     @lru_cache(maxsize=8)
     def ranks_of(answers: bytes) -> packing.Ranks | Invalid:
-        return ranked(distribution, np.frombuffer(answers))
+        return ranked(asked, np.frombuffer(answers))
 
     def behaviour(answers: NDArray[np.float64]) -> bytes | None:
         ranks = ranks_of(answers.tobytes())

@@ -268,6 +268,46 @@ class Scripted:
         yield self
 
 
+class Answering:
+    """An honest process with a function of item and remaining."""
+
+    def __init__(self, priority):
+        self._priority = priority
+
+    def drive(self, name, items, remaining):
+        pairs = zip(items.tolist(), remaining.tolist(), strict=True)
+        return np.array([self._priority(*pair) for pair in pairs], dtype=np.float64)
+
+    def behaves_as(self, behaviour):
+        assert isinstance(behaviour, bytes)
+
+
+def test_instances_from_a_file_may_hold_sizes_that_are_never_drawn(
+    bin_packing, monkeypatch, tmp_path
+):
+    """The program is asked for them too: small items go to new bins here, as it wants it."""
+    items = [3, 60, 140, 5, 101, 40, 10, 3, 49, 150, 19, 90]
+    content = {"instances": [{"capacity": 150, "items": items}]}
+    (tmp_path / "orlib_binpack1_OR1_u120.json").write_text(json.dumps(content))
+    monkeypatch.setenv("EVOLVE_PUBLISHED", str(tmp_path))
+
+    def wasteful(item, remaining):
+        return float(remaining == 150) if item < 20 else -float(remaining)
+
+    own = {"distribution": "or1", "instances": "published"}
+    score = evaluate(bin_packing, Answering(wasteful), SplitKind.TEST, **own)
+    new, left = 0, []
+    for item in items:
+        fits = [] if item < 20 else sorted(space for space in left if space >= item)
+        new += not fits
+        space = fits[0] if fits else 150
+        if fits:
+            left.remove(space)
+        left.append(space - item)
+    assert f": {new} bins for 1 instances" in score.feedback
+    assert check(json.loads(json.dumps(score.artifact))).value == score.values["excess_percent"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -275,11 +315,11 @@ class Scripted:
         0.0,
         "best",
         [],
-        [1.0] * 12457,
+        [1.0] * 6415,
         np.zeros(5),
-        np.zeros((1, 12458)),
-        np.zeros(12458, dtype=np.int64),
-        np.full(12458, np.nan),
+        np.zeros((1, 6416)),
+        np.zeros(6416, dtype=np.int64),
+        np.full(6416, np.nan),
         {"excess_percent": 0},
     ],
     ids=lambda answer: f"{type(answer).__name__}-{getattr(answer, 'shape', '')}",
