@@ -3,6 +3,7 @@ it, over a small search of its own: parents are the better of four drawn ones.""
 
 from __future__ import annotations
 
+import gc
 import random
 import statistics
 import time
@@ -15,6 +16,7 @@ from evolve.loading import load
 from evolve.probes import NUMBERS, Probe
 from evolve.program import Program
 from evolve.proposers.base import describe
+from evolve.proposers.mutator import COLLECTED_EVERY
 from evolve.tree.echo import Echo
 
 _WARM = 60
@@ -39,6 +41,18 @@ def _costs(seed: int, count: int) -> Costs:
     assert isinstance(probe, Probe)
     echo = Echo(probe)
     (first,) = task.seeds().values()
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_EVERY, 20, 20)  # as that process does
+    try:
+        return _searched(echo, first, seed, count)
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def _searched(echo: Echo, first: Program, seed: int, count: int) -> Costs:
     pool, rng = [(_worth(echo, first, 0) or 0.0, first)], random.Random(seed)
     proposals, children, plain = list[float](), list[float](), list[float]()
     for number in range(_WARM + count):

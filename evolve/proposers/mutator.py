@@ -26,13 +26,13 @@ from evolve.proposers.foretelling import foretelling
 if TYPE_CHECKING:
     from evolve.tree.echo import Echo
 
-_COLLECTED_EVERY = 100_000
+COLLECTED_EVERY = 100_000
 """Objects; syntax trees are made of thousands, and hardly any of them is garbage in a circle."""
 
 
 def main(fd: int, parent: int) -> None:
     attend(parent)
-    gc.set_threshold(_COLLECTED_EVERY, 20, 20)
+    gc.set_threshold(COLLECTED_EVERY, 20, 20)
     sock = socket.socket(fileno=fd)
     requests = msgspec.msgpack.Decoder(messages.Mutate | messages.Listen)
     while (body := messages.receive(sock)) is not None:
