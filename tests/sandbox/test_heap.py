@@ -11,7 +11,7 @@ import sys
 import pytest
 
 _COLLAPSED = """
-import os, re
+import contextlib, mmap, os, re
 from pathlib import Path
 from sandbox.inside.heap import collapse
 
@@ -19,6 +19,15 @@ def huge():
     found = re.findall(r"(?m)^AnonHugePages: +(\\d+) kB", Path("/proc/self/smaps").read_text())
     return sum(map(int, found))
 
+# Does this kernel make any on request, with its memory as full as it is now? How many of the
+# interpreter's arenas it then takes depends on free ones, and on arenas side by side.
+asked = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+asked.write(b"x" * (8 << 20))
+before = huge()
+with contextlib.suppress(OSError):
+    asked.madvise(25)  # MADV_COLLAPSE
+able = huge() > before
+asked.close()
 kept = [[number] for number in range(400_000)]
 before = huge()
 collapse(Path("/proc/self/maps").read_text())
@@ -32,7 +41,7 @@ assert os.waitpid(child, 0)[1] == 0
 assert kept == [[number] for number in range(400_000)]
 del kept
 assert [[number] for number in range(400_000)] == [[number] for number in range(400_000)]
-print(made)
+print(int(able), made)
 """
 
 
@@ -40,7 +49,7 @@ def test_what_was_written_to_lies_in_huge_pages_and_forks_as_before() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _COLLAPSED], capture_output=True, text=True, check=True, timeout=400
     )
-    made = int(done.stdout)
-    if made == 0:
+    able, made = map(int, done.stdout.split())
+    if not able:
         pytest.skip("this kernel makes no huge pages on request")
-    assert made > 16 << 10  # kB: 400,000 lists with a number each
+    assert made >= 2 << 10  # kB: one page at least
