@@ -148,12 +148,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def draft(path: Path) -> Iterator[sqlite3.Connection]:
-    """A new database that appears at `path` when the block ends well, and not at all otherwise."""
+    """A new database that appears at `path` when the block ends well, and not at all otherwise.
+
+    It appears in WAL mode and with nothing in its log.
+    """
     unfinished = path.with_name(path.name + "-new")
     unfinished.unlink(missing_ok=True)
     for database in (unfinished, path):
-        for suffix in ("-wal", "-shm"):
-            # A log left behind by a removed database would be read into the new one.
+        for suffix in ("-wal", "-shm", "-journal"):
+            # What a removed database left behind would be read into the new one.
             database.with_name(database.name + suffix).unlink(missing_ok=True)
     connection = sqlite3.connect(unfinished, isolation_level=None)
     try:
@@ -161,6 +164,9 @@ def draft(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")
         yield connection
+        # Turned into one with a log before it has its name: the change goes through a rollback
+        # journal, and who only reads can do nothing with one that a killed writer leaves behind.
+        connection.execute("PRAGMA journal_mode = WAL")
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

@@ -156,7 +156,8 @@ class Estimation:
         )
 
     def ask(self, seed: int) -> list[float]:
-        if len(self._study.trials) < self._first:
+        # `trials` would copy every one of them, three times the cost of all the rest
+        if len(self._study.get_trials(deepcopy=False)) < self._first:
             return _near(self._parameters, random.Random(seed))
         self._study.sampler = self._optuna.samplers.TPESampler(
             seed=seed % 2**32, multivariate=True, n_startup_trials=self._first

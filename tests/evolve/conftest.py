@@ -17,6 +17,8 @@ from textwrap import dedent
 
 import pytest
 
+from .warm import warm
+
 PROBLEM = """
 from evaluators import Invalid
 from evolve import Problem, Record, Score
@@ -97,15 +99,8 @@ class Evolve:
         return [str(Path(sys.executable).with_name("evolve")), *map(str, arguments)]
 
     def __call__(self, *arguments: object, environment: dict[str, str] | None = None) -> Ended:
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**os.environ, **(environment or {})},
-            capture_output=True,
-            text=True,
-            timeout=400,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        inherited = {**os.environ, **(environment or {})}
+        return Ended(*warm().run(self.command(*arguments), self.folder, inherited, timeout_s=400))
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -148,7 +143,7 @@ def variant(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def terminal() -> Callable[..., str]:
     """Runs a command in a pseudo-terminal so wide and gives back what it wrote."""
 

@@ -119,7 +119,7 @@ TERMINAL = [
     "\t" * 5000 + "far right\v\f",
     "/" * 5000 + "../" * 99,
     "- looks\n+ like\n@@ -1,9999999999 +1 @@\n--- a/x\n+++ b/x\n\\ No newline",
-    "x" * 10_000_000,
+    "x" * 1_000_000,
 ]
 ALL = [*BROWSER, *TERMINAL]
 SETTINGS = Settings(

@@ -134,7 +134,7 @@ def test_a_stage_that_is_wrong_is_not_the_programs_fault(
 def test_a_stage_that_hangs_is_ended_and_named(evolve: Evolve, variant: Write) -> None:
     folder = variant(
         "toy",
-        ('    found = candidate.call("answer")\n', "    while True: pass\n"),
+        ('    found = candidate.call("answer")\n', "    __import__('time').sleep(999)\n"),
         ("timeout_s=2.0, memory_mb=256)\ndef close", "timeout_s=0.1, memory_mb=256)\ndef close"),
     )
     ended = evolve("run", folder, "--evals", 1)

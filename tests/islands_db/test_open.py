@@ -118,6 +118,20 @@ def test_a_run_is_never_created_over_another(finished):
     assert fingerprint(finished) == before
 
 
+def test_a_run_has_its_log_before_it_has_its_name(tmp_path):
+    """Made later, a writer killed meanwhile left a journal that no reader can do anything with."""
+    path = tmp_path / "run.db"
+    with connections.draft(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    assert [file.name for file in tmp_path.iterdir()] == ["run.db"]
+    changes = path.read_bytes()
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    reader.close()
+    connections.connect_writer(path).close()
+    assert path.read_bytes() == changes, "nothing is left for the first writer to change"
+
+
 def test_a_log_left_by_a_removed_run_does_not_leak_into_the_next(tmp_path, scripted):
     path = tmp_path / "run.db"
     scripted.play(path, 30).close()

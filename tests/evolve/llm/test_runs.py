@@ -16,6 +16,8 @@ from benchmarks.loopback import EVOLVE, Loopback, compare, loopback, models
 from benchmarks.vendor import KEYS
 from islands_db import Fate, Reader, fingerprint
 
+from ..warm import warm
+
 BOTH = models("openai/loopback", "anthropic/loopback-small")
 
 
@@ -29,10 +31,9 @@ def evolve(
     vendor: Loopback | None, folder: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     base = vendor.environment if vendor is not None else {"PATH": "/usr/bin:/bin"}
-    return subprocess.run(
-        [*EVOLVE, *arguments], cwd=folder, env={**base, **environment}, capture_output=True,
-        text=True, timeout=400,
-    )  # fmt: skip
+    command = [*EVOLVE, *arguments]
+    ended = warm().run(["evolve", *arguments], folder, {**base, **environment}, timeout_s=400)
+    return subprocess.CompletedProcess(command, *ended)
 
 
 def one_line(ended: subprocess.CompletedProcess[str]) -> str:
