@@ -177,7 +177,11 @@ class Helper:
 
 
 class Pool:
-    """Several helpers of one kind; a request goes to the first that is free."""
+    """Several helpers of one kind; a request goes to the one that was last busy, of the free ones.
+
+    Args:
+        at_once: So many start with the pool, the others when all that run are busy.
+    """
 
     def __init__(
         self,
@@ -186,9 +190,11 @@ class Pool:
         *,
         setup: msgspec.Struct | None = None,
         log: Path | None = None,
+        at_once: int | None = None,
     ) -> None:
         self._log = log.open("ab") if log is not None else None
         self._helpers = [Helper(module, setup, self._log) for _ in range(size)]
+        self._at_once = size if at_once is None else at_once
         self._free: deque[Helper] = deque(self._helpers)
         self._available = asyncio.Semaphore(size)
 
@@ -201,10 +207,10 @@ class Pool:
         return self._helpers[0].tier
 
     async def start(self) -> None:
-        """Starts all helpers side by side; the first one's fault is raised."""
+        """Starts helpers side by side; the first one's fault is raised."""
         try:
             async with asyncio.TaskGroup() as group:
-                for helper in self._helpers:
+                for helper in self._helpers[: self._at_once]:
                     group.create_task(helper.start())
         except BaseExceptionGroup as errors:
             await self.stop()
@@ -228,7 +234,7 @@ class Pool:
             try:
                 return await helper.ask(request, kind, limit_s=limit_s, reply=reply)
             finally:
-                self._free.append(helper)
+                self._free.appendleft(helper)
 
     async def stop(self) -> None:
         async with asyncio.TaskGroup() as group:

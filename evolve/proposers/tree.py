@@ -1,4 +1,4 @@
-"""The tree proposer: mutation and crossover on the syntax tree, in a process of its own."""
+"""The tree proposer: mutation and crossover on the syntax tree, in processes of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from evolve import tree
 from evolve.bandit import over_operators
+from evolve.cores import usable_cores
 from evolve.errors import ProblemError
 from evolve.loading import Task
 from evolve.messages import Heard, Kinds, Listen, Mutate, Mutated, texts
@@ -16,6 +17,8 @@ from evolve.proposers.base import Answer, NoAnswer, Programs, Request, Settled
 from islands_db import Sample
 
 _LIMIT_S = 30.0
+_MOST_MUTATORS = 4
+"""Where children are foretold, a proposal takes several times what an evaluation does."""
 _LISTENING_LIMIT_S = 60.0
 """For all stages of a problem, each up to its first call: mostly the drawing of instances."""
 
@@ -35,7 +38,8 @@ class TreeProposer:
         self.operators = over_operators(tree.fitting(tree.WEIGHTS, seeds))
         # a seed above the usual limit must be able to grow
         self._max_length = 2 * max(map(length, seeds))
-        self._pool = Pool("evolve.proposers.mutator", 1)
+        size = min(len(usable_cores()), _MOST_MUTATORS) if self._probed else 1
+        self._pool = Pool("evolve.proposers.mutator", size, at_once=1)
 
     def plan(self, sample: Sample, rng: random.Random, programs: Programs) -> Sample:
         operators = tree.plan(lambda: self.operators.ask(rng), rng)
