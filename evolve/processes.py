@@ -55,16 +55,21 @@ class Helper:
 
         Raises:
             EvolveError: it says in one line why it cannot work.
+            OSError: this machine has no room for another process.
         """
         ours, theirs = socket.socketpair()
         environment = {k: v for k, v in os.environ.items() if k in KEPT_ENVIRONMENT}
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", self._module, str(theirs.fileno()), str(os.getpid()),
-                pass_fds=[theirs.fileno()], env=environment, cwd="/",
-                stdin=asyncio.subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-                process_group=0,  # Ctrl-C is for the engine, which decides what becomes of it
-            )  # fmt: skip
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-P", "-m", self._module, str(theirs.fileno()),
+                    str(os.getpid()), pass_fds=[theirs.fileno()], env=environment, cwd="/",
+                    stdin=asyncio.subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                    process_group=0,  # Ctrl-C is for the engine, which decides what becomes of it
+                )  # fmt: skip
+            except BaseException:
+                ours.close()
+                raise
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
         if self._setup is None:
             return
@@ -101,7 +106,10 @@ class Helper:
         """
         async with self._lock:
             if self._process is None:
-                await self.start()
+                try:
+                    await self.start()
+                except OSError as error:
+                    raise HelperDied(f"it could not be started: {error.strerror}") from None
             answered = False
             try:
                 async with asyncio.timeout(limit_s):
@@ -214,7 +222,10 @@ class Pool:
                     group.create_task(helper.start())
         except BaseExceptionGroup as errors:
             await self.stop()
-            raise first_leaf(errors) from None
+            first = first_leaf(errors)
+            if isinstance(first, OSError):
+                raise MachineError(f"no process could be started: {first.strerror}") from None
+            raise first from None
 
     async def ask(
         self,
@@ -232,9 +243,12 @@ class Pool:
         async with self._available:
             helper = self._free.popleft()
             try:
-                return await helper.ask(request, kind, limit_s=limit_s, reply=reply)
-            finally:
-                self._free.appendleft(helper)
+                answer = await helper.ask(request, kind, limit_s=limit_s, reply=reply)
+            except BaseException:
+                self._free.append(helper)  # it has to be started first, and that may fail again
+                raise
+            self._free.appendleft(helper)
+            return answer
 
     async def stop(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -18,7 +18,7 @@ from evolve.errors import EvolveError
 
 _OF_THE_MACHINE = (
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
-    errno.EMFILE, errno.ENFILE, errno.EIO,
+    errno.EMFILE, errno.ENFILE, errno.EIO, errno.EAGAIN, errno.ENOMEM,
 )  # fmt: skip
 """What goes wrong with disks, rights and limits: one line, not a crash of ours."""
 

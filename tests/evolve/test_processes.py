@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from evolve.messages import Mutate, Mutated
-from evolve.processes import Pool
+from evolve.processes import HelperDied, Pool
 from islands_db import Reader, fingerprint
 
 from .conftest import SEED, Evolve
@@ -47,6 +48,35 @@ def test_a_further_helper_starts_when_all_others_are_busy() -> None:
         assert pool.pids() == []
 
     asyncio.run(asked())
+
+
+def test_a_helper_that_cannot_be_started_is_done_without(tmp_path: Path) -> None:
+    question = Mutate(parent={"program.py": SEED}, inspirations=(), seed=1)
+
+    async def asked() -> list[Mutated | BaseException]:
+        pool = Pool("evolve.proposers.mutator", 2, at_once=1)
+        await pool.start()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # as a machine that has no room for another process
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), limits[1]))
+
+        async def answer() -> Mutated:
+            return await pool.ask(question, Mutated, limit_s=60)
+
+        try:
+            found = await asyncio.gather(answer(), answer(), return_exceptions=True)
+            found += [await answer() for _ in range(3)]
+            assert len(pool.pids()) == 1
+            return found
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            await pool.stop()
+
+    first, second, *others = asyncio.run(asked())
+    assert isinstance(first, Mutated)
+    assert isinstance(second, HelperDied)
+    assert "could not be started: Too many open files" in str(second)
+    assert others == [first] * 3
 
 
 @pytest.mark.slow
