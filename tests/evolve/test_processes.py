@@ -82,7 +82,7 @@ def test_a_helper_that_cannot_be_started_is_done_without(tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
 def test_the_number_of_mutators_decides_nothing(evolve: Evolve) -> None:
-    options = ("--deterministic", "--seed", 7, "--evals", 25, "--workers", 1)
+    options = ("--deterministic", "--seed", 7, "--evals", 15, "--workers", 1)
     command = evolve.command("run", "bin_packing:or1", *options, "--name", "one")
     subprocess.run(
         [sys.executable, "-c", _ON_ONE_CORE, *command, "--runs", str(evolve.folder)],
@@ -93,4 +93,4 @@ def test_the_number_of_mutators_decides_nothing(evolve: Evolve) -> None:
     databases = [Path(evolve.folder, name, "run.db") for name in ("one", "all")]
     assert fingerprint(databases[0]) == fingerprint(databases[1])
     with Reader(databases[0]) as reader:
-        assert reader.counts().ran == 25
+        assert reader.counts().ran == 15
