@@ -37,6 +37,10 @@ class HelperDied(Exception):
     """A helper process ended while it was asked; the message says how."""
 
 
+class NotStarted(HelperDied):
+    """There is no room for another process."""
+
+
 class Helper:
     """One helper process and its socket; requests are answered in order."""
 
@@ -109,7 +113,8 @@ class Helper:
                 try:
                     await self.start()
                 except OSError as error:
-                    raise HelperDied(f"it could not be started: {error.strerror}") from None
+                    reason = f"it could not be started: {error.strerror or error}"
+                    raise NotStarted(reason) from None
             answered = False
             try:
                 async with asyncio.timeout(limit_s):
@@ -224,7 +229,8 @@ class Pool:
             await self.stop()
             first = first_leaf(errors)
             if isinstance(first, OSError):
-                raise MachineError(f"no process could be started: {first.strerror}") from None
+                reason = f"no process could be started: {first.strerror or first}"
+                raise MachineError(reason) from None
             raise first from None
 
     async def ask(
@@ -237,18 +243,24 @@ class Pool:
     ) -> T:
         """Asks a free helper, waiting for one if need be.
 
+        One that there is no room for is done without, as long as another is there.
+
         Raises:
             HelperDied: see `Helper.ask`.
         """
-        async with self._available:
-            helper = self._free.popleft()
-            try:
-                answer = await helper.ask(request, kind, limit_s=limit_s, reply=reply)
-            except BaseException:
-                self._free.append(helper)  # it has to be started first, and that may fail again
-                raise
-            self._free.appendleft(helper)
-            return answer
+        await self._available.acquire()
+        helper = self._free.popleft()
+        try:
+            answer = await helper.ask(request, kind, limit_s=limit_s, reply=reply)
+        except BaseException as error:
+            if isinstance(error, NotStarted) and self.pids():
+                return await self.ask(request, kind, limit_s=limit_s, reply=reply)
+            self._free.append(helper)  # it has to be started first
+            self._available.release()
+            raise
+        self._free.appendleft(helper)
+        self._available.release()
+        return answer
 
     async def stop(self) -> None:
         async with asyncio.TaskGroup() as group:

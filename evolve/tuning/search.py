@@ -156,7 +156,7 @@ class Estimation:
         )
 
     def ask(self, seed: int) -> list[float]:
-        # `trials` would copy every one of them, three times the cost of all the rest
+        # `trials` would copy every one of them, twice the cost of all the rest
         if len(self._study.get_trials(deepcopy=False)) < self._first:
             return _near(self._parameters, random.Random(seed))
         self._study.sampler = self._optuna.samplers.TPESampler(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from evolve.messages import Mutate, Mutated
-from evolve.processes import HelperDied, Pool
+from evolve.processes import Pool
 from islands_db import Reader, fingerprint
 
 from .conftest import SEED, Evolve
@@ -53,7 +53,7 @@ def test_a_further_helper_starts_when_all_others_are_busy() -> None:
 def test_a_helper_that_cannot_be_started_is_done_without(tmp_path: Path) -> None:
     question = Mutate(parent={"program.py": SEED}, inspirations=(), seed=1)
 
-    async def asked() -> list[Mutated | BaseException]:
+    async def asked() -> list[Mutated]:
         pool = Pool("evolve.proposers.mutator", 2, at_once=1)
         await pool.start()
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -64,7 +64,7 @@ def test_a_helper_that_cannot_be_started_is_done_without(tmp_path: Path) -> None
             return await pool.ask(question, Mutated, limit_s=60)
 
         try:
-            found = await asyncio.gather(answer(), answer(), return_exceptions=True)
+            found = await asyncio.gather(answer(), answer(), answer())
             found += [await answer() for _ in range(3)]
             assert len(pool.pids()) == 1
             return found
@@ -72,11 +72,9 @@ def test_a_helper_that_cannot_be_started_is_done_without(tmp_path: Path) -> None
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             await pool.stop()
 
-    first, second, *others = asyncio.run(asked())
+    first, *others = asyncio.run(asked())
     assert isinstance(first, Mutated)
-    assert isinstance(second, HelperDied)
-    assert "could not be started: Too many open files" in str(second)
-    assert others == [first] * 3
+    assert others == [first] * 5
 
 
 @pytest.mark.slow
