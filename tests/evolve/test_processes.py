@@ -50,7 +50,7 @@ def test_a_further_helper_starts_when_all_others_are_busy() -> None:
     asyncio.run(asked())
 
 
-def test_a_helper_that_cannot_be_started_is_done_without(tmp_path: Path) -> None:
+def test_a_helper_that_cannot_be_started_is_done_without() -> None:
     question = Mutate(parent={"program.py": SEED}, inspirations=(), seed=1)
 
     async def asked() -> list[Mutated]:

@@ -22,8 +22,8 @@ from importlib import import_module
 
 from evolve import cli
 
-for module in (*sorted(set(cli._MODULES.values())), "report.drawing"):
-    import_module(f"evolve.{module}" if "." in module else f"evolve.cli.{module}")
+for module in {f"evolve.cli.{name}" for name in cli._MODULES.values()} | {"evolve.report.drawing"}:
+    import_module(module)
 asked = socket.socket(fileno=int(sys.argv[1]))
 while True:
     said, streams, _, _ = socket.recv_fds(asked, 1 << 20, 3)
@@ -82,7 +82,11 @@ class Warm:
             said = json.dumps(command).encode()
             socket.send_fds(self._asked, [said], [nothing.fileno(), out.fileno(), errors.fileno()])
             self._asked.settimeout(timeout_s)
-            code = int(self._asked.recv(100))
+            try:
+                code = int(self._asked.recv(100))
+            except TimeoutError:
+                warm.cache_clear()  # its late answer must not be taken for the next one's
+                raise
             for stream in (out, errors):
                 stream.seek(0)
             return code, out.read().decode(), errors.read().decode()
