@@ -10,12 +10,12 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 import msgspec
+from msgspec import structs
 
 from evolve.answers import Applied, apply_answer
 from evolve.loading import load
@@ -119,7 +119,7 @@ def _attempt(store: Store, prompting: Prompting, rng: random.Random) -> None:
     number = store.counts().attempts
     sample = store.sample(number, rng, proposer="m")
     recipe = prompting.plan(sample, rng)
-    store.begin(replace(sample, note=msgspec.json.encode(recipe).decode()))
+    store.begin(structs.replace(sample, note=msgspec.json.encode(recipe).decode()))
     prompt = prompting.render(recipe)
     assert sample.parent is not None
     parent = Program.of(store.files(sample.parent))
@@ -130,7 +130,7 @@ def _attempt(store: Store, prompting: Prompting, rng: random.Random) -> None:
         attempt=number, turn=0, model="m", template=prompt.templates, prompt=prompt.hash,
         reserve_usd=0.2, reserve_tokens=20_000,
     )  # fmt: skip
-    ended = replace(call, state=CallState.ANSWERED, answer=answer, cost_usd=0.01, input=900)
+    ended = structs.replace(call, state=CallState.ANSWERED, answer=answer, cost_usd=0.01, input=900)
     store.end_call(store.open_call(call), ended)
     result = apply_answer(parent, answer, expect=recipe.operator.expect)
     assert isinstance(result, Applied)

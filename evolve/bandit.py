@@ -39,8 +39,7 @@ def gain(*, best: bool, better: bool, joined: bool) -> float:
     return BEST_GAIN if best else BETTER_GAIN if better else JOINED_GAIN if joined else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(msgspec.Struct, frozen=True):
     """What is remembered of an arm: sums over its attempts, the older the less, and beside them
     plain counts for people: of attempts, children better than their parents, and new bests."""
 

@@ -10,7 +10,8 @@ import asyncio
 import heapq
 import time
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from evolve.config import Budget as Limits
 from evolve.problem import Objective
@@ -21,8 +22,7 @@ class OutOfBudget(Exception):
     """What is left does not cover another call, and nothing in flight can give any back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amount:
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
     """Dollars and tokens, input and output together."""
 
     usd: float = 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -22,8 +21,7 @@ HUMAN = "human"
 NOTES = "notes"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a proposal before evaluation: a program, or a fate with its reason."""
 
     text: ProgramText | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from evolve.drafting import Draft
 from islands_db import Fate, Outcome, ProgramText, Sample, Store

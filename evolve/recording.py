@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from msgspec import structs
+
 from evolve.budget import Amount, Budget
 from evolve.errors import UsageError
 from islands_db import JSON, Call, CallState, Reader, Store
@@ -98,7 +100,7 @@ class RecordedDesk:
             raise Unanswered(proposals[0].reason)
         last = known[-1]
         if last.model != arm or last.prompt != blank.prompt:
-            self._leave(replace(blank, model=arm), last)
+            self._leave(structs.replace(blank, model=arm), last)
             assert self._live is not None
             return await self._live.ask(arm, request, blank)
         if last.state is not CallState.ANSWERED:
@@ -106,10 +108,10 @@ class RecordedDesk:
             if proposals and proposals[0].fate is not None:
                 raise Unanswered(proposals[0].reason)
             await self._end(blank.attempt)
-        sent = replace(
+        sent = structs.replace(
             blank, model=arm, reserve_usd=last.reserve_usd, reserve_tokens=last.reserve_tokens
         )
-        ended = replace(last, template=blank.template)
+        ended = structs.replace(last, template=blank.template)
         with self._store.atomic():
             self._store.end_call(self._store.open_call(sent), ended)
         self._budget.book(Amount(usd=ended.cost_usd or 0.0, tokens=ended.input + ended.output))

@@ -6,13 +6,14 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
 from math import fsum
+
+from msgspec import structs
 
 from islands_db import rows
 from islands_db.records import Call, CallState, Spending
 
-_COLUMNS = tuple(entry.name for entry in fields(Call))
+_COLUMNS = Call.__struct_fields__
 CALL = ", ".join(_COLUMNS)
 _SENT = _COLUMNS.index("state")
 """Columns before this one say what was sent; the others how it ended."""
@@ -65,23 +66,23 @@ class Totals:
     """Running totals by model, so that nobody has to add up the calls."""
 
     def __init__(self, calls: Iterable[Mapping[str, object]]) -> None:
-        self._models: dict[str, Spending] = {}
-        for row in calls:
-            self._models[str(row["model"])] = _spending(row)
+        self._models = {str(row["model"]): _Sum(row) for row in calls}
 
     def add(self, before: Call | None, after: Call) -> None:
         """Counts a call that was opened or ended."""
-        spending = self._models.get(after.model, Spending())
+        total = self._models.get(after.model)
+        if total is None:
+            total = self._models[after.model] = _Sum({})
         if before is not None:
-            spending = _changed(spending, before, -1)
-        self._models[after.model] = _changed(spending, after, 1)
+            total.count(before, -1)
+        total.count(after, 1)
 
     def models(self) -> Mapping[str, Spending]:
-        return dict(self._models)
+        return {model: total.spending() for model, total in self._models.items()}
 
     def all(self) -> Spending:
         """The totals of all models together."""
-        return together(self._models.values())
+        return together(self.models().values())
 
 
 def together(parts: Iterable[Spending]) -> Spending:
@@ -113,49 +114,61 @@ BY_MODEL = (
 )
 
 
-def _spending(row: Mapping[str, object]) -> Spending:
-    number = {name: float(str(found)) for name, found in row.items() if name != "model"}
-    return Spending(
-        calls={state: int(number[state]) for state in CallState},
-        settled_usd=number["settled_usd"],
-        unsettled_usd=number["unsettled_usd"],
-        unsettled=int(number["unsettled"]),
-        tokens=int(number["tokens"]),
-        input=int(number["input"]),
-        cached=int(number["cached"]),
-        output=int(number["output"]),
-        reasoning=int(number["reasoning"]),
-    )
+class _Sum:
+    """What the calls of one model came to so far."""
 
+    __slots__ = (
+        "cached", "calls", "input", "output", "reasoning", "settled_usd", "tokens", "unsettled",
+        "unsettled_usd",
+    )  # fmt: skip
 
-def _changed(spending: Spending, call: Call, sign: int) -> Spending:
-    counts = dict(spending.calls)
-    counts[call.state] = counts.get(call.state, 0) + sign
-    open_ended = call.unsettled
-    left = spending.unsettled + sign * open_ended
-    return replace(
-        spending,
-        calls=counts,
-        settled_usd=spending.settled_usd + sign * (call.cost_usd or 0.0),
-        # nothing unsettled is nothing, not what rounding left
-        unsettled_usd=spending.unsettled_usd + sign * (call.reserve_usd if open_ended else 0.0)
-        if left
-        else 0.0,
-        unsettled=left,
-        tokens=spending.tokens
-        + sign * (call.reserve_tokens if open_ended else call.input + call.output),
-        input=spending.input + sign * call.input,
-        cached=spending.cached + sign * call.cached,
-        output=spending.output + sign * call.output,
-        reasoning=spending.reasoning + sign * call.reasoning,
-    )
+    def __init__(self, row: Mapping[str, object]) -> None:
+        number = {name: float(str(found)) for name, found in row.items() if name != "model"}
+        self.calls = {state: int(number[state]) for state in CallState if state in number}
+        self.settled_usd = number.get("settled_usd", 0.0)
+        self.unsettled_usd = number.get("unsettled_usd", 0.0)
+        self.unsettled = int(number.get("unsettled", 0))
+        self.tokens = int(number.get("tokens", 0))
+        self.input = int(number.get("input", 0))
+        self.cached = int(number.get("cached", 0))
+        self.output = int(number.get("output", 0))
+        self.reasoning = int(number.get("reasoning", 0))
+
+    def count(self, call: Call, sign: int) -> None:
+        """Adds a call, or takes it away where `sign` is -1."""
+        self.calls[call.state] = self.calls.get(call.state, 0) + sign
+        open_ended = call.unsettled
+        self.unsettled += sign * open_ended
+        self.settled_usd += sign * (call.cost_usd or 0.0)
+        self.unsettled_usd += sign * (call.reserve_usd if open_ended else 0.0)
+        if not self.unsettled:  # nothing is left, not what rounding left
+            self.unsettled_usd = 0.0
+        self.tokens += sign * (call.reserve_tokens if open_ended else call.input + call.output)
+        self.input += sign * call.input
+        self.cached += sign * call.cached
+        self.output += sign * call.output
+        self.reasoning += sign * call.reasoning
+
+    def spending(self) -> Spending:
+        return Spending(
+            calls=dict(self.calls),
+            settled_usd=self.settled_usd,
+            unsettled_usd=self.unsettled_usd,
+            unsettled=self.unsettled,
+            tokens=self.tokens,
+            input=self.input,
+            cached=self.cached,
+            output=self.output,
+            reasoning=self.reasoning,
+        )
 
 
 def _values(call: Call) -> tuple[object, ...]:
     packed = None
     if call.answer is not None:
         packed = zlib.compress(rows.text(call.answer).encode(), 1)
-    texts = {"reason": rows.text(call.reason), "state": call.state.value, "answer": packed}
+    found = structs.asdict(call)
+    found |= {"reason": rows.text(call.reason), "state": call.state.value, "answer": packed}
     for name in ("finish", "answered_by", "request_id"):
-        texts[name] = rows.text(getattr(call, name))
-    return tuple(texts.get(name, getattr(call, name)) for name in _COLUMNS)
+        found[name] = rows.text(found[name])
+    return tuple(found.values())

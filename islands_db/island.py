@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from islands_db.maps import CellMap
 from islands_db.pool import FAILED, NO_CELL, NO_PARENT, Columns, Entrant, Pool

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +27,7 @@ FAILED: Final = -math.inf
 """The fitness of a program without one, in the pools that take such programs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entrant:
+class Entrant(msgspec.Struct, frozen=True):
     """A judged program that may enter a pool.
 
     `cell` is `NO_CELL` where it lacks a feature, `signature` `NO_SIGNATURE` where its behaviour is

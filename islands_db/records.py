@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+import msgspec
+
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 
@@ -139,8 +141,7 @@ class Settings:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt starts from: drawn when the attempt begins and stored with it."""
 
     attempt: int
@@ -175,8 +176,7 @@ class Verdict:
     memory_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramText:
+class ProgramText(msgspec.Struct, frozen=True, kw_only=True):
     """A program's content and the two hashes it is recognised by."""
 
     hash: str
@@ -186,8 +186,7 @@ class ProgramText:
     """Syntax-tree nodes inside the EVOLVE-BLOCKs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended; one transaction stores it with every state it changes.
 
     `rung` counts the stages passed; `fitness` is the first objective of the last stage reached,
@@ -203,7 +202,7 @@ class Outcome:
     verdicts: tuple[Verdict, ...] = ()
     rung: int = 0
     fitness: float | None = None
-    features: Mapping[str, float] = field(default_factory=dict)
+    features: Mapping[str, float] = msgspec.field(default_factory=dict)
     signature: int | None = None
     """Equal for programs that the stages could not tell apart; a signed 64-bit number, not 0."""
     behaviour: int | None = None
@@ -217,8 +216,7 @@ class Outcome:
     cost_usd: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """What the islands did with an outcome."""
 
     program: int | None = None
@@ -312,8 +310,7 @@ class StoredEvent:
     """UTC, ISO 8601; for display only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call to a model: what was asked, what was set aside for it, and what came back.
 
     Tokens as in `evolve.llm.Usage`: `cached` and `written` are part of `input`, `reasoning` is

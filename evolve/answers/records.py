@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from evolve.program import Program
 
 
@@ -60,8 +62,7 @@ _CAN_BE_MENDED = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """A child of the parent: sound outside of its blocks, different in its syntax tree.
 
     Attributes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
 from evolve.cli.differing import changed_lines, hunk_lines, standing
 from evolve.cli.opening import opened_program, opened_run
@@ -118,7 +119,7 @@ def why(target: str | None, attempt: int | None, root: Path, as_json: bool) -> N
             if stored is None:
                 calls = reader.calls(attempt=attempt)
                 if as_json:
-                    plain = [asdict(call) for call in calls]
+                    plain = [structs.asdict(call) for call in calls]
                     print_json({"proposal": asdict(found[0]), "program": None, "calls": plain})
                 else:
                     _print_failed(found[0], calls)
@@ -192,7 +193,7 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
                 **_plain(last),
                 "parent_program": None if parent is None else asdict(parent),
                 "proposal": asdict(made),
-                "calls": [asdict(call) for call in calls],
+                "calls": [structs.asdict(call) for call in calls],
                 "proposed_again": [asdict(p) for p in proposals if p is not made],
                 "children": children,
             }

@@ -32,8 +32,7 @@ _LOOKED_AT = 32
 _LINE = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What one prompt shows: programs, attempts and notes by their numbers in the store."""
 
     operator: Operator

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from evolve.bandit import Bandit
 from evolve.program import Program, length, syntax_hash
 from islands_db.records import Fate, ProgramText, Sample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a proposer is given. `seed` is all the randomness it may use, `note` what it planned."""
 
     attempt: int
@@ -23,8 +23,7 @@ class Request:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What it answered: text with SEARCH/REPLACE blocks against the parent, and what that took.
 
     Attributes:
@@ -83,8 +82,7 @@ class Programs(Protocol):
         """Its rung and fitness in training; it must have been judged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt of a proposer ended.
 
     Attributes:

@@ -7,10 +7,10 @@ follows from the recipe, so it is the same when the attempt is done again.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
 from evolve import diff
 from evolve.answers import Applied, Refused, apply_answer

@@ -10,9 +10,10 @@ not gained for a while. A structure that was tuned is not tuned again until a be
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from evolve.answers import Refused, apply_answer
 from evolve.loading import Task

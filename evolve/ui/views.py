@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 import msgspec
 import numpy as np
+from msgspec import structs
 
 from evolve import picture
 from evolve.config import flat
@@ -129,7 +130,7 @@ def program(run: Watched, name: str) -> Plain:
             "diff": unified(Program.of(before), Program.of(files)) if before and files else "",
             "proposal": found.diff,
             "prompts": prompts_of(reader, proposal),
-            "calls": [asdict(call) for call in reader.calls(attempt=found.attempt)],
+            "calls": [structs.asdict(call) for call in reader.calls(attempt=found.attempt)],
             "verdicts": [asdict(verdict) for verdict in found.verdicts],
             "lineage": [_step(step) for step in path],
             "left_out": max(0, len(ancestors) - len(path)),

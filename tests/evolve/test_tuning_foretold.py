@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from evolve import loading
 from evolve.drafting import Draft
@@ -143,4 +143,4 @@ def test_what_behaves_as_no_stored_program_is_taken_instead(evolve: Evolve, step
         only = draft("20.5", draft("20.75"))
         assert knows.unheard(sample, only) is only
         early = Known(store=store, lag=99, deterministic=True)  # sampled from the seed alone
-        assert early.unheard(replace(sample, attempt=98), draft("20.5", new)).instead is new
+        assert early.unheard(structs.replace(sample, attempt=98), draft("20.5", new)).instead is new

@@ -6,7 +6,6 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec import structs
 
 from islands_db import (
     Axis,
@@ -171,7 +171,7 @@ class Model:
             if number in outcomes:
                 again = outcomes[number]
                 same = {"fate": outcome.fate, "program": outcome.program}
-                self.programs[number] = (replace(again, **same), sample)
+                self.programs[number] = (structs.replace(again, **same), sample)
             else:
                 lost = Outcome(fate=Fate.EVALUATOR_ERROR, program=outcome.program)
                 self.programs[number] = (lost, sample)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from evolve.drafting import describe
 from evolve.loading import load
@@ -85,7 +86,9 @@ def _add_notes(store: Store, *, attempt: int, text: str) -> None:
     note = msgspec.json.encode(recipe).decode()
     store.begin(Sample(attempt=attempt, island=0, parent=None, proposer="notes", note=note))
     call = Call(attempt=attempt, turn=0, model="m")
-    ended = replace(call, state=CallState.ANSWERED, answer=text, finish="complete", cost_usd=0.0)
+    ended = structs.replace(
+        call, state=CallState.ANSWERED, answer=text, finish="complete", cost_usd=0.0
+    )
     store.end_call(store.open_call(call), ended)
     store.settle(attempt, Outcome(fate=Fate.NOTES))
 
