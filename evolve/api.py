@@ -259,12 +259,12 @@ def run(
     file: RunFile = configuration.parse({**raw, "problem": reference}, where="evolve.run")
     task, file = prepared(file, {})
     target_folder = runs.create(Path(folder), name, replace=replace)
-    watch, tell = on_status or _nothing, on_message or _nothing
+    tell = on_message or _nothing
     with target_folder.lock():
         ended = _beside_a_loop(
             lambda: execute(
-                target_folder, task, file, file.budget, unsafe=False, new=True, watch=watch,
-                tell=lambda line: (tell(line), None)[1],
+                target_folder, task, file, file.budget, unsafe=False, new=True,
+                watch=on_status, tell=lambda line: (tell(line), None)[1],
             ),
             target_folder,
         )  # fmt: skip

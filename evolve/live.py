@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console, Group
@@ -24,8 +25,9 @@ _WASTE = tuple(fate.value for fate in Fate if fate not in _NO_WASTE)
 class View(Protocol):
     """Shows a run while it goes."""
 
-    def watch(self, status: Status) -> None:
-        """Takes a new status; called a few times a second."""
+    @property
+    def watch(self) -> Callable[[Status], None] | None:
+        """Takes a new status; called a few times a second. None where it shows none."""
 
     def tell(self, line: str) -> None:
         """Shows a line that stays."""
@@ -37,8 +39,7 @@ class View(Protocol):
 class Silent:
     """Shows warnings on standard error only; for --json."""
 
-    def watch(self, status: Status) -> None:
-        return
+    watch = None
 
     def tell(self, line: str) -> None:
         print(f"evolve: {inert(line)}", file=sys.stderr)

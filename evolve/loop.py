@@ -332,23 +332,26 @@ class Loop:
         """Lets the next call begin where this one has ended, and not when its program is judged."""
         if self.most_ahead and sample.proposer in self.models and not self._over():
             self._answered.add(sample.attempt)
-            self._begin_due()
+            self._begin_due(later=True)
 
-    def _begin_due(self) -> None:
+    def _begin_due(self, *, later: bool = False) -> None:
         """Begins what is due: `lag` attempts are under way, and those that wait for a core beside.
 
         With `most_ahead` 0, as in deterministic mode, every result begins one attempt.
+
+        Args:
+            later: Nothing is being stored now; it is stored with the calls, before they are sent.
         """
         while not self._seeds_left and self._searching < self.lag + min(
             len(self._answered), self.most_ahead
         ):
-            self._begin_next()
+            self._begin_next(later=later)
 
-    def _begin_next(self) -> None:
+    def _begin_next(self, *, later: bool) -> None:
         rng = generator(self.seed, "sample", self._next)
         proposer = self.bandit.ask(rng, self.out_of_order())
         sample = self.store.sample(self._next, rng, proposer=proposer)
-        self._begin(self.drafter.planned(sample, rng))
+        self._begin(self.drafter.planned(sample, rng), later=later)
 
     def _begin_notes(self, program: int, scribe: Scribe) -> None:
         """Begins an attempt that sums up what worked; it takes no other's place."""
@@ -363,8 +366,8 @@ class Loop:
             )
         )
 
-    def _begin(self, sample: Sample) -> None:
-        self.store.begin(sample)
+    def _begin(self, sample: Sample, *, later: bool = False) -> None:
+        self.store.begin(sample, later=later)
         self._next = sample.attempt + 1
         self._searching += _searches(sample)
         self._group.create_task(self._attempt(sample))

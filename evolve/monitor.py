@@ -109,6 +109,10 @@ class Monitor:
             last=self.last,
         )
 
+    def note(self) -> None:
+        """Notes how far the run is, for its rate; about once a second where nobody looks on."""
+        self._rate(self.store.counts().evaluated)
+
     def _rate(self, evaluated: int) -> float:
         now = time.monotonic()
         if not self._recent or now - self._recent[-1][0] >= _RATE_POINT_S:

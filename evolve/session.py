@@ -70,6 +70,7 @@ class Session:
     Attributes:
         limits: The budget of this session: totals of the run.
         watch: Called with the status a few times a second; where it returns False the run stops.
+            None where nobody looks on.
         tell: Called with lines worth keeping (warnings, phases).
     """
 
@@ -78,7 +79,7 @@ class Session:
     config: RunFile
     limits: Limits
     unsafe: bool
-    watch: Callable[[Status], object]
+    watch: Callable[[Status], object] | None
     tell: Callable[[str], None]
     models: Consulting
     origins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -184,7 +185,8 @@ class Session:
                 test = await self.closing.test(standing, seed=seed)
         self.monitor.phase = "ended"
         self.store.event("ended", {"reason": reason})
-        self.watch(self.status())
+        if self.watch is not None:
+            self.watch(self.status())
         return Ended(
             reason=reason,
             standing=standing,
@@ -397,9 +399,10 @@ class Session:
     async def _tick(self) -> None:
         for count in itertools.count():
             await asyncio.sleep(_TICK_S)
-            if self.watch(self.status()) is False:
+            if self.watch is not None and self.watch(self.status()) is False:
                 self.loop.stop("stopped by the caller")
             if count % _SYNCED_EVERY == 0:
+                self.monitor.note()
                 self._remember_time()
                 if count % _FOLDED_EVERY == 0:
                     await self._fold_log()

@@ -62,7 +62,7 @@ def execute(
     *,
     unsafe: bool,
     new: bool,
-    watch: Callable[[Status], object],
+    watch: Callable[[Status], object] | None,
     tell: Callable[[str], None],
     recording: Recording | None = None,
     started_from: Mapping[str, Mapping[str, str]] | None = None,

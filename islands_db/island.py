@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec.structs import replace
 
 from islands_db.maps import CellMap
@@ -18,8 +19,7 @@ from islands_db.selection.replacement import best, leaver, twin
 from islands_db.selection.reset import Peak
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """One slot of a population or an archive, as its table holds it."""
 
     island: int
@@ -28,8 +28,7 @@ class Slot:
     joined: int
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """An island's own row: see the table `islands`."""
 
     island: int

@@ -7,11 +7,11 @@ the pool that was lost, order and ties included.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -46,16 +46,14 @@ class Entrant(msgspec.Struct, frozen=True):
     features: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Clusters:
+class Clusters(msgspec.Struct, frozen=True):
     """The clusters of a population, one entry each: programs of one rung and signature."""
 
     rung: Integers
     fitness: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """What a selection policy sees: one entry a program, all arrays of the same length.
 
     Attributes:
@@ -96,8 +94,8 @@ class Columns:
             cell=int(self.cell[slot]),
             signature=int(self.signature[slot]),
             parent=int(self.parent[slot]),
-            objectives=tuple(self.objectives[slot].tolist()),
-            features=_features(self.features[slot]),
+            objectives=tuple(self.objectives[slot].tolist()) if self.objectives.shape[1] else (),
+            features=_features(self.features[slot]) if self.features.shape[1] else (),
         )
 
 
@@ -196,7 +194,7 @@ class Pool:
             wider = Clusters(
                 rung=_doubled(every.clusters.rung), fitness=_doubled(every.clusters.fitness)
             )
-            self._all = every = replace(every, clusters=wider)
+            self._all = every = structs.replace(every, clusters=wider)
         every.clusters.rung[cluster] = every.rung[slot]
         every.clusters.fitness[cluster] = every.fitness[slot]
         every.cluster[slot] = cluster
@@ -220,7 +218,7 @@ class Pool:
         self._columns = self._view()
 
 
-_COLUMNS = tuple(name for name in Columns.__slots__ if name != "clusters")
+_COLUMNS = tuple(name for name in Columns.__struct_fields__ if name != "clusters")
 
 
 def _doubled(column: NDArray[N]) -> NDArray[N]:

@@ -378,8 +378,7 @@ class Spending:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What the attempts of one proposer that met one fate come to."""
 
     attempts: int
@@ -387,8 +386,7 @@ class Tally:
     cost_usd: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IslandCounts:
+class IslandCounts(msgspec.Struct, frozen=True, kw_only=True):
     """One island: members, occupied cells, and the best of its population."""
 
     size: int
@@ -398,8 +396,7 @@ class IslandCounts:
     best_fitness: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """The run's figures, read from running totals."""
 
     attempts: int

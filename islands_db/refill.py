@@ -10,7 +10,8 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from islands_db import lineage, maps, rows, state, writing
 from islands_db.island import Island, slots_of

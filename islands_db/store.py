@@ -11,7 +11,8 @@ import os
 import random
 import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -129,6 +130,9 @@ class Store:
         """Ends writing; folds the log into the database file unless readers are still there."""
         if self._transactions.open:
             raise ValueError("close() inside atomic()")
+        if self._transactions.waiting:
+            with suppress(StoreError), self.atomic():  # told already, if writing has failed
+                pass
         with faults(self.path), self._transactions.writing:  # another thread may begin the log anew
             self._closed = True
             self._connection.close()
@@ -213,8 +217,12 @@ class Store:
             attempt=attempt, island=island, parent=parent, inspirations=shown, proposer=proposer
         )
 
-    def begin(self, sample: Sample) -> None:
+    def begin(self, sample: Sample, *, later: bool = False) -> None:
         """Stores that an attempt is under way, so that a resumed run does it again.
+
+        Args:
+            later: It is stored with the next transaction, whichever that is, or on closing: there
+                is nothing to lose before, and a transaction costs more than what it stores.
 
         Raises:
             ValueError: the attempt has begun before, or names an unknown island or program.
@@ -225,16 +233,23 @@ class Store:
             self._state.require_program(program)
         if sample.attempt <= self._state.last_attempt:
             with faults(self.path):
-                begun = self._connection.execute(
+                stored = self._connection.execute(
                     "SELECT 1 FROM attempts WHERE attempt = ?", (sample.attempt,)
                 ).fetchone()
-            if begun is not None:
+            if stored is not None or sample.attempt in self._state.pending:
                 raise ValueError(f"attempt {sample.attempt} has begun before")
+        if later:
+            self._transactions.with_next(partial(writing.begin_attempt, self._connection, sample))
+            self._begun(sample)
+            return
         with self.atomic():
             writing.begin_attempt(self._connection, sample)
-            self._state.pending[sample.attempt] = sample
-            self._state.last_attempt = max(self._state.last_attempt, sample.attempt)
-            self._state.islands.begin(sample.island, sample.parent)
+            self._begun(sample)
+
+    def _begun(self, sample: Sample) -> None:
+        self._state.pending[sample.attempt] = sample
+        self._state.last_attempt = max(self._state.last_attempt, sample.attempt)
+        self._state.islands.begin(sample.island, sample.parent)
 
     def hold(self, attempt: int, payload: bytes) -> None:
         """Stores a result that arrived before its turn.

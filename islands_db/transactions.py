@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
@@ -24,6 +25,7 @@ class Transactions:
         self._depth = 0
         self._durable = False
         self._failed = False
+        self._first: list[Callable[[], None]] = []
         # held from BEGIN to COMMIT
         self.writing = Lock()
 
@@ -39,6 +41,18 @@ class Transactions:
             ValueError: a durable one inside one that is not.
         """
         return _Scope(self, durable=durable)
+
+    def with_next(self, write: Callable[[], None]) -> None:
+        """Has something written as the first of the next transaction, or in the open one."""
+        if self._depth:
+            write()
+        else:
+            self._first.append(write)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is to be written with the next transaction."""
+        return bool(self._first)
 
     def enter(self, *, durable: bool) -> None:
         if self._failed:
@@ -59,6 +73,14 @@ class Transactions:
             self.writing.release()
             raise
         self._depth, self._durable = 1, durable
+        if self._first:
+            try:
+                for write in self._first:
+                    write()
+                self._first.clear()
+            except BaseException as error:
+                self.leave(error)
+                raise
 
     def leave(self, error: BaseException | None) -> None:
         """Ends what `enter` began; what SQLite raised inside comes out as a `StoreError`."""

@@ -36,7 +36,7 @@ class Step:
     pass_mark: Number | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Facts:
     """What is the same for every prompt of a run.
 
@@ -63,7 +63,7 @@ class Facts:
     drawn: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shown:
     """A stored program with its verdicts in training, in the order of the stages."""
 
@@ -77,7 +77,7 @@ class Shown:
         return not self.verdicts or any(v.status is not Status.OK for v in self.verdicts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tried:
     """One attempt from a parent.
 

@@ -1,5 +1,7 @@
 """From templates, facts and a context to a prompt: pure, and true of the programs shown.
 
+What is said of a program or a step is remembered: the same are shown by many prompts.
+
 Text that a candidate, a stage or a model wrote stands between code fences longer than any run of
 backticks in it, or on one line, so that it cannot pass for a part of the prompt.
 """
@@ -168,6 +170,7 @@ def _limits(facts: Facts) -> str:
     )
 
 
+@lru_cache(maxsize=4)
 def _score(facts: Facts) -> str:
     objective = facts.objectives[0]
     return f"The score is `{objective.name}`; {_direction(objective)} is better."
@@ -216,6 +219,7 @@ def _section(templates: Templates, name: str, /, **fields: str) -> str:
     return templates.fill(name, **fields) if all(fields.values()) else ""
 
 
+@lru_cache(maxsize=256)
 def _parent(templates: Templates, facts: Facts, parent: Shown) -> str:
     stderr = next((v.stderr for v in reversed(parent.verdicts) if v.stderr.strip()), "")
     feedback = "\n".join(v.feedback.strip() for v in parent.verdicts if v.feedback.strip())
@@ -268,6 +272,7 @@ def _verdict(verdict: Verdict, objective: Objective) -> str:
     return f"`{objective.name}` {value}" + (f" ({others})" if others else "")
 
 
+@lru_cache(maxsize=4)
 def _references(facts: Facts) -> str:
     same = " on the same draw" if facts.drawn else ", judged in the same way"
     said = [f"{name}: {number(value, _DIGITS)}{same}" for name, value in facts.baselines]
@@ -310,9 +315,7 @@ def _inspirations(
     for other in others:
         same_around = outside_changed(parent.program, other.program) is None
         shortened |= same_around
-        code = _blocks(other.program) if same_around else _code(other.program)
-        lines = [f"- {_last_result(facts, other)}"]
-        shown.append(f"### Program {other.id}\n\n" + "\n".join(lines) + f"\n\n{code}")
+        shown.append(_inspiration(facts, other, only_blocks=same_around))
     remark = (
         f"Of those that differ from program {parent.id} only inside their EVOLVE-BLOCKs, just "
         "these blocks are shown."
@@ -320,6 +323,12 @@ def _inspirations(
     return templates.fill(
         "inspirations", programs="\n\n".join(shown), only_blocks=remark if shortened else ""
     )
+
+
+@lru_cache(maxsize=256)
+def _inspiration(facts: Facts, shown: Shown, *, only_blocks: bool) -> str:
+    code = _blocks(shown.program) if only_blocks else _code(shown.program)
+    return f"### Program {shown.id}\n\n- {_last_result(facts, shown)}\n\n{code}"
 
 
 def _last_result(facts: Facts, shown: Shown) -> str:
@@ -349,6 +358,7 @@ def _changes(facts: Facts, attempts: Sequence[Tried], *, past: bool) -> str:
     return "\n\n".join(_change(facts, tried, past=past) for tried in attempts)
 
 
+@lru_cache(maxsize=1024)
 def _change(facts: Facts, tried: Tried, *, past: bool) -> str:
     if tried.child is None:
         return f"- Refused ({tried.fate.replace('_', ' ')}): {line_of(tried.reason)}"
@@ -362,7 +372,6 @@ def _change(facts: Facts, tried: Tried, *, past: bool) -> str:
     return f"{start}{_compared(facts, tried.parent, tried.child)}\n\n{difference}"
 
 
-@lru_cache(maxsize=1024)  # the same steps are shown by many prompts
 def _difference(before: Program, after: Program) -> str:
     lines = diff.unified(before, after).split("\n")[:-1]
     if len(before.files) == 1:

@@ -58,7 +58,7 @@ _NEEDED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Templates:
     """All templates by name, and the hash of their texts."""
 

@@ -468,6 +468,33 @@ class StoreAgrees(RuleBasedStateMachine):
             assert sample.parent is None or model.cell(sample.parent) not in cells
         self.begin_sample(sample)
 
+    @rule(seed=st.integers(0, 10**6), then=st.sampled_from(["crash", "write", "close", "fail"]))
+    def begin_later(self, seed, then):
+        """A kill before the next transaction leaves nothing of it; what comes after has it all."""
+        sample = self.store.sample(self.begun, random.Random(seed), proposer="tree")
+        self.store.begin(sample, later=True)
+        assert sample in self.store.pending()
+        with pytest.raises(ValueError, match="begun"):
+            self.store.begin(sample)
+        if then == "crash":
+            self.go_on_with_a_copy()
+            assert sample not in self.store.pending()
+            return
+        if then == "fail":
+            with pytest.raises(KeyError), self.store.atomic():
+                raise KeyError
+        if then == "write":
+            self.store.event("go", {})
+            self.model.events.append(("go", {}))
+            self.model.begin(sample)
+            self.begun += 1
+            return
+        self.store.close()
+        self.store = Store.open(self.path)
+        if then == "close":
+            self.model.begin(sample)
+            self.begun += 1
+
     @precondition(lambda self: self.model.pending)
     @rule(data=st.data(), payload=st.binary(max_size=9))
     def hold(self, data, payload):
@@ -603,15 +630,18 @@ class StoreAgrees(RuleBasedStateMachine):
 
     @rule()
     def crash(self):
-        """Goes on with the files as a kill at this moment would leave them."""
+        draws = self.draws()
+        self.go_on_with_a_copy()
+        assert self.draws() == draws
+
+    def go_on_with_a_copy(self):
+        """Of the files as a kill at this moment would leave them."""
         before = self.path
         self.generation += 1
         for suffix in ("", "-wal"):
             shutil.copy(f"{before}{suffix}", f"{self.path}{suffix}")
-        draws = self.draws()
         self.store.close()
         self.store = Store.open(self.path)
-        assert self.draws() == draws
 
     @rule(format=st.sampled_from(["jsonl", "parquet"]))
     def export_and_import(self, format):
