@@ -433,4 +433,6 @@ class Reader:
 
     def _read(self, convert: Callable[[dict[str, Any]], T], query: str, *values: object) -> list[T]:
         with decoding(self.path):
-            return [convert(row) for row in self._database.query(query, values)]
+            cursor = self._database.conn.execute(query, values)
+            names = [column[0] for column in cursor.description]
+            return [convert(dict(zip(names, row, strict=True))) for row in cursor]

@@ -9,7 +9,6 @@ import anthropic
 from evolve.llm import wire
 from evolve.llm.base import CallError, Completion, Finish, Options, Request, Usage
 from evolve.llm.errors import clean
-from evolve.llm.spread import Spread
 from evolve.llm.wire import count, objects, text
 
 HOME = "https://api.anthropic.com"
@@ -28,16 +27,13 @@ class AnthropicClient:
         self._options = options
         # the SDK adds /v1 itself; people know addresses with it from the other protocol
         self._base_url = (options.base_url or HOME).rstrip("/").removesuffix("/v1")
-        self._clients = Spread(
-            wire.http_options(options),
-            lambda http: anthropic.AsyncAnthropic(
-                # without one the SDK would look for other credentials by itself
-                api_key=options.key or "none",
-                base_url=self._base_url,
-                max_retries=0,
-                timeout=wire.timeouts(options),
-                http_client=anthropic.DefaultAsyncHttpxClient(**http),
-            ),
+        self._client = anthropic.AsyncAnthropic(
+            # without one the SDK would look for other credentials by itself
+            api_key=options.key or "none",
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=wire.timeouts(options),
+            http_client=anthropic.DefaultAioHttpClient(**wire.http_options(options)),
         )
 
     async def complete(self, request: Request) -> Completion:
@@ -56,7 +52,7 @@ class AnthropicClient:
             body["temperature"] = options.temperature
         if options.effort:
             body["output_config"] = {"effort": options.effort}
-        sending = wire.posting(self._clients, "/v1/messages", body)
+        sending = wire.posting(self._client, "/v1/messages", body)
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
         found = (
             self._joined(reply)
@@ -66,13 +62,13 @@ class AnthropicClient:
         return self._read(reply, found)
 
     async def check(self) -> None:
-        raw = self._clients.first.models.with_streaming_response
+        raw = self._client.models.with_streaming_response
         await wire.check(
             raw.retrieve(self._options.name), raw.list, _ERRORS, self._options, self._base_url
         )
 
     async def close(self) -> None:
-        await self._clients.close()
+        await self._client.close()
 
     def _joined(self, reply: wire.Reply) -> dict[str, Any]:
         """The events of a stream as the one object that a plain call gives."""

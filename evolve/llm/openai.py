@@ -13,7 +13,6 @@ import openai
 from evolve.llm import wire
 from evolve.llm.base import CallError, Completion, Finish, Options, Request, Usage
 from evolve.llm.errors import clean
-from evolve.llm.spread import Spread
 from evolve.llm.wire import count, objects, text
 
 HOME = "https://api.openai.com/v1"
@@ -33,16 +32,13 @@ class OpenAIClient:
         self._base_url = options.base_url or HOME
         own = self._base_url.rstrip("/") == HOME
         self._responses = options.api == "responses" or (own and options.api == "")
-        self._clients = Spread(
-            wire.http_options(options),
-            lambda http: openai.AsyncOpenAI(
-                # a server without keys must be given some text all the same
-                api_key=options.key or "none",
-                base_url=self._base_url,
-                max_retries=0,
-                timeout=wire.timeouts(options),
-                http_client=openai.DefaultAsyncHttpxClient(**http),
-            ),
+        self._client = openai.AsyncOpenAI(
+            # a server without keys must be given some text all the same
+            api_key=options.key or "none",
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=wire.timeouts(options),
+            http_client=openai.DefaultAioHttpClient(**wire.http_options(options)),
         )
 
     async def complete(self, request: Request) -> Completion:
@@ -51,13 +47,13 @@ class OpenAIClient:
         return await self._chat(request)
 
     async def check(self) -> None:
-        raw = self._clients.first.models.with_streaming_response
+        raw = self._client.models.with_streaming_response
         await wire.check(
             raw.retrieve(self._options.name), raw.list, _ERRORS, self._options, self._base_url
         )
 
     async def close(self) -> None:
-        await self._clients.close()
+        await self._client.close()
 
     async def _respond(self, request: Request) -> Completion:
         options = self._options
@@ -74,7 +70,7 @@ class OpenAIClient:
             body["temperature"] = options.temperature
         if options.effort:
             body["reasoning"] = {"effort": options.effort}
-        sending = wire.posting(self._clients, "/responses", body)
+        sending = wire.posting(self._client, "/responses", body)
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
         found = (
             self._last_response(reply)
@@ -148,7 +144,7 @@ class OpenAIClient:
             body["temperature"] = options.temperature
         if options.effort:
             body["reasoning_effort"] = options.effort
-        sending = wire.posting(self._clients, "/chat/completions", body)
+        sending = wire.posting(self._client, "/chat/completions", body)
         reply = await wire.fetch(sending, errors=_ERRORS, options=options, id_header=_ID)
         found = (
             self._joined(reply)

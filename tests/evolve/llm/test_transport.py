@@ -1,0 +1,130 @@
+"""What carries the calls: many at once, connections that servers close, certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.loopback import loopback
+from benchmarks.vendor import KEYS
+from evolve.llm import conformance
+from evolve.llm.anthropic import AnthropicClient
+from evolve.llm.base import CallError, Client, Completion, Options
+from evolve.llm.openai import OpenAIClient
+
+ANSWER = b'{"id": "c", "model": "m", "choices": [{"message": {"content": "yes"}}]}'
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+
+
+def ask(client: Client, count: int, *, together: bool) -> list[Completion]:
+    async def all_of_them() -> list[Completion]:
+        try:
+            calls = [client.complete(conformance.QUESTION) for _ in range(count)]
+            if together:
+                return await asyncio.gather(*calls)
+            return [await call for call in calls]
+        finally:
+            await client.close()
+
+    return asyncio.run(all_of_them())
+
+
+def test_more_calls_than_a_hundred_are_under_way_at_once(tmp_path: Path) -> None:
+    with loopback(tmp_path / "ledger", "--latency", "2") as vendor:
+        client = OpenAIClient(
+            Options(
+                name="loopback", base_url=vendor.environment["OPENAI_BASE_URL"], api="chat",
+                key=KEYS["openai"], timeout_s=30.0,
+            )
+        )  # fmt: skip
+        answers = ask(client, 220, together=True)
+        taken = [float(str(e["at"])) for e in vendor.entries() if e["state"] == "taken"]
+        sent = [float(str(e["at"])) for e in vendor.entries() if e["state"] == "sent"]
+    assert len(answers) == 220
+    assert all(answer.text for answer in answers)
+    assert max(taken) < min(sent)
+
+
+def test_a_connection_that_the_server_closed_behind_an_answer_loses_no_call() -> None:
+    """It says nothing of closing, as servers that are short of connections do."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    asked = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as reading:
+                length = 0
+                while (line := reading.readline().lower()) not in (b"\r\n", b""):
+                    if line.startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                asked.append(reading.read(length))
+                connection.sendall(HEAD % len(ANSWER) + ANSWER)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        client = OpenAIClient(Options(name="m", base_url=address, api="chat", key="k" * 20))
+
+        async def one_after_the_other() -> list[str]:
+            try:
+                found = []
+                for _ in range(30):
+                    found.append((await client.complete(conformance.QUESTION)).text)
+                    time.sleep(0.01)  # the answer is dealt with, and the loop sees nothing
+                return found
+            finally:
+                await client.close()
+
+        assert asyncio.run(one_after_the_other()) == ["yes"] * 30
+        assert len(asked) == 30
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
+
+
+def test_a_server_that_nobody_reaches_was_sent_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    client = OpenAIClient(Options(name="m", base_url=f"http://127.0.0.1:{port}/v1", api="chat"))
+    with pytest.raises(CallError, match="no connection") as caught:
+        ask(client, 1, together=False)
+    assert not caught.value.maybe_billed
+
+
+def test_a_server_that_takes_the_call_and_goes_may_have_billed_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def take() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                while not connection.recv(65536).endswith(b"}"):
+                    time.sleep(0.001)
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        client = OpenAIClient(Options(name="m", base_url=address, api="chat"))
+        with pytest.raises(CallError, match="connection lost") as caught:
+            ask(client, 1, together=False)
+        thread.join()
+    assert caught.value.maybe_billed
+
+
+@pytest.mark.parametrize("make", [OpenAIClient, AnthropicClient])
+def test_certificates_that_are_not_there_are_an_error_at_once(
+    make: type[OpenAIClient | AnthropicClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/to/be/found.pem")
+    with pytest.raises(OSError, match="No such file"):
+        make(Options(name="m"))
