@@ -36,7 +36,7 @@ bytes about each, and some send the whole text twice."""
 _ERROR_BYTES = 1 << 16
 """Read of the body of an error; of a compressed one, which may hold a thousand times as much, a
 thirty-second."""
-_TURNS = 3
+_TURNS = 2
 """Of the event loop before a call is sent, in which it sees what servers have closed meanwhile: who
 sends into that is never told whether it was read."""
 _LONGEST_NAME = 200

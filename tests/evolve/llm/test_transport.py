@@ -80,7 +80,8 @@ def test_a_connection_that_the_server_closed_behind_an_answer_loses_no_call() ->
                 found = []
                 for _ in range(30):
                     found.append((await client.complete(conformance.QUESTION)).text)
-                    time.sleep(0.01)  # the answer is dealt with, and the loop sees nothing
+                    # the answer is dealt with, and the loop sees nothing
+                    time.sleep(0.01)  # noqa: ASYNC251
                 return found
             finally:
                 await client.close()
