@@ -33,7 +33,7 @@ class AnthropicClient:
             base_url=self._base_url,
             max_retries=0,
             timeout=wire.timeouts(options),
-            http_client=anthropic.DefaultAioHttpClient(**wire.http_options(options)),
+            http_client=anthropic.DefaultAsyncHttpxClient(**wire.http_options(options)),
         )
 
     async def complete(self, request: Request) -> Completion:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
 import httpx2
 
 from evolve.llm.base import CallError, Fault
@@ -65,17 +64,13 @@ def from_transport(
     Args:
         read: What had come of the answer.
     """
-    # what the transport raised itself; the SDKs' words for it call a lost connection one that
-    # was never made
-    own = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
-    never_sent = aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+    never_sent = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
         return CallError(Fault.MODEL, f"the base URL cannot be used: {clean(str(error), secret)}")
-    if isinstance(own, never_sent):
+    if isinstance(error, never_sent):
         said = clean(str(error), secret)
         return CallError(Fault.TRANSIENT, f"no connection: {said or 'nothing answers in time'}")
-    timed_out = isinstance(own, TimeoutError | httpx2.TimeoutException)
-    what = "no answer in time" if timed_out else "connection lost"
+    what = "no answer in time" if isinstance(error, httpx2.TimeoutException) else "connection lost"
     said = clean(str(error), secret)
     return CallError(
         Fault.TRANSIENT,

@@ -38,7 +38,7 @@ class OpenAIClient:
             base_url=self._base_url,
             max_retries=0,
             timeout=wire.timeouts(options),
-            http_client=openai.DefaultAioHttpClient(**wire.http_options(options)),
+            http_client=openai.DefaultAsyncHttpxClient(**wire.http_options(options)),
         )
 
     async def complete(self, request: Request) -> Completion:

@@ -14,12 +14,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import aiohttp
 import httpx2
 import msgspec
 
 from evolve.errors import nearest
 from evolve.llm.base import CallError, Completion, Fault, Finish, Options, Request, Usage
+from evolve.llm.carrier import carried
 from evolve.llm.errors import from_status, from_transport, too_long, unreadable
 
 _CONNECT_S = 10.0
@@ -72,28 +72,24 @@ def timeouts(options: Options) -> httpx2.Timeout:
     return httpx2.Timeout(read, connect=min(_CONNECT_S, options.timeout_s), pool=None)
 
 
-LIMITS = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
-"""None: 0 says that to the transport, which takes no number for a hundred."""
+LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
 
 
 def http_options(options: Options) -> dict[str, Any]:
     """Of the client that both SDKs send through; a key must not travel on to where a redirect
     points.
 
-    That client is the SDKs' own over aiohttp: a call through it takes 2.6 to 3.0 ms of CPU where
-    the default takes 3.8 to 4.9.
-
     Raises:
         OSError: the certificates that the environment names are not there.
     """
-    return {
-        "limits": LIMITS,
-        # one for all proxies: to read the certificates takes longer than everything else
-        "verify": httpx2.create_ssl_context(),
-        "follow_redirects": False,
-        "timeout": timeouts(options),
-        "event_hooks": {"response": [_shorten_error]},
-    }
+    return carried(
+        {
+            "limits": LIMITS,
+            "follow_redirects": False,
+            "timeout": timeouts(options),
+            "event_hooks": {"response": [_shorten_error]},
+        }
+    )
 
 
 async def _shorten_error(response: httpx2.Response) -> None:
@@ -131,30 +127,11 @@ async def posting(client: Any, path: str, body: dict[str, Any]) -> AsyncIterator
     """
     for _ in range(_TURNS):
         await asyncio.sleep(0)
-    while True:
-        try:
-            response = await client.post(path, cast_to=httpx2.Response, body=body, stream=True)
-            break
-        except Exception as error:
-            # each time one connection fewer is left that the server has closed behind an answer
-            if not _never_left(error):
-                raise
+    response = await client.post(path, cast_to=httpx2.Response, body=body, stream=True)
     try:
         yield response
     finally:
         await response.aclose()
-
-
-def _never_left(error: BaseException | None) -> bool:
-    """Whether a request found its connection closed before the first byte of it was written.
-
-    The transport writes head and body at once, so nothing has been sent.
-    """
-    while error is not None:
-        if isinstance(error, aiohttp.ClientConnectionResetError):
-            return "closing transport" in str(error)
-        error = error.__cause__
-    return False
 
 
 @asynccontextmanager
@@ -212,7 +189,7 @@ async def fetch(
         raise lost(httpx2.ReadTimeout(f"{options.timeout_s:g} s")) from None
     except api_error as error:
         raise lost(error.__cause__ or error) from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, aiohttp.ClientError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise lost(error) from None
     return Reply(
         body=_without_bytes(secret, body),

@@ -122,6 +122,101 @@ def test_a_server_that_takes_the_call_and_goes_may_have_billed_it() -> None:
     assert caught.value.maybe_billed
 
 
+def once(answer: bytes) -> Completion:
+    """What a client makes of an answer, whole as it comes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                while not connection.recv(65536).endswith(b"}"):
+                    time.sleep(0.001)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+            client = OpenAIClient(Options(name="m", base_url=address, api="chat"))
+            return ask(client, 1, together=False)[0]
+        finally:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"content-security-policy: " + b"a" * 60_000 + b"\r\n",
+        b"".join(b"x-%d: y\r\n" % number for number in range(5000)),
+    ],
+    ids=["long", "many"],
+)
+def test_an_answer_with_long_or_many_headers_is_read(more: bytes) -> None:
+    head = HEAD % len(ANSWER)
+    assert once(head.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n") + ANSWER).text == "yes"
+
+
+def test_an_answer_is_read_whatever_its_reason_phrase() -> None:
+    head = (HEAD % len(ANSWER)).replace(b"OK", b"Tr\xe8s bien")
+    assert once(head + ANSWER).text == "yes"
+
+
+def test_a_change_of_protocol_is_no_answer_but_may_have_been_billed() -> None:
+    with pytest.raises(CallError, match="status 101") as caught:
+        once(b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")
+    assert caught.value.maybe_billed
+
+
+def test_an_answer_that_is_cut_off_says_so() -> None:
+    with pytest.raises(CallError, match="connection lost: the answer was cut off") as caught:
+        once(HEAD % (len(ANSWER) + 9) + ANSWER)
+    assert caught.value.maybe_billed
+    assert caught.value.read == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://llm..corp/v1", "no connection: .*label empty or too long"),
+        ("http://127.0.0.1:99999/v1", "the base URL cannot be used: Port out of range"),
+        ("http:///v1", "the base URL cannot be used: it names no host"),
+    ],
+)
+def test_an_address_that_cannot_be_used_was_sent_nothing(address: str, said: str) -> None:
+    client = OpenAIClient(Options(name="m", base_url=address, api="chat"))
+    with pytest.raises(CallError, match=said) as caught:
+        ask(client, 1, together=False)
+    assert not caught.value.maybe_billed
+
+
+@pytest.mark.parametrize("make", [OpenAIClient, AnthropicClient])
+def test_a_proxy_of_the_environment_is_one_that_is_understood(
+    make: type[OpenAIClient | AnthropicClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(ImportError, match="SOCKS proxy"):
+        make(Options(name="m"))
+
+
+def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def serve() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                heads.append(connection.recv(65536))
+                connection.sendall(HEAD % len(ANSWER) + ANSWER)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        client = OpenAIClient(Options(name="m", base_url="http://llm.internal/v1", api="chat"))
+        assert ask(client, 1, together=False)[0].text == "yes"
+        thread.join()
+    assert heads[0].startswith(b"POST http://llm.internal/v1/chat/completions ")
+
+
 @pytest.mark.parametrize("make", [OpenAIClient, AnthropicClient])
 def test_certificates_that_are_not_there_are_an_error_at_once(
     make: type[OpenAIClient | AnthropicClient], monkeypatch: pytest.MonkeyPatch
