@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from hashlib import sha256
 from pathlib import Path
+
+from msgspec import structs
 
 from islands_db import (
     Axis,
@@ -192,7 +193,7 @@ def _attempt(store: Store, index: int, text: str) -> None:
         attempt=index, turn=0, model=text[:5000], template=text[:5000], prompt=text[:5000],
         reserve_usd=0.01,
     )  # fmt: skip
-    ended = dataclasses.replace(
+    ended = structs.replace(
         call, state=CallState.ANSWERED, cost_usd=0.001, finish=text[:5000], reason=text,
         answered_by=text[:5000], request_id=text[:5000], answer=text,
     )  # fmt: skip
