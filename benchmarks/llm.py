@@ -67,7 +67,7 @@ async def _bare(vendor: Loopback, calls: int, at_once: int, *, aiohttp: bool = F
     """What the SDK alone reaches, with connections for all and its own parsing.
 
     Args:
-        aiohttp: Over the transport that the engine has, and not the one it comes with.
+        aiohttp: Over that, as the engine's calls go, and not over what it comes with.
     """
     import openai
 
@@ -179,7 +179,7 @@ def sdk_cpu(plan: Plan) -> Measured:
 
 
 def sdk_cpu_over_aiohttp(plan: Plan) -> Measured:
-    detail = "the same with the SDK's other transport, which the engine has"
+    detail = "the same over aiohttp, as the engine's calls go"
     return Measured(value=_bare_ms(plan, aiohttp=True), detail=detail)
 
 
@@ -278,7 +278,7 @@ def engine_cpu(plan: Plan) -> Measured:
     other = _bare_ms(plan, aiohttp=True) * found.calls / found.programs
     detail = (
         f"{mean:.2f} ms of the engine process, less {sdk:.2f} ms of the SDK as it comes; "
-        f"{mean - other:.2f} ms beside the SDK over the engine's transport"
+        f"{mean - other:.2f} ms beside the SDK over aiohttp"
     )
     return Measured(value=mean - sdk, detail=detail)
 

@@ -51,6 +51,7 @@ class Carrier(httpx2.AsyncBaseTransport):
         try:
             address = URL(str(request.url.copy_with(userinfo=b"")), encoded=True)
             address.port  # noqa: B018  looked at only when it is asked for
+            (address.raw_host or "").encode("idna")  # else the resolver would fail at it
         except ValueError as error:
             raise httpx2.UnsupportedProtocol(str(error)) from error
         while True:
@@ -126,8 +127,6 @@ def _named(error: Exception) -> httpx2.TransportError:
             return httpx2.UnsupportedProtocol(f"{error.description or 'it names no host'}")
         case aiohttp.ClientConnectorError():
             return httpx2.ConnectError(str(error.os_error))
-        case UnicodeError():  # a name that no resolver can be asked for
-            return httpx2.ConnectError(str(error))
         case aiohttp.ClientResponseError():
             said = error.message.split("\n\n  ^")[0]  # what is behind it points into the text
             return httpx2.RemoteProtocolError(f"the answer is no HTTP: {said}")
