@@ -2,8 +2,9 @@
 
 A row of a small table has its own. An attempt's covers all that belongs to it: its own row, the
 program it made (but for the cell, which moves), that program's verdicts and the hashes of its
-texts, and its calls. Triggers that exist on the writer's connection only keep them, so that no
-statement can forget to. CRC-32 finds chance, not intent: whoever can write the file can seal it.
+texts, and its calls; an attempt under way has none until its first call ends, as nothing of it has
+been paid for. Triggers that exist on the writer's connection only keep them, so that no statement
+can forget to. CRC-32 finds chance, not intent: whoever can write the file can seal it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ _SMALL = {
 
 _PARTS = ("programs", "verdicts", "contents", "calls")
 """Tables whose rows an attempt's seal covers."""
+
+_UNDER_WAY = (
+    "attempts.seal IS NULL AND attempts.fate IS NULL AND NOT EXISTS"
+    " (SELECT 1 FROM calls x WHERE x.attempt = attempts.attempt AND x.state <> 'open')"
+)
 
 
 def install(connection: sqlite3.Connection) -> None:
@@ -83,6 +89,8 @@ def broken_rows(connection: sqlite3.Connection) -> Iterator[tuple[str, tuple[obj
     install(connection)
     for table, key in {"attempts": "attempt", **_SMALL}.items():
         query = f"SELECT {key} FROM {table} WHERE seal IS NOT {_value(table)}"  # noqa: S608
+        if table == "attempts":
+            query += f" AND NOT ({_UNDER_WAY})"
         for row in connection.execute(query).fetchall():
             yield table, row
 
@@ -152,10 +160,15 @@ def _value(table: str) -> str:
 @cache
 def _triggers() -> tuple[str, ...]:
     found = []
-    for table, key in {"attempts": "attempt", **_SMALL}.items():
+    for table, key in _SMALL.items():
         same = " AND ".join(f"{name} = NEW.{name}" for name in key.split(", "))
         for event in ("INSERT", f"UPDATE OF {', '.join(_columns(table))}"):
             found.append(_trigger(table, event, table, same))
+    attempts = f"UPDATE OF {', '.join(_columns('attempts'))}"
+    found.append(
+        _trigger("attempts", "INSERT", "attempts", "attempt = NEW.attempt AND fate NOT NULL")
+    )
+    found.append(_trigger("attempts", attempts, "attempts", "attempt = NEW.attempt"))
     # while an attempt is being settled its row comes last, and seals what came before it
     made = "attempt = (SELECT attempt FROM programs WHERE id = {row}.program) AND program NOT NULL"
     for table in ("verdicts", "contents"):
@@ -163,8 +176,8 @@ def _triggers() -> tuple[str, ...]:
             found.append(_trigger(table, event, "attempts", made.format(row=row)))
     programs = f"UPDATE OF {', '.join(_columns('programs'))}"
     found.append(_trigger("programs", programs, "attempts", "attempt = NEW.attempt"))
-    for event in ("INSERT", "UPDATE"):
-        found.append(_trigger("calls", event, "attempts", "attempt = NEW.attempt"))
+    for event, due in (("INSERT", " AND (seal NOT NULL OR NEW.state <> 'open')"), ("UPDATE", "")):
+        found.append(_trigger("calls", event, "attempts", "attempt = NEW.attempt" + due))
     return tuple(found)
 
 

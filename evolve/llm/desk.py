@@ -41,6 +41,7 @@ _HOPELESS_AFTER = 3
 _POLL_S = 0.5
 _WORTH_TELLING_S = 20.0
 """A user wants to know why nothing happens for so long."""
+_SYNC_APART_S = 0.05
 _MOST_KEPT = 1 << 20
 """Bytes kept of a response that is not whole or cannot be read."""
 
@@ -175,6 +176,7 @@ class LiveDesk:
         self._waiting: set[asyncio.Timeout] = set()
         self._syncing = asyncio.Lock()
         self._committed = self._synced = 0
+        self._next_sync = 0.0
         self.in_flight = 0
 
     @property
@@ -365,12 +367,18 @@ class LiveDesk:
         return ended
 
     async def _on_disk(self) -> None:
-        """Waits until what was committed before is safe; one fsync serves all who wait."""
+        """Waits until what was committed before is safe; one fsync serves all who wait.
+
+        The first at once; further ones follow at a distance, as handing one to a thread and having
+        it done takes half a millisecond of CPU, and only this answer waits for it.
+        """
         self._committed += 1
         mine = self._committed
         async with self._syncing:
             if self._synced < mine:
+                await asyncio.sleep(self._next_sync - time.monotonic())
                 upto = self._committed
+                self._next_sync = time.monotonic() + _SYNC_APART_S
                 await asyncio.to_thread(self._store.sync)
                 self._synced = upto
 
