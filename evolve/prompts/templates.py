@@ -66,7 +66,10 @@ class Templates:
     hash: str
 
     def fill(self, name: str, /, **fields: str) -> str:
-        """The text of a template with its fields; those that it does not use may be given too."""
+        """The text of a template with its fields; those that it does not use may be given too.
+
+        Halves of surrogate pairs, which no request can hold, are written as escapes.
+        """
         lines: list[str] = []
         skip_blank = False
         for line, field, rest in _taken_apart(self.texts[name]):
@@ -77,7 +80,8 @@ class Templates:
             if not skip_blank:
                 filled = fields[field] if field else line
                 lines.append(rest.substitute(fields) if rest is not None else filled)
-        return "\n".join(lines).strip("\n")
+        text = "\n".join(lines).strip("\n")
+        return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
     def lines(self, name: str) -> list[str]:
         """The lines of a list, such as that of hints, without blank ones and comments."""

@@ -63,6 +63,12 @@ def test_a_value_is_not_filled_in_again():
     assert load_templates().fill("hint", hint="$5 and ${hint}").endswith("$5 and ${hint}")
 
 
+def test_half_of_a_surrogate_pair_is_an_escape_as_no_request_can_hold_it():
+    retry = load_templates().fill("retry", reason="\ud800 in é", nearest="", again="Again.")
+    assert "\\ud800 in é" in retry
+    retry.encode()
+
+
 def test_the_first_prompts_differ():
     templates = load_templates()
     recipes = [draw(random.Random(k), templates, attempt=k, parent=1) for k in range(8)]
