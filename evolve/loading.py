@@ -11,6 +11,8 @@ import hashlib
 import importlib.util
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +27,12 @@ from evolve.errors import FaultError, ProblemError, UsageError, nearest
 from evolve.overheard import overheard
 from evolve.problem import Problem
 from evolve.program import MAX_PROGRAM_BYTES, Program, ProgramError, check_seed
+from evolve.terminal import duration
 
 ENTRY = "program.py"
 """The file of a program whose functions stages call."""
+
+LONG_IMPORT_S = 5.0
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "problems"
 _EVALUATORS = Path(__file__).resolve().parent.parent / "evaluators"
@@ -168,7 +173,7 @@ def _import(folder: Path) -> Problem:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # relative imports in the folder need it
     try:
-        with overheard(), _staying():
+        with overheard(), _staying(), _told_when_long(file):
             spec.loader.exec_module(module)
     except ProblemError as error:
         raise FaultError(f"{file}: {error}") from None
@@ -200,6 +205,26 @@ def _staying() -> Iterator[None]:
         yield
     finally:
         os._exit = leave
+
+
+@contextmanager
+def _told_when_long(file: Path) -> Iterator[None]:
+    """Who waits for a module that takes long, or never ends, reads which one it is."""
+    began = time.monotonic()
+
+    def tell() -> None:
+        if sys.__stderr__ is not None:
+            taken = duration(time.monotonic() - began)
+            sys.__stderr__.write(f"evolve: {file} has been importing for {taken}; Ctrl-C ends it\n")
+            sys.__stderr__.flush()
+
+    timer = threading.Timer(LONG_IMPORT_S, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _beside(error: BaseException, folder: Path) -> str:

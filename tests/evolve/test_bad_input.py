@@ -35,6 +35,18 @@ def test_a_folder_without_a_problem(evolve: Evolve, tmp_path: Path) -> None:
     assert (ended.code, "no problem.py there" in ended.one_line) == (2, True)
 
 
+def test_who_waits_for_a_module_that_takes_long_reads_which(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from evolve import loading
+
+    monkeypatch.setattr(loading, "LONG_IMPORT_S", 0.05)
+    problem = toy / "problem.py"
+    problem.write_text(f"import time\ntime.sleep(1.0)\n{problem.read_text()}")
+    loading.load(str(toy))
+    assert f"{problem} has been importing for" in capfd.readouterr().err
+
+
 def test_an_unknown_parameter_and_an_impossible_value(evolve: Evolve, toy: Path) -> None:
     assert "has no parameter 'gaol'" in evolve("check", toy, "--set", "gaol=3").one_line
     assert "goal=much" in evolve("check", toy, "--set", "goal=much").one_line
