@@ -75,6 +75,7 @@ class AnthropicClient:
         body: dict[str, Any] | None = None
         usage: dict[str, Any] = {}
         blocks: dict[int, dict[str, Any]] = {}
+        parts: dict[int, list[str]] = {}
         stop_reason: object = None
         ended = False
         for event in wire.events(reply):
@@ -91,9 +92,10 @@ class AnthropicClient:
                 blocks[count(event, "index")] = dict(event["content_block"])
             delta = event.get("delta")
             if kind == "content_block_delta" and isinstance(delta, dict):
-                block = blocks.setdefault(count(event, "index"), {"type": "text"})
+                index = count(event, "index")
+                blocks.setdefault(index, {"type": "text"})
                 if delta.get("type") == "text_delta":
-                    block.setdefault("parts", []).append(text(delta.get("text")))
+                    parts.setdefault(index, []).append(text(delta.get("text")))
             if kind == "message_delta":
                 if isinstance(delta, dict):
                     stop_reason = delta.get("stop_reason")
@@ -103,8 +105,8 @@ class AnthropicClient:
             ended |= kind == "message_stop"
         if body is None or not ended:
             raise reply.unreadable("the stream ended before the answer did")
-        for block in blocks.values():
-            block["text"] = text(block.get("text")) + "".join(block.pop("parts", []))
+        for index, block in blocks.items():
+            block["text"] = text(block.get("text")) + "".join(parts.get(index, []))
         content = [blocks[index] for index in sorted(blocks)]
         return {**body, "content": content, "stop_reason": stop_reason, "usage": usage}
 

@@ -27,6 +27,8 @@ _GAVE_UP_WAITING = (504, 524)
 """A gateway's, behind which the model may have answered and billed."""
 _LONGEST_WAIT_S = 3600.0
 _LONGEST_MESSAGE = 300
+SHORTEST_KEY = 8
+"""What is shorter is no secret, and may be a word of an answer."""
 _SECRET = re.compile(r"\b(?:sk|key|xai|gsk|AIza|Bearer)[-_ ][\w*.-]{6,}|\*{4,}[\w-]*")
 
 
@@ -70,7 +72,11 @@ def from_transport(
     if isinstance(error, never_sent):
         said = clean(str(error), secret)
         return CallError(Fault.TRANSIENT, f"no connection: {said or 'nothing answers in time'}")
-    what = "no answer in time" if isinstance(error, httpx2.TimeoutException) else "connection lost"
+    what = "connection lost"
+    if isinstance(error, httpx2.TimeoutException):
+        what = "no answer in time"
+    elif not isinstance(error, httpx2.HTTPError | httpx2.StreamError):
+        what = f"the call failed with {type(error).__name__}"
     said = clean(str(error), secret)
     return CallError(
         Fault.TRANSIENT,
@@ -134,7 +140,7 @@ def _timestamp(date: str, default: float | None = None) -> float:
 
 def clean(text: str, secret: str) -> str:
     """One line of a vendor's message, without anything that may be a key."""
-    if secret:
+    if len(secret) >= SHORTEST_KEY:
         text = text.replace(secret, "[key]")
     line = " ".join(_SECRET.sub("[key]", text).split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"

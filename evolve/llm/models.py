@@ -204,9 +204,15 @@ def client(asked: Asked, environment: Mapping[str, str]) -> Client:
         ) from None
 
 
-def connecting(environment: Mapping[str, str]) -> list[str]:
-    """The variables in the environment that say how connections are made."""
-    return [n for n in _CONNECTING if environment.get(n) or environment.get(n.lower())]
+def connecting(environment: Mapping[str, str], base_url: str = "") -> list[str]:
+    """The variables in the environment that say how connections (to an address) are made."""
+    plain = base_url.startswith("http://")
+    return [
+        name
+        for name in _CONNECTING
+        if environment.get(name) or environment.get(name.lower())
+        if not (plain and name.startswith("SSL"))
+    ]
 
 
 def key(asked: Asked, environment: Mapping[str, str]) -> str:

@@ -78,7 +78,7 @@ async def check(asked: Asked, client: Client) -> None:
     if isinstance(last, CallError) and last.fault is Fault.RATE_LIMIT:
         return  # it is there, and knows the key
     said = str(last) or f"no answer in {_CHECK_S:g} s"
-    names = ", ".join(connecting(environment()))
+    names = ", ".join(connecting(environment(), asked.base_url))
     through = f", and what {names} says" if names else ""
     raise MachineError(f"{where}: {said}; is the server running, and the base URL right{through}?")
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
 from typing import Any, Protocol
 
 import httpx2
@@ -20,7 +21,7 @@ import msgspec
 from evolve.errors import nearest
 from evolve.llm.base import CallError, Completion, Fault, Finish, Options, Request, Usage
 from evolve.llm.carrier import carried
-from evolve.llm.errors import from_status, from_transport, too_long, unreadable
+from evolve.llm.errors import SHORTEST_KEY, from_status, from_transport, too_long, unreadable
 
 _CONNECT_S = 10.0
 _MOST_TOKENS = 1 << 40
@@ -35,14 +36,12 @@ _BYTES_A_TOKEN = 1 << 10
 bytes about each, and some send the whole text twice."""
 _ERROR_BYTES = 1 << 16
 """Read of the body of an error; of a compressed one, which may hold a thousand times as much, a
-thirty-second."""
+thirty-second, and of one compressed twice nothing."""
 _TURNS = 2
 """Of the event loop before a call is sent, in which it sees what servers have closed meanwhile: who
 sends into that is never told whether it was read."""
 _LONGEST_NAME = 200
 """Kept of what a server says that the model and the call are called."""
-_SHORTEST_KEY = 8
-"""What is shorter is no secret, and may be a word of an answer."""
 
 
 class Raw(Protocol):
@@ -87,16 +86,25 @@ def http_options(options: Options) -> dict[str, Any]:
             "limits": LIMITS,
             "follow_redirects": False,
             "timeout": timeouts(options),
+            "cookies": _NoCookies(),
             "event_hooks": {"response": [_shorten_error]},
         }
     )
 
 
+class _NoCookies(CookieJar):
+    """Stays empty: no server needs one, and a letter that is not ASCII would end later calls."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        return
+
+
 async def _shorten_error(response: httpx2.Response) -> None:
     """SDKs read the body of an error to its end, and it might have none."""
     if response.status_code >= 300 and isinstance(response.stream, httpx2.AsyncByteStream):
-        packed = "content-encoding" in response.headers
-        response.stream = _Shortened(response.stream, _ERROR_BYTES >> 5 * packed)
+        codings = response.headers.get_list("content-encoding", split_commas=True)
+        most = {0: _ERROR_BYTES, 1: _ERROR_BYTES >> 5}
+        response.stream = _Shortened(response.stream, most.get(len(codings), 0))
 
 
 class _Shortened(httpx2.AsyncByteStream):
@@ -164,32 +172,36 @@ async def fetch(
     request_id = ""
     began = time.monotonic()
 
+    def read_so_far() -> bytes:
+        return _without_start(secret, _without_bytes(secret, body))
+
     def lost(error: BaseException) -> CallError:
-        read = _without_bytes(secret, body)
+        read = read_so_far()
         return from_transport(error, secret=secret, request_id=request_id, read=read)
 
     try:
         async with asyncio.timeout(options.timeout_s), sending as response:
-            request_id = _without(secret, response.headers.get(id_header, ""))
+            request_id = _without(secret, response.headers.get(id_header, ""))[:_LONGEST_NAME]
             async for part in response.aiter_bytes():
                 body += part
                 if len(body) > most:
-                    read = _without_bytes(secret, body)
-                    raise too_long(most, request_id=request_id, read=read)
+                    raise too_long(most, request_id=request_id, read=read_so_far())
+    except CallError:
+        raise
     except status_error as error:
         answer: httpx2.Response = error.response  # type: ignore[attr-defined]
         raise from_status(
             answer.status_code,
             answer.headers,
-            _json_or_text(answer),
-            request_id=_without(secret, answer.headers.get(id_header, "")),
+            _json_or_text(answer, secret),
+            request_id=_without(secret, answer.headers.get(id_header, ""))[:_LONGEST_NAME],
             secret=secret,
         ) from None
     except TimeoutError:
         raise lost(httpx2.ReadTimeout(f"{options.timeout_s:g} s")) from None
     except api_error as error:
         raise lost(error.__cause__ or error) from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+    except Exception as error:  # noqa: BLE001  whatever a server makes an SDK stumble over
         raise lost(error) from None
     return Reply(
         body=_without_bytes(secret, body),
@@ -328,11 +340,20 @@ def completion(
 
 def _without(key: str, said: str) -> str:
     """What a server said, without the key, should it have sent it back."""
-    return said.replace(key, "[key]") if len(key) >= _SHORTEST_KEY else said
+    return said.replace(key, "[key]") if len(key) >= SHORTEST_KEY else said
 
 
 def _without_bytes(key: str, said: bytes | bytearray) -> bytes:
-    return bytes(said.replace(key.encode(), b"[key]") if len(key) >= _SHORTEST_KEY else said)
+    return bytes(said.replace(key.encode(), b"[key]") if len(key) >= SHORTEST_KEY else said)
+
+
+def _without_start(key: str, said: bytes) -> bytes:
+    """What broke off, without the start of the key, should it have done so in the middle of it."""
+    whole = key.encode()
+    for length in range(len(whole) - 1, SHORTEST_KEY - 1, -1):
+        if said.endswith(whole[:length]):
+            return said[:-length] + b"[key]"
+    return said
 
 
 def opening(request: Request) -> list[dict[str, Any]]:
@@ -385,9 +406,10 @@ def _no_server(base_url: str) -> str:
     return f"{base_url} is no LLM server: it answers, but not with JSON"
 
 
-def _json_or_text(response: httpx2.Response) -> object:
+def _json_or_text(response: httpx2.Response, secret: str) -> object:
     try:
         return _decoded(response.content)
     except (ValueError, RecursionError):
         is_page = response.headers.get("content-type", "").startswith("text/html")
-        return "an HTML page" if is_page else response.content[:2000].decode("utf-8", "replace")
+        said = _without_start(secret, _without_bytes(secret, response.content))
+        return "an HTML page" if is_page else said[:2000].decode("utf-8", "replace")

@@ -118,6 +118,7 @@ def test_retry_after_is_read_as_seconds_milliseconds_or_a_date() -> None:
 def test_a_vendors_message_loses_what_may_be_a_key() -> None:
     assert "abc" not in clean("Incorrect key: sk-proj-abcDEF123", "")
     assert "mysecret" not in clean("got mysecret\nand more", "mysecret")
+    assert clean("expected text", "x") == "expected text", "what a server without keys is given"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,13 +25,19 @@ Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def server(*scripts: bytes | Script) -> AsyncIterator[str]:
-    """Answers requests with these bytes, each on a connection that is closed then."""
+async def server(*scripts: bytes | Script, heads: list[bytes] | None = None) -> AsyncIterator[str]:
+    """Answers requests with these bytes, each on a connection that is closed then.
+
+    Args:
+        heads: Gets the heads of the requests.
+    """
     left = list(scripts)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
+            if heads is not None:
+                heads.append(head)
             length = next(
                 int(line.split(b":")[1])
                 for line in head.lower().split(b"\r\n")
@@ -334,6 +341,23 @@ def test_a_stream_without_the_end_of_its_answer_is_none_and_may_have_been_billed
 ONE = [delta("Ça marche 😀", "stop"), USED]
 
 
+@pytest.mark.parametrize("more", [None, "abc", [1, None], {}])
+def test_a_block_with_fields_that_nobody_knows_is_read(more: object) -> None:
+    events = [
+        {"type": "message_start", "message": messages(content=[])},
+        {"type": "content_block_start", "index": 0,
+         "content_block": {"type": "text", "text": "A ", "parts": more, "more": more}},
+        {"type": "content_block_delta", "index": 0,
+         "delta": {"type": "text_delta", "text": "plain answer.", "parts": more}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+         "usage": {"output_tokens": 5}},
+        {"type": "message_stop"},
+    ]  # fmt: skip
+    found = ask("messages+stream", http(sse(*events), kind="text/event-stream"))
+    assert isinstance(found, Completion), found
+    assert (found.text, found.usage is not None) == (SAID, True)
+
+
 def test_a_stream_may_begin_with_a_byte_order_mark_or_hold_a_second_answer() -> None:
     other = {"choices": [{"index": 1, "delta": {"content": "another"}}]}
     bodies = [http(b"\xef\xbb\xbf" + sse(*ONE)), http(sse(other, *ONE))]
@@ -446,6 +470,37 @@ def test_a_bomb_is_not_unpacked_to_its_end() -> None:
         assert len(found.read) < 4 << 20
 
 
+def test_an_error_that_is_compressed_twice_is_not_unpacked() -> None:
+    body = gzip.compress(gzip.compress(b" " * (64 << 20)))
+    tracemalloc.start()
+    found = ask("chat", http(body, "content-encoding: gzip, gzip", status=500))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(found, CallError)
+    assert (found.fault, found.status) == (Fault.TRANSIENT, 500)
+    assert most < 16 << 20
+
+
+@pytest.mark.parametrize("way", BODIES)
+def test_a_cookie_is_not_sent_back(way: str) -> None:
+    cookies = [b"a=\xe9; Path=/", b"plain=1", b"=;;\xff=", b"a=b; Domain=127.0.0.1"]
+    answers = [
+        plain(BODIES[way](), "set-cookie: it").replace(b"cookie: it", b"cookie: " + cookie)
+        for cookie in cookies
+    ]
+    heads: list[bytes] = []
+
+    async def ask_each() -> list[Completion]:
+        async with server(*answers, heads=heads) as address:
+            one = client(way, address)
+            found = [await one.complete(conformance.QUESTION) for _ in answers]
+            await one.close()
+        return found
+
+    assert [one.text for one in asyncio.run(ask_each())] == [SAID] * len(cookies)
+    assert not any(b"\ncookie:" in head.lower() for head in heads)
+
+
 def test_the_body_of_an_error_without_an_end_is_cut() -> None:
     async def flood(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 500 X\r\ncontent-type: text/plain\r\n\r\n")
@@ -491,7 +546,7 @@ def test_a_server_that_says_ever_less_is_left_in_time() -> None:
             await asyncio.sleep(0.02)
 
     for way in ("chat", "chat+stream", "messages"):
-        found = ask(way, drip, timeout_s=0.3)
+        found = ask(way, drip, timeout_s=1.0)
         assert isinstance(found, CallError)
         assert "no answer in time" in str(found)
         assert found.read.strip() == b""
@@ -554,6 +609,20 @@ def test_an_error_that_repeats_the_key_is_told_without_it(way: str) -> None:
         assert isinstance(found, CallError)
         assert KEY not in str(found) + found.request_id + repr(found)
         assert KEY.encode() not in found.read
+
+
+def test_a_key_is_not_shown_in_part_where_an_error_or_an_answer_breaks_off() -> None:
+    for padding in range(1970, 2000):
+        found = ask("chat", http(b" " * padding + KEY.encode(), status=400))
+        assert isinstance(found, CallError)
+        assert KEY[:8] not in str(found)
+    for length in range(8, len(KEY)):
+        part = f'{{"id": "{KEY[:length]}'.encode()
+        lost = ask("chat", b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n" + part)
+        assert isinstance(lost, CallError)
+        assert lost.maybe_billed
+        assert KEY[:8].encode() not in lost.read
+        assert lost.read.startswith(b'{"id": ')
 
 
 def test_an_answer_that_repeats_the_key_is_kept_without_it() -> None:
