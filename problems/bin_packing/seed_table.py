@@ -7,7 +7,8 @@ import math  # noqa: F401  for use in the block
 
 def priority(item: int, remaining: int) -> float:
     """Priority of putting `item` into a bin that has `remaining` space left; the highest wins."""
-    return float(item - remaining)
+    left = remaining - item
+    return -float(left)
 
 
 # EVOLVE-BLOCK-END

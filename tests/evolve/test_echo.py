@@ -218,7 +218,7 @@ def test_worth_of_bin_packing_tells_what_the_stage_will_say() -> None:
     assert isinstance(probe, Probe)
     echo = Echo(probe)
     best_fit = SEED.read_text()
-    worst_fit = best_fit.replace("item - remaining", "remaining - item")
+    worst_fit = best_fit.replace("-float(left)", "float(left)")
     assert best_fit != worst_fit
     for number in range(NUMBERS):
         better, worse = echo.worth(best_fit, number), echo.worth(worst_fit, number)
