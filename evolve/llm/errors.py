@@ -66,7 +66,11 @@ def from_transport(
     Args:
         read: What had come of the answer.
     """
-    never_sent = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout
+    never_sent = (
+        httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout
+        # a proxy that makes no connection for us; what it says of a call it passed on is a status
+        | httpx2.ProxyError
+    )  # fmt: skip
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
         return CallError(Fault.MODEL, f"the base URL cannot be used: {clean(str(error), secret)}")
     if isinstance(error, never_sent):

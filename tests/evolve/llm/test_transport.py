@@ -204,6 +204,25 @@ def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) ->
     assert heads[0].startswith(b"POST http://llm.internal/v1/chat/completions ")
 
 
+def test_a_proxy_that_refuses_was_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def serve() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        client = OpenAIClient(Options(name="m", base_url="https://llm.internal/v1", api="chat"))
+        with pytest.raises(CallError, match="no connection: 407 Who are you") as caught:
+            ask(client, 1, together=False)
+        thread.join()
+    assert not caught.value.maybe_billed
+
+
 @pytest.mark.parametrize("make", [OpenAIClient, AnthropicClient])
 def test_certificates_that_are_not_there_are_an_error_at_once(
     make: type[OpenAIClient | AnthropicClient], monkeypatch: pytest.MonkeyPatch
