@@ -7,10 +7,24 @@ import resource
 import signal
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
+from msgspec import structs
 
-from islands_db import Reader, Store, StoreError, audit, connections, fingerprint, salvage
+from islands_db import (
+    Call,
+    CallState,
+    Reader,
+    Sample,
+    Settings,
+    Store,
+    StoreError,
+    audit,
+    connections,
+    fingerprint,
+    salvage,
+)
 
 FLIPS = 200
 
@@ -73,6 +87,30 @@ def test_a_flipped_bit_is_harmless_or_named(whole, tmp_path):
                 saved += 1
     assert named > FLIPS // 10
     assert saved >= 2
+
+
+def test_an_attempt_under_way_is_sealed_once_a_call_of_it_has_ended(tmp_path):
+    path = tmp_path / "run.db"
+    store = Store.create(path, settings=Settings(islands=1), meta={})
+    store.begin(Sample(attempt=0, island=0, parent=None, proposer="m"))
+    call = Call(attempt=0, turn=0, model="m")
+    number = store.open_call(call)
+    assert damaged(path) == []
+    store.end_call(number, structs.replace(call, state=CallState.ANSWERED, answer="said"))
+    store.open_call(Call(attempt=0, turn=1, model="m"))
+    assert damaged(path) == []
+    store.close()
+    for change in ("UPDATE calls SET latency_s = 7 WHERE turn = 0", "DELETE FROM calls"):
+        copy = tmp_path / "copy.db"
+        copy.write_bytes(path.read_bytes())
+        with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute(change)
+        assert damaged(copy) == ["attempts 0 has changed"]
+
+
+def damaged(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connections.damage(connection)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
