@@ -6,6 +6,8 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -185,41 +187,39 @@ def test_a_proxy_of_the_environment_is_one_that_is_understood(
         make(Options(name="m"))
 
 
-def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    heads = []
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
+@contextmanager
+def proxy(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a proxy that answers once, and what it was sent."""
+    sent: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
-            connection, _ = proxy.accept()
+            connection, _ = listening.accept()
             with connection:
-                heads.append(connection.recv(65536))
-                connection.sendall(HEAD % len(ANSWER) + ANSWER)
+                sent.append(connection.recv(65536))
+                connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", sent
+        thread.join()
+
+
+def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxy(HEAD % len(ANSWER) + ANSWER) as (address, sent):
+        monkeypatch.setenv("HTTP_PROXY", address)
         client = OpenAIClient(Options(name="m", base_url="http://llm.internal/v1", api="chat"))
         assert ask(client, 1, together=False)[0].text == "yes"
-        thread.join()
-    assert heads[0].startswith(b"POST http://llm.internal/v1/chat/completions ")
+    assert sent[0].startswith(b"POST http://llm.internal/v1/chat/completions ")
 
 
 def test_a_proxy_that_refuses_was_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
-
-        def serve() -> None:
-            connection, _ = proxy.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n")
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+    with proxy(b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n") as (address, sent):
+        monkeypatch.setenv("HTTPS_PROXY", address)
         client = OpenAIClient(Options(name="m", base_url="https://llm.internal/v1", api="chat"))
         with pytest.raises(CallError, match="no connection: 407 Who are you") as caught:
             ask(client, 1, together=False)
-        thread.join()
+    assert sent[0].startswith(b"CONNECT llm.internal:443 ")
     assert not caught.value.maybe_billed
 
 
