@@ -107,6 +107,8 @@ class _Run:
 
     inner_ns: int
     outer_ns: int
+    can_be: bool
+    """Whether `inner_ns` is above 0 and no more than passed between two messages."""
     counted: Count | None
 
 
@@ -216,7 +218,10 @@ class Timer:
             repeats = max(1, round(_STEADY_NS / max(claimed, 1.0)))
             once, twice = self._steady(which, repeats), self._steady(which, 2 * repeats)
             inner_more = twice.inner_ns - once.inner_ns
-            clock = (twice.outer_ns - once.outer_ns) / inner_more if inner_more > 0 else math.inf
+            # one time that cannot be is a clock that stood still, as a host's theft makes it;
+            # who lies does so in more than half of the checks
+            sound = once.can_be and twice.can_be and inner_more > 0
+            clock = (twice.outer_ns - once.outer_ns) / inner_more if sound else math.inf
             outer.append((once.outer_ns + twice.outer_ns) / (3 * repeats))
             self._checks[which].append((clock, outer[which] / claimed))
             self._note_instructions(which, once, twice, repeats)
@@ -272,9 +277,10 @@ class Timer:
         before, began = self._process.cpu_ns, time.perf_counter_ns()
         inner = self._process.call("steady", which, repeats)
         took, used = time.perf_counter_ns() - began, self._process.cpu_ns - before
-        if type(inner) is not int or not 0 < inner <= took:
-            raise CandidateFailure(FailureKind.VIOLATION, "a time that cannot be")
-        return _Run(inner, used, counter.read() - earlier if counter and earlier else None)
+        if type(inner) is not int:
+            raise CandidateFailure(FailureKind.VIOLATION, "a time that is no number")
+        counted = counter.read() - earlier if counter and earlier else None
+        return _Run(inner, used, 0 < inner <= took, counted)
 
     def _note_instructions(self, which: int, once: _Run, twice: _Run, repeats: int) -> None:
         less, more = once.counted, twice.counted
