@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from evolve import picture
 from evolve.loading import Task, located
 from evolve.messages import BaselineValue, Judged
 from evolve.overheard import overheard
-from evolve.problem import Number, Score, SplitKind, Stage
+from evolve.problem import Number, Objective, Score, SplitKind, Stage
 from evolve.repeats import behind, mean_score
 from evolve.staging import Asks, StageCandidate, Twin
 from islands_db.records import Status, Verdict
@@ -61,7 +62,7 @@ def judge(
     stages = stages_of(task, split)[first:last]
     verdicts: list[Verdict] = []
     features: dict[str, float] = {}
-    rung, fitness, kept, stopped = first, None, "", False
+    rung, fitness, cases, kept, stopped = first, None, b"", "", False
     objective = task.problem.objectives[0]
     behaviour: int | None = None
     for place, stage in enumerate(stages, start=first):
@@ -79,11 +80,11 @@ def judge(
             behaviour = candidate.behaviour
         verdicts.append(verdict)
         if score is None:
-            fitness, stopped = None, True
+            fitness, cases, stopped = None, b"", True
             break
         features.update(score.features)
         value = score.values[objective.name]
-        fitness = verdict.fitness
+        fitness, cases = verdict.fitness, _packed(score.cases, objective)
         if artifact and score.artifact is not None:
             try:
                 kept = json.dumps(score.artifact, default=_json_default)
@@ -104,6 +105,7 @@ def judge(
         rung=rung,
         fitness=fitness,
         features=features,
+        cases=cases,
         artifact=kept,
         picture=image,
         picture_fault=fault,
@@ -218,7 +220,7 @@ def _run(
             case Invalid(reason=text):
                 status, reason = Status.INVALID, text
             case Score() as given:
-                missing, beyond = _missing(task, given), _beyond(given)
+                missing, beyond = _missing(task, given), _beyond(task, given)
                 if missing:
                     status, reason = Status.EVALUATOR_ERROR, f"stage {stage.name!r}: {missing}"
                 elif beyond:
@@ -295,8 +297,12 @@ def _missing(task: Task, score: Score) -> str:
     return ""
 
 
-def _beyond(score: Score) -> str:
+def _beyond(task: Task, score: Score) -> str:
     """A value no float can hold or whose digits fill pages: a candidate may drive it there."""
+    try:
+        _packed(score.cases, task.problem.objectives[0])
+    except OverflowError:
+        return "its score in one of the cases is a number too large to keep"
     for name, value in score.values.items():
         try:
             float(value)
@@ -304,6 +310,11 @@ def _beyond(score: Score) -> str:
         except (OverflowError, ValueError):
             return f"its {name} is a number too large or too long to keep"
     return ""
+
+
+def _packed(cases: Sequence[Number], objective: Objective) -> bytes:
+    """What was scored by case, as the database keeps it."""
+    return struct.pack(f"<{len(cases)}f", *(objective.fitness(case) + 0.0 for case in cases))
 
 
 def _ordered(task: Task, score: Score | None) -> list[tuple[str, Number]]:

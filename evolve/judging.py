@@ -175,6 +175,7 @@ def _joined(before: Judged, after: Judged) -> Judged:
         rung=after.rung,
         fitness=after.fitness,
         features={**before.features, **after.features},
+        cases=after.cases,
         artifact=after.artifact or before.artifact,
         picture=after.picture or before.picture,
         picture_fault=after.picture_fault or before.picture_fault,

@@ -248,6 +248,7 @@ class Loop:
             signature=signature(judged),
             behaviour=judged.behaviour,
             features={**judged.features, "length": float(draft.text.length)},
+            cases=judged.cases if judged.fitness is not None else b"",
             artifact=judged.artifact,
             propose_s=draft.propose_s,
             cost_usd=draft.cost_usd,

@@ -81,6 +81,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     rung: int = 0
     fitness: float | None = None
     features: dict[str, float] = {}
+    cases: bytes = b""
+    """As in `Outcome`, of the last stage that gave any."""
     artifact: str = ""
     picture: str = ""
     picture_fault: str = ""

@@ -37,8 +37,8 @@ def standard_error(values: Sequence[float]) -> float:
 def mean_score(scores: Sequence[Score], objective: str) -> Score:
     """One score for several measurements of one program.
 
-    Values are means, exact where none is a float. Artifact and feedback are the first's. Added
-    are `measurements`, and `standard_error` of the objective where there were several.
+    Values and cases are means, exact where none is a float. Artifact and feedback are the first's.
+    Added are `measurements`, and `standard_error` of the objective where there were several.
     """
     first = scores[0]
     values: dict[str, Number] = {
@@ -51,8 +51,18 @@ def mean_score(scores: Sequence[Score], objective: str) -> Score:
         measured = [float(score.values[objective]) for score in scores]
         values["standard_error"] = standard_error(measured)
     return Score(
-        artifact=first.artifact, feedback=first.feedback, features=first.features, metrics=values
+        artifact=first.artifact,
+        feedback=first.feedback,
+        features=first.features,
+        metrics=values,
+        cases=_mean_cases([score.cases for score in scores]),
     )
+
+
+def _mean_cases(measured: Sequence[Sequence[Number]]) -> list[Number]:
+    if len({len(cases) for cases in measured}) > 1:
+        return []  # what is not the same case in every measurement has no mean
+    return [_mean(values) for values in zip(*measured, strict=True)]
 
 
 def _mean(values: Sequence[Number]) -> Number:

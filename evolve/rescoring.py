@@ -94,6 +94,7 @@ async def _outcome(due: Due, judge: Judge, seed: int) -> Outcome:
         signature=signature(judged),
         behaviour=judged.behaviour,
         features={**judged.features, "length": float(due.length)},
+        cases=judged.cases if judged.fitness is not None else b"",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -21,7 +21,10 @@ class SplitKind(StrEnum):
     TEST = "test"
 
 
-_KEYWORDS = ("artifact", "feedback", "features", "metrics")
+MOST_CASES = 1_000
+"""Test cases of a score; whoever has more gives the means of groups."""
+
+_KEYWORDS = ("artifact", "feedback", "features", "metrics", "cases")
 """Of a `Score`, with a meaning of their own; no objective can be called so."""
 
 
@@ -63,12 +66,15 @@ class Score:
         feedback: Text for the next prompt.
         features: Values of the problem's declared features, by name.
         metrics: Further figures by name.
+        cases: What the first objective is in each test case or instance, as many numbers and in the
+            same order for every program, each better in the direction of the objective. They decide
+            whom the search starts from, never how good a program is.
 
     Raises:
-        ValueError: a value is not a finite int, float or Fraction.
+        ValueError: a value is not a finite int, float or Fraction, or there are too many cases.
     """
 
-    __slots__ = ("artifact", "features", "feedback", "values")
+    __slots__ = ("artifact", "cases", "features", "feedback", "values")
 
     def __init__(
         self,
@@ -77,6 +83,7 @@ class Score:
         feedback: str = "",
         features: Mapping[str, float] | None = None,
         metrics: Mapping[str, Number] | None = None,
+        cases: Iterable[Number] = (),
         **values: Number,
     ) -> None:
         if not isinstance(feedback, str):
@@ -85,6 +92,11 @@ class Score:
         self.feedback = feedback
         self.features = {k: float(_finite(k, v)) for k, v in (features or {}).items()}
         self.values = {k: _finite(k, v) for k, v in {**(metrics or {}), **values}.items()}
+        self.cases = tuple(_finite("cases", case) for case in cases)
+        if len(self.cases) > MOST_CASES:
+            raise ValueError(
+                f"{len(self.cases)} cases, at most {MOST_CASES} can be kept: give means of groups"
+            )
 
     def __repr__(self) -> str:
         return f"Score({', '.join(f'{k}={v}' for k, v in self.values.items())})"

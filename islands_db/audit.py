@@ -28,6 +28,7 @@ _READ: tuple[tuple[str, str, Callable[[rows.Row], object]], ...] = (
     ("attempt", f"SELECT {rows.PROPOSAL} FROM attempts", rows.proposal_value),  # noqa: S608
     ("program", rows.PROGRAM, lambda row: rows.program_value(row, ())),
     ("program", "SELECT id, objectives, features FROM programs", lambda row: _numbers(row)),
+    ("cases of program", "SELECT program, scores FROM cases", lambda row: _cases(row)),
     ("program", f"SELECT program, {rows.VERDICT} FROM verdicts", rows.verdict_value),  # noqa: S608
     ("program", f"SELECT program, {rows.VERDICT} FROM past_verdicts", rows.verdict_value),  # noqa: S608
     ("attempt", f"SELECT {calls.CALL} FROM calls", calls.value),  # noqa: S608
@@ -119,6 +120,13 @@ def _numbers(row: rows.Row) -> None:
     for name in ("objectives", "features"):
         stored = row[name]
         rows.numbers_value(None if stored is None else str(stored))
+
+
+def _cases(row: rows.Row) -> None:
+    scores = row["scores"]
+    if not isinstance(scores, bytes) or not scores:
+        raise ValueError("expected 32-bit floats")
+    rows.check_cases(scores)
 
 
 def _outcome(row: rows.Row) -> None:

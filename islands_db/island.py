@@ -14,6 +14,7 @@ from islands_db.maps import CellMap
 from islands_db.pool import FAILED, NO_CELL, NO_PARENT, Columns, Entrant, Pool
 from islands_db.records import Cells, Settings
 from islands_db.selection import pareto
+from islands_db.selection.lexicase import Contest, comparable
 from islands_db.selection.policies import POLICIES, Admission
 from islands_db.selection.replacement import best, leaver, twin
 from islands_db.selection.reset import Peak
@@ -68,13 +69,16 @@ class Island:
         several = settings.objectives if settings.objectives > 1 else 0
         axes = len(settings.axes) if settings.cells is Cells.ADAPTIVE else 0
         self.index = index
-        self.population = Pool(objectives=several, features=axes)
-        self.archive = Pool(objectives=several, features=axes)
+        # a copy that migrates needs them elsewhere
+        cases = any(POLICIES[name].by_cases for name in settings.policies)
+        self.population = Pool(objectives=several, features=axes, cases=cases)
+        self.archive = Pool(objectives=several, features=axes, cases=cases)
         self.policy = POLICIES[settings.policies[index % len(settings.policies)]]
         self.inspire = settings.inspire[index % len(settings.inspire)]
         self.standing = Standing(index, born, 0, born, None)
         self.tries: Counter[int] = Counter()
         """Attempts begun from each program since the last reset, where the policy counts them."""
+        self._contest: tuple[tuple[int, int], Contest | None] | None = None
         self._capacity = settings.population
         self._slot_of_program: dict[int, int] = {}
         self._slot_of_cell: dict[int, int] = {}
@@ -92,8 +96,21 @@ class Island:
         found = columns.entrant(best(columns))
         return None if found.fitness == FAILED else found
 
+    @property
+    def contest(self) -> Contest | None:
+        """What is drawn from by cases; None where the policy does not, or there are none."""
+        if not self.policy.by_cases:
+            return None
+        versions = self.population.version, self.archive.version
+        if self._contest is None or self._contest[0] != versions:
+            found = comparable((self.population.columns, self.archive.columns))
+            self._contest = versions, found
+        return self._contest[1]
+
     def draw(self, rng: random.Random) -> tuple[Columns, int]:
         """The columns the parent is in, and its slot; the population must not be empty."""
+        if (contest := self.contest) is not None:
+            return contest.draw(rng)
         return self.policy.parent(self.population.columns, self.archive.columns, rng)
 
     def join(self, entrant: Entrant, now: int) -> Slot | None:

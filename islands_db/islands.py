@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import partial
 
 from islands_db.island import Changes, Epoch, Island, Slot, Standing, with_cell
 from islands_db.maps import CellMap
@@ -66,7 +67,12 @@ class Islands:
         match home.inspire:
             case Inspire.MIXED:
                 archives = [island.archive.columns for island in self.all]
-                return inspirations.mixed(archives, home.index, parent, rng, count=count)
+                mixed = partial(inspirations.mixed, archives, home.index, parent, rng)
+                if (contest := home.contest) is None:
+                    return mixed(count=count)
+                return inspirations.by_cases(
+                    contest, parent, rng, count=count, others=lambda left: mixed(count=left)
+                )
             case Inspire.TOP:
                 return inspirations.top(home.population.columns, parent, count=count)
             case Inspire.DIVERSE:

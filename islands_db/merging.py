@@ -217,6 +217,16 @@ def _copy(source: sqlite3.Connection, connection: sqlite3.Connection, numbers: N
         ),
         how="INSERT OR IGNORE",
     )
+    _insert(
+        connection,
+        "cases",
+        "program, scores",
+        (
+            (numbers.programs[program], scores)
+            for program, scores in source.execute("SELECT program, scores FROM cases")
+            if program not in numbers.doubles
+        ),
+    )
     _copy_past(source, connection, numbers)
     _copy_calls(source, connection, numbers)
     _insert(

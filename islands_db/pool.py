@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
+Objects: TypeAlias = NDArray[np.object_]
 
 N = TypeVar("N", bound=np.generic)
 
@@ -32,7 +33,8 @@ class Entrant(msgspec.Struct, frozen=True):
 
     `cell` is `NO_CELL` where it lacks a feature, `signature` `NO_SIGNATURE` where its behaviour is
     not known well enough to call another program its twin, `parent` `NO_PARENT` for a seed or a
-    program handed in. `objectives` and `features` are kept only where the run needs them.
+    program handed in. `objectives`, `features` and `cases` are kept only where the run
+    needs them.
     """
 
     program: int
@@ -44,6 +46,8 @@ class Entrant(msgspec.Struct, frozen=True):
     parent: int = NO_PARENT
     objectives: tuple[float, ...] = ()
     features: tuple[float, ...] = ()
+    cases: bytes = b""
+    """Its score in each test case, higher is better: 32-bit floats, little-endian."""
 
 
 class Clusters(msgspec.Struct, frozen=True):
@@ -64,6 +68,7 @@ class Columns(msgspec.Struct, frozen=True):
         failures: Failed programs directly above it, where the policy asks.
         objectives: Shape (programs, objectives), higher is better; no columns where there is one.
         cluster: Index into `clusters`, where the policy asks.
+        cases: Bytes as in `Entrant`; empty where there are none, or the policy does not ask.
     """
 
     program: Integers
@@ -80,6 +85,7 @@ class Columns(msgspec.Struct, frozen=True):
     cluster: Integers
     objectives: Floats
     features: Floats
+    cases: Objects
     clusters: Clusters
 
     def __len__(self) -> int:
@@ -96,6 +102,7 @@ class Columns(msgspec.Struct, frozen=True):
             parent=int(self.parent[slot]),
             objectives=tuple(self.objectives[slot].tolist()) if self.objectives.shape[1] else (),
             features=_features(self.features[slot]) if self.features.shape[1] else (),
+            cases=self.cases[slot],
         )
 
 
@@ -108,15 +115,20 @@ class Pool:
     Args:
         objectives: Columns of objectives, 0 where fitness is the only one.
         features: Columns of features, 0 where they are not kept.
+        cases: Whether scores by case are kept.
     """
 
-    def __init__(self, *, objectives: int = 0, features: int = 0) -> None:
+    def __init__(self, *, objectives: int = 0, features: int = 0, cases: bool = False) -> None:
         self._widths = (objectives, features)
+        self._keeps_cases = cases
+        self.version = 0
+        """Changes whenever a program comes in or leaves."""
         self._cluster_of: dict[int, int] = {}
         self.clear()
 
     def clear(self) -> None:
         """Empties the pool."""
+        self.version += 1
         self.size = 0
         objectives, features = self._widths
         self._all = Columns(
@@ -134,6 +146,7 @@ class Pool:
             cluster=np.zeros(_START, np.int64),
             objectives=np.zeros((_START, objectives), np.float64),
             features=np.zeros((_START, features), np.float64),
+            cases=np.full(_START, b"", np.object_),
             clusters=Clusters(rung=np.zeros(_START, np.int64), fitness=np.zeros(_START)),
         )
         self._cluster_of = {}
@@ -148,6 +161,7 @@ class Pool:
         """Writes one slot; `slot` is one in use or the next free one."""
         if slot == len(self._all.program):
             self._grow()
+        self.version += 1
         every = self._all
         every.program[slot] = entrant.program
         every.rung[slot] = entrant.rung
@@ -163,6 +177,7 @@ class Pool:
             every.objectives[slot] = entrant.objectives or math.nan
         if self._widths[1]:
             every.features[slot] = entrant.features or math.nan
+        every.cases[slot] = entrant.cases if self._keeps_cases else b""
         if slot == self.size:
             self.size += 1
             self._columns = self._view()

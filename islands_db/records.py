@@ -210,6 +210,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     objectives: tuple[float, ...] = ()
     """Every objective, higher is better, the first being `fitness`; needed where a run has several.
     """
+    cases: bytes = b""
+    """Its score in each test case, where known: 32-bit floats, little-endian, higher is better."""
     artifact: str = ""
     """What the program found, as text; the store keeps it while an outcome waits for its turn."""
     propose_s: float = 0.0

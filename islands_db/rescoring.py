@@ -128,6 +128,7 @@ class Rescoring:
             rows.check_verdict(verdict)
         rows.finite(outcome.fitness)
         rows.json_text(dict(outcome.features))
+        rows.check_cases(outcome.cases)
         with faults(self.path):
             self._connection.execute(
                 "INSERT INTO rescoring (program, outcome) VALUES (?, ?)",
@@ -180,6 +181,7 @@ class Rescoring:
             (cursor.lastrowid,),
         )
         self._connection.execute("DELETE FROM verdicts")
+        self._connection.execute("DELETE FROM cases")
         self._connection.execute("UPDATE programs SET rung = NULL, fitness = NULL, cell = NULL")
         return cursor.lastrowid
 
@@ -211,6 +213,8 @@ class Rescoring:
                     program,
                 ),
             )
+            if outcome.cases:
+                writing.put_cases(self._connection, program, outcome.cases)
             writing.add_verdicts(self._connection, program, outcome.verdicts, position=0)
 
     def _one(self, query: str, *values: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import fsum, isfinite
+from struct import unpack
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -95,6 +96,17 @@ def numbers_text(values: Sequence[float]) -> str | None:
 
 def numbers_value(stored: str | None) -> tuple[float, ...]:
     return () if stored is None else _numbers.decode(stored)
+
+
+def check_cases(cases: bytes) -> bytes:
+    """The same scores by case.
+
+    Raises:
+        ValueError: they are not 32-bit floats, all of them finite.
+    """
+    if len(cases) % 4 or not all(map(isfinite, unpack(f"<{len(cases) // 4}f", cases))):
+        raise ValueError("the scores by case are not finite 32-bit floats")
+    return cases
 
 
 def settings_text(settings: Settings) -> str:

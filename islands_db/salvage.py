@@ -38,6 +38,7 @@ _ALIVE = (
     " OR source NOT IN (SELECT id FROM sources)",
     "DELETE FROM twins WHERE program NOT IN (SELECT id FROM programs)"
     " OR attempt NOT IN (SELECT attempt FROM attempts)",
+    "DELETE FROM cases WHERE program NOT IN (SELECT id FROM programs)",
     "DELETE FROM calls WHERE attempt NOT IN (SELECT attempt FROM attempts)",
     "UPDATE attempts SET parent = NULL WHERE parent NOT IN (SELECT id FROM programs)",
     "UPDATE attempts SET duplicate_of = NULL WHERE duplicate_of NOT IN (SELECT id FROM programs)",

@@ -25,6 +25,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _SMALL = {
     "meta": "key",
     "twins": "hash",
+    "cases": "program",
     "members": "island, slot",
     "elites": "island, slot",
     "islands": "island",

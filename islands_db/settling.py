@@ -32,6 +32,7 @@ class Settling:
         check_verdicts(outcome.verdicts)
         rows.finite(outcome.fitness)
         self._check_objectives(attempt, outcome)
+        rows.check_cases(outcome.cases)
         rows.json_text(dict(outcome.features))
         self._state.require_program(outcome.duplicate_of)
         if outcome.fate is Fate.TWIN and not (outcome.program and outcome.duplicate_of):
@@ -94,6 +95,8 @@ class Settling:
             objectives=rows.numbers_text(self._objectives(outcome)),
             features=rows.numbers_text(self._features(outcome)),
         )
+        if outcome.cases:
+            writing.put_cases(self._connection, number, outcome.cases)
         self._texts.add(number, program.files, parent=sample.parent)
         writing.add_verdicts(self._connection, number, outcome.verdicts, position=0)
         return number
@@ -122,6 +125,7 @@ class Settling:
             parent=sample.parent or NO_PARENT,
             objectives=self._objectives(outcome),
             features=self._features(outcome),
+            cases=outcome.cases,
         )
         taken = self._state.islands.enter(
             entrant,

@@ -218,7 +218,8 @@ def _count_seen(connection: sqlite3.Connection) -> int:
 
 
 ENTRANT = (
-    "p.id, p.rung, p.fitness, p.length, p.cell, p.signature, a.parent, p.objectives, p.features"
+    "p.id, p.rung, p.fitness, p.length, p.cell, p.signature, a.parent, p.objectives, p.features,"
+    " (SELECT scores FROM cases WHERE cases.program = p.id)"
 )
 ATTEMPT = "JOIN attempts a ON a.attempt = p.attempt"
 
@@ -233,6 +234,7 @@ def entrant(
     parent: int | None,
     objectives: str | None,
     features: str | None,
+    cases: bytes | None,
 ) -> Entrant:
     """What the islands know of a program, from the columns `ENTRANT`."""
     return Entrant(
@@ -245,4 +247,5 @@ def entrant(
         parent=parent or NO_PARENT,
         objectives=rows.numbers_value(objectives),
         features=rows.numbers_value(features),
+        cases=rows.check_cases(cases or b""),
     )

@@ -109,6 +109,11 @@ def add_program(
     )
 
 
+def put_cases(connection: sqlite3.Connection, program: int, cases: bytes) -> None:
+    """Stores what a program scored by case."""
+    connection.execute("INSERT INTO cases (program, scores) VALUES (?, ?)", (program, cases))
+
+
 def add_twin(
     connection: sqlite3.Connection, attempt: int, program: ProgramText, twin_of: int
 ) -> None:

@@ -1,7 +1,8 @@
 """Inspirations: other programs shown beside the parent.
 
 * `mixed`: the elite of another cell than the parent's and than the other inspirations', by a
-  tournament of two, and now and then of another island; the default.
+  tournament of two, and now and then of another island; the default. Where parents are drawn by
+  their cases, inspirations are too, and such elites come in for those that are drawn twice.
 * `top`: the best of the island.
 * `diverse`: elites of other cells, all equally likely.
 * `foreign`: members of other islands, all islands equally likely, on it all members.
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from islands_db.pool import FAILED, Columns, Entrant, Flags
+from islands_db.selection.lexicase import Contest
 from islands_db.selection.power_law import ranked
 from islands_db.selection.tournament import tournament
 
@@ -51,6 +53,29 @@ def mixed(
                 cells.add(cell)
                 chosen.append(int(columns.program[slot]))
                 break
+    return tuple(chosen)
+
+
+def by_cases(
+    contest: Contest,
+    parent: Entrant,
+    rng: random.Random,
+    *,
+    count: int,
+    others: Callable[[int], Sequence[int]],
+) -> tuple[int, ...]:
+    """Up to `count` distinct programs drawn by their cases, none the parent.
+
+    Args:
+        others: So many other programs, for what one draw each does not give.
+    """
+    chosen: list[int] = []
+    for _ in range(count):
+        columns, slot = contest.draw(rng)
+        program = int(columns.program[slot])
+        if program != parent.program and program not in chosen:
+            chosen.append(program)
+    chosen += [program for program in others(count - len(chosen)) if program not in chosen]
     return tuple(chosen)
 
 

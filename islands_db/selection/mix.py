@@ -1,4 +1,4 @@
-"""The default way to choose a parent: mostly by rank, at times an elite of the archive."""
+"""The default where scores by case are not known: mostly by rank, at times an elite."""
 
 from __future__ import annotations
 

@@ -39,12 +39,14 @@ class Policy:
 
     `parent` takes a population that is not empty, the island's archive, and a generator; it
     gives the columns the parent is in and its slot there. `counts_tries` says that it looks at how
-    many attempts have begun from each member.
+    many attempts have begun from each member, `by_cases` that parents are drawn by lexicase
+    selection from population and archive instead, where scores by case are known.
     """
 
     parent: Callable[[Columns, Columns, random.Random], tuple[Columns, int]]
     admits: Admission = Admission.BETTER
     counts_tries: bool = False
+    by_cases: bool = False
 
 
 def _archive(population: Columns, archive: Columns, rng: random.Random) -> tuple[Columns, int]:
@@ -60,7 +62,7 @@ def _of_population(
 
 
 POLICIES: Mapping[str, Policy] = {
-    "mix": Policy(mix.parent, counts_tries=True),
+    "mix": Policy(mix.parent, counts_tries=True, by_cases=True),
     "discounted": Policy(_of_population(discounted), counts_tries=True),
     "tournament": Policy(
         _of_population(lambda columns, rng: tournament(columns, rng, entrants=ENTRANTS))

@@ -36,6 +36,10 @@ def test_means_are_exact_where_nothing_is_a_float() -> None:
     assert mean.values["measurements"] == 2
     assert mean.values["standard_error"] == 0.5
     assert mean.feedback == ""
+    assert mean_score(
+        [Score(points=1, cases=[1, 0.5]), Score(points=2, cases=[2, 1])], "points"
+    ).cases == (Fraction(3, 2), 0.75)
+    assert mean_score([Score(points=1, cases=[1]), Score(points=2, cases=[])], "points").cases == ()
     assert mean_score([Score(points=7)], "points").values == {"points": 7, "measurements": 1}
 
 

@@ -106,6 +106,7 @@ def columns(
     parent: list[int] | None = None,
     tries: list[int] | None = None,
     failures: list[int] | None = None,
+    cases: list[list[float]] | None = None,
 ) -> Columns:
     size = len(fitness)
     ranks, signatures = rung or [1] * size, signature or [0] * size
@@ -130,6 +131,9 @@ def columns(
         cluster=np.array([names.index(key) for key in keys], np.int64),
         objectives=np.array(objectives or np.zeros((size, 0)), np.float64),
         features=np.zeros((size, 0)),
+        cases=np.array(
+            [np.array(one, "<f4").tobytes() for one in cases or [[]] * size], np.object_
+        ),
         clusters=Clusters(
             rung=np.array([ranks[head] for head in heads], np.int64),
             fitness=np.array([fitness[head] for head in heads], np.float64),

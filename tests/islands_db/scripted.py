@@ -15,6 +15,7 @@ import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from struct import pack
 
 from islands_db import (
     Axis,
@@ -132,6 +133,9 @@ def judged(sample: Sample, program: ProgramText, operator: str, values: list[int
         rung=len(stages),
         fitness=fitness,
         features={"ones": float(total)} if total % 5 else {},
+        cases=pack(
+            f"<{len(stages) + 1}f", *(-float(total % n) for n in (3, 5, 7)[: len(stages) + 1])
+        ),
         cost_usd=0.01,
         propose_s=random.random(),
     )

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
+from struct import pack
 
 import numpy as np
 import pytest
@@ -414,6 +415,13 @@ def text_of(number):
     )
 
 
+def cases_of(number):
+    """None, two or three, so that not all can be compared."""
+    rng = random.Random(number)
+    scores = [rng.randrange(3) / 2 for _ in range(rng.choice([0, 2, 3, 3]))]
+    return pack(f"<{len(scores)}f", *scores)
+
+
 class StoreAgrees(RuleBasedStateMachine):
     settings = DEFAULT
 
@@ -561,6 +569,7 @@ class StoreAgrees(RuleBasedStateMachine):
             rung=rung,
             features={} if x is None else {"x": x, "length": float(number % 3)},
             objectives=() if fitness is None else (fitness, second),
+            cases=b"" if fitness is None else cases_of(number),
             signature=signature,
             behaviour=behaviour,
             verdicts=(verdict,),
@@ -694,6 +703,7 @@ class StoreAgrees(RuleBasedStateMachine):
             rung=rng.randrange(3),
             features=rng.choice([{}, {"x": 3 * rng.random(), "length": rng.randrange(3)}]),
             objectives=(fitness, rng.random()) if several and fitness is not None else (),
+            cases=b"" if fitness is None else cases_of(rng.randrange(99)),
             signature=rng.choice([None, 7, 8]),
             behaviour=rng.choice([None, 0, 5]),
             verdicts=(verdict,),
@@ -749,6 +759,10 @@ class StoreAgrees(RuleBasedStateMachine):
             elites = held.archive.columns
             pairs = zip(elites.cell.tolist(), elites.program.tolist(), strict=True)
             assert dict(pairs) == home.archive
+            reads = any(POLICIES[name].by_cases for name in self.settings.policies)
+            for pool in (slots, elites):
+                cases = [model.programs[n][0].cases for n in pool.program.tolist()]
+                assert pool.cases.tolist() == (cases if reads else [b""] * len(cases))
             assert slots.elite.tolist() == [n in home.archive.values() for n, _ in home.population]
             assert held.standing.peak == home.peak
             assert (held.standing.since, held.standing.improved) == (home.since, home.improved)

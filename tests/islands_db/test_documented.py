@@ -17,7 +17,7 @@ DOCUMENTED = dict(re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", TEXT, re.MULTILINE)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, scripted):
     path = tmp_path_factory.mktemp("run") / "run.db"
-    store = scripted.play(path, 80, until=60)
+    store = scripted.play(path, 160, until=140)
     number = store.open_call(Call(attempt=store.pending()[0].attempt, turn=0, model="m"))
     ended = Call(attempt=store.pending()[0].attempt, turn=0, model="m", state=CallState.FAILED)
     store.end_call(number, ended)

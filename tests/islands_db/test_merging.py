@@ -5,8 +5,10 @@ import random
 import resource
 import shutil
 import signal
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from struct import pack
 
 import pytest
 
@@ -202,6 +204,7 @@ def judged_anew(due):
         rung=1,
         fitness=fitness,
         features={"ones": float(sum(values))},
+        cases=pack("<2f", fitness, -fitness),
     )
 
 
@@ -234,6 +237,11 @@ def test_every_score_is_new_and_every_old_verdict_kept(run_db, scripted):
         assert reader.meta["identity"] == {"verifier": "new"}
         assert "rescoring" not in reader.meta
         assert len(reader.events("rescored")) == 1
+    with sqlite3.connect(run_db) as connection:
+        stored = connection.execute("SELECT program, scores FROM cases").fetchall()
+        passed = connection.execute("SELECT id, fitness FROM programs WHERE rung > 0").fetchall()
+    connection.close()
+    assert sorted(stored) == [(n, pack("<2f", fitness, -fitness)) for n, fitness in sorted(passed)]
     store = Store.open(run_db)
     while scripted.step(store, 300):
         pass

@@ -2,17 +2,23 @@
 
 import math
 import random
+import warnings
 from collections import Counter
+from itertools import permutations
+from struct import pack
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from islands_db.pool import FAILED
+from islands_db.island import Island
+from islands_db.pool import FAILED, Entrant
+from islands_db.records import Settings
 from islands_db.selection import inspirations, migration, pareto, reset
 from islands_db.selection.discounted import discounted
 from islands_db.selection.funsearch import funsearch
+from islands_db.selection.lexicase import comparable
 from islands_db.selection.policies import POLICIES
 from islands_db.selection.power_law import power_law
 from islands_db.selection.tree_search import DEBUG_DEPTH, DEBUG_SHARE, DRAFTS, tree_search
@@ -70,6 +76,7 @@ def pools(draw):
         "tries": each(st.integers(0, 3)),
         "objectives": [[float(n), float(-n)] for n in each(st.integers(-3, 3))],
         "program": draw(st.permutations(range(1, size + 1))),
+        "cases": each(st.sampled_from([[], [0.0, 1.0], [1.0, 0.0], [0.5] * 3])),
     }
 
 
@@ -129,6 +136,107 @@ def test_funsearch_leaves_out_clusters_that_passed_fewer_stages(make):
 def test_funsearch_stands_any_size_of_score(make):
     columns = make.columns([-1e300, 1e300, 1e300])
     assert fits(drawn(lambda rng: funsearch(columns, rng)), {1: 0.5, 2: 0.5})
+
+
+# By cases
+
+
+def by_cases(scores):
+    """Chances by algorithm 1 of Helmuth et al. over all orders of the cases, with tolerances."""
+    rows, cases = range(len(scores)), range(len(scores[0]))
+    found = Counter()
+    orders = list(permutations(cases))
+    for order in orders:
+        left = list(rows)
+        for case in order:
+            column = sorted(row[case] for row in scores)
+            middle = column[len(column) // 2]
+            spread = sorted(abs(value - middle) for value in column)[len(column) // 2]
+            best = max(scores[row][case] for row in left)
+            left = [row for row in left if scores[row][case] >= best - spread]
+        for row in left:
+            found[row] += 1 / len(left) / len(orders)
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        # best in one case each, and one that is good everywhere and best nowhere
+        [[9, 0, 0], [0, 9, 0], [0, 0, 9], [8, 8, 8], [0, 0, 0], [0, 0, 0], [0, 0, 0]],
+        [[1, 0, 0, 1], [0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]],
+        [[0.1, 2.0], [0.15, 1.0], [0.9, 0.5], [0.8, 3.0], [0.85, 0.25]],
+        [[1.0]] * 3,
+    ],
+)
+def test_lexicase_draws_as_its_papers_say(scores, make):
+    columns = make.columns([sum(row) for row in scores], cases=scores)
+    found = drawn(lambda rng: comparable([columns]).draw(rng)[1])
+    assert fits(found, by_cases(scores))
+
+
+def test_lexicase_leaves_out_a_program_that_is_best_nowhere(make):
+    scores = [[9, 0, 0], [0, 9, 0], [0, 0, 9], [8, 8, 8], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert by_cases(scores).keys() == {0, 1, 2}
+
+
+def test_lexicase_compares_what_passed_as_many_stages_and_has_as_many_cases(make):
+    columns = make.columns(
+        [9.0, 2.0, 3.0, 1.0, 5.0],
+        rung=[1, 2, 2, 2, 2],
+        cases=[[9, 9], [1, 0], [0, 1], [7, 7, 7], []],
+    )
+    found = drawn(lambda rng: comparable([columns]).draw(rng)[1])
+    assert fits(found, {1: 0.5, 2: 0.5})
+
+
+def test_lexicase_counts_a_program_in_two_pools_once(make):
+    population = make.columns([1.0, 1.0], program=[5, 3], cases=[[1, 0], [0, 1]])
+    archive = make.columns([1.0, 1.0], program=[3, 8], cases=[[0, 1], [0, 1]])
+
+    def program(rng):
+        columns, slot = comparable([population, archive]).draw(rng)
+        return int(columns.program[slot])
+
+    assert fits(drawn(program), {5: 0.5, 3: 0.25, 8: 0.25})
+
+
+@pytest.mark.parametrize("kind", [float, int])
+def test_lexicase_takes_any_numbers(kind, make):
+    huge = [[kind(3e38), kind(-3e38)], [kind(-3e38), kind(3e38)], [0, 0]]
+    columns = make.columns([0.0, 1.0, 2.0], cases=huge)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(drawn(lambda rng: comparable([columns]).draw(rng)[1], draws=200)) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("policy", ["mix", "tournament"])
+def test_an_island_draws_by_cases_where_its_policy_does_and_they_are_known(policy):
+    island = Island(0, Settings(policies=(policy, "mix")))
+    for number, scores in enumerate([(1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (0.0, 0.0)], start=1):
+        cases = pack("<2f", *scores)
+        island.join(
+            Entrant(program=number, rung=1, fitness=float(number), length=5, cell=-1, cases=cases),
+            number,
+        )
+        found = drawn(lambda rng: int(island.population.columns.program[island.draw(rng)[1]]), 200)
+        assert (set(found) <= {1, 2}) == (policy == "mix" or number < 3)
+    without = Entrant(program=9, rung=2, fitness=0.0, length=5, cell=-1)
+    island.join(without, 9)
+    found = drawn(lambda rng: int(island.population.columns.program[island.draw(rng)[1]]), 200)
+    assert (set(found) <= {1, 2}) == (policy == "mix")
+
+
+def test_an_island_whose_programs_have_no_cases_draws_as_its_policy_says(make):
+    assert comparable([make.columns([1.0]), make.columns([1.0], cases=[[1]])]) is None
+    island = Island(0, Settings())
+    for number in (1, 2, 3):
+        one = Entrant(program=number, rung=1, fitness=float(number), length=5, cell=-1)
+        island.join(one, number)
+    expected = POLICIES["mix"].parent(
+        island.population.columns, island.archive.columns, random.Random(2)
+    )
+    assert island.draw(random.Random(2)) == expected
 
 
 # Power law, discounted or not, tournament, archive
@@ -302,6 +410,23 @@ def test_drawn_by_the_policy_they_are_distinct_and_never_the_parent(make):
         )
         assert len(set(shown)) == len(shown)
         assert set(shown) <= {2, 3}
+
+
+def test_drawn_by_cases_they_are_others_than_the_parent_and_made_up_for(make):
+    pools = [make.columns([1.0] * 5, cases=[[2, 0], [0, 2], [0, 0], [0, 0], [0, 0]])]
+    others = [[3, 1], [3, 8]]
+
+    def shown(rng):
+        return inspirations.by_cases(
+            comparable(pools),
+            pools[0].entrant(0),
+            rng,
+            count=2,
+            others=lambda left: others[left - 1][:left],
+        )
+
+    # each draw gives the parent or the other specialist; what is missing comes from elsewhere
+    assert fits(drawn(shown), {(3, 8): 1 / 4, (2, 3): 3 / 4})
 
 
 # Islands

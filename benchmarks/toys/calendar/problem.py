@@ -26,4 +26,5 @@ def exact(candidate: CandidateHandle) -> Score | Invalid:
     said = [bool(a) if type(a) in (bool, int, float) else None for a in answers]
     candidate.behaves_as(repr(said).encode())
     wanted = [year % 4 == 0 and year % 12 != 0 for year in YEARS]
-    return Score(wrong=sum(a is not b for a, b in zip(said, wanted, strict=True)))
+    wrong = [int(a is not b) for a, b in zip(said, wanted, strict=True)]
+    return Score(wrong=sum(wrong), cases=wrong)

@@ -34,16 +34,19 @@ def exact(candidate: CandidateHandle, *, seed: int) -> Score | Invalid:
         [JOBS] * INSTANCES
     ):
         return Invalid(f"priorities: expected {INSTANCES} lists of {JOBS}")
-    total = best = 0
+    took, best = [], []
     orders = []
     for jobs, priorities in zip(instances, found, strict=True):
         if any(type(p) not in (int, float) or p != p for p in priorities):
             return Invalid("priorities: expected numbers")
         orders.append(sorted(range(JOBS), key=lambda job: -priorities[job]))
-        total += ends([jobs[job] for job in orders[-1]])
-        best += ends(johnson(jobs))
+        took.append(ends([jobs[job] for job in orders[-1]]))
+        best.append(ends(johnson(jobs)))
     candidate.behaves_as(repr(orders).encode())
-    return Score(excess_percent=100 * (total - best) / best)
+    return Score(
+        excess_percent=100 * (sum(took) - sum(best)) / sum(best),
+        cases=[100 * (a - b) / b for a, b in zip(took, best, strict=True)],
+    )
 
 
 def ends(jobs: list[Job]) -> int:

@@ -26,4 +26,5 @@ def exact(candidate: CandidateHandle) -> Score | Invalid:
         return Invalid("answers: expected numbers")
     candidate.behaves_as(repr(answers).encode())
     wanted = [sorted(case)[1] for case in CASES]
-    return Score(wrong=sum(a != b for a, b in zip(answers, wanted, strict=True)))
+    wrong = [int(a != b) for a, b in zip(answers, wanted, strict=True)]
+    return Score(wrong=sum(wrong), cases=wrong)

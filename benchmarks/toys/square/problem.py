@@ -21,10 +21,10 @@ def exact(candidate: CandidateHandle) -> Score | Invalid:
     if not isinstance(values, list) or len(values) != len(POINTS):
         return Invalid(f"values: expected a list of {len(POINTS)} numbers")
     candidate.behaves_as(repr(values).encode())
-    error = 0.0
+    errors = []
     for x, value in zip(POINTS, values, strict=True):
         if type(value) not in (int, float) or value != value:
             return Invalid(f"f({x}) is {value!r:.40}, expected a number")
         wanted = x**2 + x + 1  # exact: multiples of 1/16
-        error += min(1.0, abs(value - wanted) / (1 + abs(wanted)))
-    return Score(error=error / len(POINTS))
+        errors.append(min(1.0, abs(value - wanted) / (1 + abs(wanted))))
+    return Score(error=sum(errors) / len(POINTS), cases=errors)
