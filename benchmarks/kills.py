@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +22,7 @@ EVOLVE = [sys.executable, "-P", "-m", "evolve"]
 EVALS = 800
 _POINT_EVALS = 60
 """A second or two of work, so that a kill at a random moment mostly falls into it."""
+_POINT_KILLS = 3
 _ORPHANS_MUST_GO_S = 30.0
 """What leaks never goes; what the kernel has ended may go late on a busy machine."""
 _LONGEST_LIFE_S = 5.0
@@ -151,20 +154,27 @@ class Points:
 
 
 def points(seed: int, *, count: int) -> Points:
-    """Kills short runs, up to three times each, at `count` points; beside one left alone."""
+    """Kills short runs, one a core, up to three times each, at `count` points in all; beside one
+    left alone."""
     with tempfile.TemporaryDirectory(prefix="evolve-kill-") as name:
         scratch = Path(name)
         subprocess.run(start(scratch, seed, 2, _POINT_EVALS), check=True, capture_output=True)
         straight = fingerprint(scratch / "killed" / "run.db")
         reports: list[Report] = []
-        while (done := sum(report.kills for report in reports)) < count:
-            turn = len(reports)
-            reports.append(
-                killed_run(
-                    scratch / f"again{turn}", seed=seed, workers=1 + turn % 2,
-                    kills=min(3, count - done), evals=_POINT_EVALS, moments=f"{seed} {turn}",
-                )
+
+        def again(turn: int, kills: int) -> Report:
+            return killed_run(
+                scratch / f"again{turn}", seed=seed, workers=1 + turn % 2,
+                kills=kills, evals=_POINT_EVALS, moments=f"{seed} {turn}",
             )  # fmt: skip
+
+        with ThreadPoolExecutor(os.cpu_count()) as together:
+            while (done := sum(report.kills for report in reports)) < count:
+                left = range(count - done, 0, -_POINT_KILLS)[: os.cpu_count()]
+                kills = [min(_POINT_KILLS, most) for most in left]
+                reports += together.map(
+                    again, range(len(reports), len(reports) + len(kills)), kills
+                )
     return Points(
         kills=done,
         runs=len(reports),

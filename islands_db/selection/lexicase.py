@@ -8,8 +8,10 @@ part as right and wrong answers do; where most are equal it is 0.
 
 Source: Helmuth, Spector, Matheson, "Solving uncompromising problems with lexicase selection",
 IEEE Trans. Evol. Comput. 19 (2015), 630-643, algorithm 1; La Cava, Spector, Danai,
-"Epsilon-lexicase selection for regression", GECCO 2016, section 3 (semi-dynamic: the tolerance is
-of all programs, the best of those left).
+"Epsilon-lexicase selection for regression", GECCO 2016, 741-748; La Cava, Helmuth, Spector, Moore,
+"A probabilistic and multi-objective analysis of lexicase selection and epsilon-lexicase selection",
+Evol. Comput. 27 (2019), 377-402 (semi-dynamic: the tolerance is of all programs, the best of those
+left).
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ class Contest:
         rows = {row: number for number, row in enumerate(dict.fromkeys(cases))}
         self._row_of = np.array([rows[row] for row in cases])
         # what scored alike in every case stays together to the end
-        self._rows = np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1)
-        self._tolerances: dict[int, np.float32] = {}
+        # doubles, as differences of the largest floats are infinite
+        self._rows = np.frombuffer(b"".join(rows), "<f4").astype(float).reshape(len(rows), -1)
+        self._tolerances: dict[int, float] = {}
 
     def draw(self, rng: random.Random) -> tuple[Columns, int]:
         """The columns and slot of one program."""
@@ -53,13 +56,13 @@ class Contest:
         last = np.flatnonzero(np.isin(self._row_of, left))
         return self._places[int(last[rng.randrange(len(last))])]
 
-    def _tolerance(self, case: int) -> np.float32:
+    def _tolerance(self, case: int) -> float:
         known = self._tolerances.get(case)
         if known is None:
             column = self._rows[self._row_of, case]
             middle = len(column) // 2
             column = np.abs(column - np.partition(column, middle)[middle])
-            known = self._tolerances[case] = np.partition(column, middle)[middle]
+            known = self._tolerances[case] = float(np.partition(column, middle)[middle])
         return known
 
 
