@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 from benchmarks.processes import kill, left_after, tree
 from benchmarks.rows import Measured, Plan
@@ -153,28 +156,36 @@ class Points:
     orphans: int
 
 
-def points(seed: int, *, count: int) -> Points:
+def points(seed: int, *, count: int, kept: Path | None = None) -> Points:
     """Kills short runs, one a core, up to three times each, at `count` points in all; beside one
-    left alone."""
+    left alone.
+
+    Args:
+        kept: A file that keeps the reports, so that a count begun is gone on with.
+    """
+    reports = _kept(kept)
     with tempfile.TemporaryDirectory(prefix="evolve-kill-") as name:
         scratch = Path(name)
         subprocess.run(start(scratch, seed, 2, _POINT_EVALS), check=True, capture_output=True)
         straight = fingerprint(scratch / "killed" / "run.db")
-        reports: list[Report] = []
 
         def again(turn: int, kills: int) -> Report:
-            return killed_run(
-                scratch / f"again{turn}", seed=seed, workers=1 + turn % 2,
+            folder = scratch / f"again{turn}"
+            found = killed_run(
+                folder, seed=seed, workers=1 + turn % 2,
                 kills=kills, evals=_POINT_EVALS, moments=f"{seed} {turn}",
             )  # fmt: skip
+            shutil.rmtree(folder)
+            return found
 
         with ThreadPoolExecutor(os.cpu_count()) as together:
             while (done := sum(report.kills for report in reports)) < count:
                 left = range(count - done, 0, -_POINT_KILLS)[: os.cpu_count()]
                 kills = [min(_POINT_KILLS, most) for most in left]
-                reports += together.map(
-                    again, range(len(reports), len(reports) + len(kills)), kills
-                )
+                turns = range(len(reports), len(reports) + len(kills))
+                reports += together.map(again, turns, kills)
+                if kept is not None:
+                    kept.write_bytes(msgspec.json.encode(reports))
     return Points(
         kills=done,
         runs=len(reports),
@@ -183,6 +194,12 @@ def points(seed: int, *, count: int) -> Points:
         lost=sum(report.lost + report.doubled for report in reports),
         orphans=sum(report.orphans for report in reports),
     )
+
+
+def _kept(kept: Path | None) -> list[Report]:
+    if kept is None or not kept.exists():
+        return []
+    return msgspec.json.decode(kept.read_bytes(), type=list[Report])
 
 
 def lost(plan: Plan) -> Measured:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from itertools import islice
 from math import isfinite
 
 from evolve.errors import ProblemError
@@ -92,10 +93,10 @@ class Score:
         self.feedback = feedback
         self.features = {k: float(_finite(k, v)) for k, v in (features or {}).items()}
         self.values = {k: _finite(k, v) for k, v in {**(metrics or {}), **values}.items()}
-        self.cases = tuple(_finite("cases", case) for case in cases)
+        self.cases = tuple(_finite("cases", case) for case in islice(cases, MOST_CASES + 1))
         if len(self.cases) > MOST_CASES:
             raise ValueError(
-                f"{len(self.cases)} cases, at most {MOST_CASES} can be kept: give means of groups"
+                f"more than {MOST_CASES:,} cases, which cannot be kept: give means of groups"
             )
 
     def __repr__(self) -> str:

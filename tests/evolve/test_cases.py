@@ -57,6 +57,7 @@ def test_a_program_that_fails_has_no_cases(by_digit: Path) -> None:
         ("[float('nan')]", Status.EVALUATOR_ERROR, "'cases' is nan, expected a finite number"),
         ("[True]", Status.EVALUATOR_ERROR, "'cases' is bool"),
         (f"[0] * {MOST_CASES + 1}", Status.EVALUATOR_ERROR, "means of groups"),
+        ("iter(int, 1)", Status.EVALUATOR_ERROR, "means of groups"),
         ("7", Status.EVALUATOR_ERROR, "not iterable"),
     ],
 )
