@@ -121,6 +121,13 @@ class Reader:
             program,
         )
 
+    def cases(self, program: int) -> tuple[float, ...]:
+        """What a program scored by case, higher is better; none where its problem does not say."""
+        return next(
+            iter(self._read(rows.cases_row, "SELECT scores FROM cases WHERE program = ?", program)),
+            (),
+        )
+
     def past_verdicts(self, program: int) -> list[tuple[int, Verdict]]:
         """What the stages said before scores were given anew, with the number of that scoring."""
         return self._read(

@@ -109,6 +109,11 @@ def check_cases(cases: bytes) -> bytes:
     return cases
 
 
+def cases_row(row: Row) -> tuple[float, ...]:
+    scores = check_cases(bytes(row["scores"]))  # type: ignore[call-overload]
+    return unpack(f"<{len(scores) // 4}f", scores)
+
+
 def settings_text(settings: Settings) -> str:
     return _encode(settings).decode()
 

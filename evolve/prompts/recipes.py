@@ -178,6 +178,7 @@ class StoreSource:
                 for verdict in self._reader.verdicts(program)
                 if verdict.split == SplitKind.TRAINING
             ),
+            cases=self._reader.cases(program),
         )
 
     def tried(self, attempt: int) -> Tried:

@@ -70,6 +70,8 @@ class Shown:
     id: int
     program: Program
     verdicts: tuple[Verdict, ...]
+    cases: tuple[float, ...] = ()
+    """What it scored by case, higher is better, where its problem says so."""
 
     @property
     def failed(self) -> bool:

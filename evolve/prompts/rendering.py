@@ -315,7 +315,8 @@ def _inspirations(
     for other in others:
         same_around = outside_changed(parent.program, other.program) is None
         shortened |= same_around
-        shown.append(_inspiration(facts, other, only_blocks=same_around))
+        by_case = _by_case(parent, other)
+        shown.append(_inspiration(facts, other, by_case, only_blocks=same_around))
     remark = (
         f"Of those that differ from program {parent.id} only inside their EVOLVE-BLOCKs, just "
         "these blocks are shown."
@@ -326,9 +327,23 @@ def _inspirations(
 
 
 @lru_cache(maxsize=256)
-def _inspiration(facts: Facts, shown: Shown, *, only_blocks: bool) -> str:
+def _inspiration(facts: Facts, shown: Shown, by_case: str, *, only_blocks: bool) -> str:
     code = _blocks(shown.program) if only_blocks else _code(shown.program)
-    return f"### Program {shown.id}\n\n- {_last_result(facts, shown)}\n\n{code}"
+    return f"### Program {shown.id}\n\n- {_last_result(facts, shown)}\n{by_case}\n{code}"
+
+
+def _by_case(parent: Shown, other: Shown) -> str:
+    """In how many test cases the other program is ahead, where both were measured in the same."""
+    if not parent.cases or len(parent.cases) != len(other.cases):
+        return ""
+    if parent.verdicts[-1].stage != other.verdicts[-1].stage:
+        return ""
+    pairs = list(zip(other.cases, parent.cases, strict=True))
+    better, worse = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+    return (
+        f"- In {better} of {len(pairs)} test cases it is better than program {parent.id}, in "
+        f"{worse} it is worse.\n"
+    )
 
 
 def _last_result(facts: Facts, shown: Shown) -> str:

@@ -133,6 +133,17 @@ PROMPTS: dict[str, Prompt] = {
         TEMPLATES, FACTS,
         Context(operator=Operator.DIFF, parent=bad(2, "1 / 0", "Traceback ...\n```\nboom\n")),
     ),
+    "by_cases": render(
+        TEMPLATES, FACTS,
+        replace(
+            FULL, operator=Operator.CROSSOVER, tried=(), history=(),
+            parent=replace(PARENT, cases=(-1.0, -2.0, -3.0, 0.0)),
+            inspirations=(
+                replace(good(5, "2 * 600", 200), cases=(-2.0, -1.0, -1.0, 0.0)),
+                replace(good(9, "31 ** 2", 39), cases=(-2.0,)),
+            ),
+        ),
+    ),
     "two_files": render(TEMPLATES, FACTS, Context(operator=Operator.REWRITE, parent=TWO_FILES)),
     "cascade": render(TEMPLATES, CASCADE, Context(operator=Operator.DIFF, parent=MISSED)),
     "bare_problem": render(
@@ -173,6 +184,12 @@ def test_the_fixed_part_is_the_same_for_all_prompts_of_a_run():
     same = ["first_diff", "full_diff", "rewrite", "crossover", "failed_parent", "summary"]
     assert len({PROMPTS[name].fixed for name in same}) == 1
     assert len({PROMPTS[name].hash for name in PROMPTS}) == len(PROMPTS)
+
+
+def test_programs_judged_in_other_stages_are_not_compared_by_case():
+    both = [replace(one, cases=(1.0, 2.0)) for one in (MISSED, PARENT)]
+    context = Context(operator=Operator.DIFF, parent=both[0], inspirations=(both[1],))
+    assert "test cases" not in render(TEMPLATES, CASCADE, context).text
 
 
 def test_rendering_is_a_function_of_its_arguments():
