@@ -6,6 +6,7 @@ This is the worker's half of the trust boundary: stages run here, candidates in 
 from __future__ import annotations
 
 import json
+import math
 import signal
 import struct
 import time
@@ -33,6 +34,7 @@ DRAW_S = 10.0
 """How long a problem may take to draw what was found."""
 _FEEDBACK_CHARS = 4000
 _REASON_CHARS = 500
+_LARGEST = (2 - 2**-23) * 2.0**127
 
 
 class StageHung(BaseException):
@@ -182,13 +184,21 @@ def _repeated(
 ) -> tuple[Verdict, Score | None]:
     """Measures up to `stage.repeats` times; a failure in any of them is the program's result."""
     verdicts, scores = [verdict], [score]
-    while len(scores) < stage.repeats and not behind([v.fitness or 0.0 for v in verdicts], mark):
-        other, more = again()
-        if more is None:
-            return other, None
-        verdicts.append(other)
-        scores.append(more)
-    mean = mean_score(scores, task.problem.objectives[0].name)
+    try:
+        while len(scores) < stage.repeats and not behind(
+            [v.fitness or 0.0 for v in verdicts], mark
+        ):
+            other, more = again()
+            if more is None:
+                return other, None
+            verdicts.append(other)
+            scores.append(more)
+        mean = mean_score(scores, task.problem.objectives[0].name)
+    except (OverflowError, ValueError):
+        reason = "its measured values are too large for a mean"
+        return replace(
+            verdict, status=Status.INVALID, reason=reason, fitness=None, values={}, exact={}
+        ), None
     verdict = replace(
         verdict,
         fitness=_fitness(task, mean),
@@ -220,7 +230,7 @@ def _run(
             case Invalid(reason=text):
                 status, reason = Status.INVALID, text
             case Score() as given:
-                missing, beyond = _missing(task, given), _beyond(task, given)
+                missing, beyond = _missing(task, given), _beyond(given)
                 if missing:
                     status, reason = Status.EVALUATOR_ERROR, f"stage {stage.name!r}: {missing}"
                 elif beyond:
@@ -297,12 +307,8 @@ def _missing(task: Task, score: Score) -> str:
     return ""
 
 
-def _beyond(task: Task, score: Score) -> str:
+def _beyond(score: Score) -> str:
     """A value no float can hold or whose digits fill pages: a candidate may drive it there."""
-    try:
-        _packed(score.cases, task.problem.objectives[0])
-    except OverflowError:
-        return "its score in one of the cases is a number too large to keep"
     for name, value in score.values.items():
         try:
             float(value)
@@ -313,8 +319,16 @@ def _beyond(task: Task, score: Score) -> str:
 
 
 def _packed(cases: Sequence[Number], objective: Objective) -> bytes:
-    """What was scored by case, as the database keeps it."""
-    return struct.pack(f"<{len(cases)}f", *(objective.fitness(case) + 0.0 for case in cases))
+    """What was scored by case, as the database keeps it; what is beyond a float is the largest."""
+
+    def kept(case: Number) -> float:
+        try:
+            value = objective.fitness(case)
+        except OverflowError:
+            value = math.inf * objective.fitness(1 if case > 0 else -1)
+        return min(max(value, -_LARGEST), _LARGEST) + 0.0
+
+    return struct.pack(f"<{len(cases)}f", *map(kept, cases))
 
 
 def _ordered(task: Task, score: Score | None) -> list[tuple[str, Number]]:

@@ -82,7 +82,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     fitness: float | None = None
     features: dict[str, float] = {}
     cases: bytes = b""
-    """As in `Outcome`, of the last stage that gave any."""
+    """As in `Outcome`, of the stage that gave the fitness."""
     artifact: str = ""
     picture: str = ""
     picture_fault: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -93,6 +93,8 @@ class Score:
         self.feedback = feedback
         self.features = {k: float(_finite(k, v)) for k, v in (features or {}).items()}
         self.values = {k: _finite(k, v) for k, v in {**(metrics or {}), **values}.items()}
+        if isinstance(cases, str | bytes | Mapping | Set) or getattr(cases, "ndim", 1) != 1:
+            raise ValueError(f"score 'cases' is {type(cases).__name__}, expected a list of numbers")
         self.cases = tuple(_finite("cases", case) for case in islice(cases, MOST_CASES + 1))
         if len(self.cases) > MOST_CASES:
             raise ValueError(

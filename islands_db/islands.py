@@ -67,12 +67,10 @@ class Islands:
         match home.inspire:
             case Inspire.MIXED:
                 archives = [island.archive.columns for island in self.all]
-                mixed = partial(inspirations.mixed, archives, home.index, parent, rng)
+                mixed = partial(inspirations.mixed, archives, home.index, parent, rng, count=count)
                 if (contest := home.contest) is None:
-                    return mixed(count=count)
-                return inspirations.by_cases(
-                    contest, parent, rng, count=count, others=lambda left: mixed(count=left)
-                )
+                    return mixed()
+                return inspirations.by_cases(contest, parent, rng, count=count, others=mixed)
             case Inspire.TOP:
                 return inspirations.top(home.population.columns, parent, count=count)
             case Inspire.DIVERSE:

@@ -62,12 +62,12 @@ def by_cases(
     rng: random.Random,
     *,
     count: int,
-    others: Callable[[int], Sequence[int]],
+    others: Callable[[], Sequence[int]],
 ) -> tuple[int, ...]:
     """Up to `count` distinct programs drawn by their cases, none the parent.
 
     Args:
-        others: So many other programs, for what one draw each does not give.
+        others: Other programs, for what one draw each does not give.
     """
     chosen: list[int] = []
     for _ in range(count):
@@ -75,8 +75,9 @@ def by_cases(
         program = int(columns.program[slot])
         if program != parent.program and program not in chosen:
             chosen.append(program)
-    chosen += [program for program in others(count - len(chosen)) if program not in chosen]
-    return tuple(chosen)
+    if len(chosen) < count:
+        chosen += [program for program in others() if program not in chosen]
+    return tuple(chosen[:count])
 
 
 def top(population: Columns, parent: Entrant, *, count: int) -> tuple[int, ...]:

@@ -21,7 +21,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from islands_db.pool import Columns
+from islands_db.pool import FAILED, Columns, Floats
+
+MOST = 256
+"""So many of a pool take part, the best: an archive may have thousands."""
 
 
 class Contest:
@@ -37,51 +40,60 @@ class Contest:
         rows = {row: number for number, row in enumerate(dict.fromkeys(cases))}
         self._row_of = np.array([rows[row] for row in cases])
         # what scored alike in every case stays together to the end
-        # doubles, as differences of the largest floats are infinite
-        self._rows = np.frombuffer(b"".join(rows), "<f4").astype(float).reshape(len(rows), -1)
+        self._rows = np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1)
         self._tolerances: dict[int, float] = {}
 
     def draw(self, rng: random.Random) -> tuple[Columns, int]:
         """The columns and slot of one program."""
-        rows = self._rows
-        untried = list(range(rows.shape[1]))
-        left = np.arange(len(rows))
+        untried = list(range(self._rows.shape[1]))
+        left = np.arange(len(self._rows))
         while len(left) > 1 and untried:
             # one case is drawn at a time, as few are needed
             place = rng.randrange(len(untried))
             untried[place], untried[-1] = untried[-1], untried[place]
             case = untried.pop()
-            here = rows[left, case]
-            left = left[here >= here.max() - self._tolerance(case)]
+            column = self._column(case)
+            here = column[left]
+            left = left[here >= here.max() - self._tolerance(case, column)]
         last = np.flatnonzero(np.isin(self._row_of, left))
         return self._places[int(last[rng.randrange(len(last))])]
 
-    def _tolerance(self, case: int) -> float:
+    def _column(self, case: int) -> Floats:
+        # doubles, as the largest floats have infinite differences
+        return self._rows[:, case].astype(float)
+
+    def _tolerance(self, case: int, column: Floats) -> float:
         known = self._tolerances.get(case)
         if known is None:
-            column = self._rows[self._row_of, case]
-            middle = len(column) // 2
-            column = np.abs(column - np.partition(column, middle)[middle])
-            known = self._tolerances[case] = float(np.partition(column, middle)[middle])
+            all_programs = column[self._row_of]
+            deviations = np.abs(all_programs - np.median(all_programs))
+            known = self._tolerances[case] = float(np.median(deviations))
         return known
 
 
 def comparable(pools: Sequence[Columns]) -> Contest | None:
-    """The programs of these pools that can be compared; None where none of the first has cases.
+    """The programs of these pools that are comparable by case; None where they are too few.
 
-    They passed the most stages, and have as many cases as the best of them. One that is in several
+    Those that passed the most stages, and have as many cases as the best of them; at least half
+    must have, or what a program hands out would decide who becomes a parent. One that is in several
     pools counts once.
     """
     if not any(pools[0].cases):
         return None
     found: dict[int, tuple[int, float, Columns, int, bytes]] = {}
     for pool in pools:
-        columns = (pool.program, pool.rung, pool.fitness, pool.cases)
+        slots = np.arange(len(pool))
+        if len(pool) > MOST:
+            slots = np.lexsort((pool.program, -pool.fitness, -pool.rung))[:MOST]
+        columns = (slots, pool.program[slots], pool.rung[slots], pool.fitness[slots])
         each = zip(*(column.tolist() for column in columns), strict=True)
-        for slot, (program, rung, fitness, cases) in enumerate(each):
-            if cases:
-                found.setdefault(program, (rung, fitness, pool, slot, cases))
+        for slot, program, rung, fitness in each:
+            if fitness > FAILED:
+                found.setdefault(program, (rung, fitness, pool, slot, pool.cases[slot]))
     most, _, best = max((rung, fitness, -program) for program, (rung, fitness, *_) in found.items())
     size = len(found[-best][-1])
-    alike = [one for one in found.values() if one[0] == most and len(one[-1]) == size]
+    passed = [one for one in found.values() if one[0] == most]
+    alike = [one for one in passed if len(one[-1]) == size]
+    if not size or 2 * len(alike) < len(passed):
+        return None
     return Contest([(pool, slot) for *_, pool, slot, _ in alike], [one[-1] for one in alike])

@@ -52,12 +52,14 @@ def test_a_program_that_fails_has_no_cases(by_digit: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "status", "said"),
     [
-        ("[10.0 ** 39 * found]", Status.INVALID, "too large"),
-        ("[10 ** 400 * found]", Status.INVALID, "too large"),
         ("[float('nan')]", Status.EVALUATOR_ERROR, "'cases' is nan, expected a finite number"),
         ("[True]", Status.EVALUATOR_ERROR, "'cases' is bool"),
         (f"[0] * {MOST_CASES + 1}", Status.EVALUATOR_ERROR, "means of groups"),
         ("iter(int, 1)", Status.EVALUATOR_ERROR, "means of groups"),
+        ("{0: 1.0}", Status.EVALUATOR_ERROR, "'cases' is dict, expected a list of numbers"),
+        ("{1, 2}", Status.EVALUATOR_ERROR, "'cases' is set"),
+        ("'12'", Status.EVALUATOR_ERROR, "'cases' is str"),
+        ("__import__('numpy').ones((2, 1))", Status.EVALUATOR_ERROR, "'cases' is ndarray"),
         ("7", Status.EVALUATOR_ERROR, "not iterable"),
     ],
 )
@@ -68,6 +70,15 @@ def test_cases_that_cannot_be_kept(
     found = judged(folder, "def answer(): return 1")
     assert (found.verdicts[-1].status, found.fitness, found.cases) == (status, None, b"")
     assert said in found.verdicts[-1].reason
+
+
+def test_a_case_beyond_a_float_is_the_largest(variant: Callable[..., Path]) -> None:
+    cases = "[10.0 ** 39, -(10 ** 400), Fraction(1, 3), __import__('numpy').float32(2.5)]"
+    given = f"from fractions import Fraction\n    return Score(distance=1, cases={cases})"
+    largest = 3.4028234663852886e38
+    found = judged(variant("toy", (GIVEN, given)), "def answer(): return 1")
+    assert found.verdicts[-1].status is Status.OK
+    assert found.cases == pack("<4f", -largest, largest, -1 / 3, -2.5)
 
 
 def test_an_objective_cannot_be_called_cases() -> None:

@@ -78,6 +78,17 @@ def test_a_stage_measures_as_often_as_it_says_and_the_mean_counts(noisy: Path) -
     assert verdict.values["standard_error"] == pytest.approx(6.455, abs=1e-3)
 
 
+@pytest.mark.parametrize("each", ["1.7e308", "1.7e308 * (-1) ** len(MEASURED)"])
+def test_measurements_too_large_for_a_mean_are_no_score(
+    each: str, variant: Callable[..., Path]
+) -> None:
+    huge = f"MEASURED.append(1)\n    return Score(distance={each})"
+    folder = variant("toy", FOUR_TIMES, ("return Score(distance=abs(found - goal))", huge))
+    verdict = judged(folder).verdicts[0]
+    assert (verdict.status, verdict.fitness, verdict.values) == (Status.INVALID, None, {})
+    assert "too large for a mean" in verdict.reason
+
+
 def test_a_program_clearly_behind_its_parent_is_measured_no_further(noisy: Path) -> None:
     assert judged(noisy, mark=-900.0).verdicts[0].values["measurements"] == 2
     assert judged(noisy, mark=-990.0).verdicts[0].values["measurements"] == 4

@@ -5,6 +5,7 @@ import random
 import warnings
 from collections import Counter
 from itertools import permutations
+from statistics import median
 from struct import pack
 
 import numpy as np
@@ -18,7 +19,7 @@ from islands_db.records import Settings
 from islands_db.selection import inspirations, migration, pareto, reset
 from islands_db.selection.discounted import discounted
 from islands_db.selection.funsearch import funsearch
-from islands_db.selection.lexicase import comparable
+from islands_db.selection.lexicase import MOST, comparable
 from islands_db.selection.policies import POLICIES
 from islands_db.selection.power_law import power_law
 from islands_db.selection.tree_search import DEBUG_DEPTH, DEBUG_SHARE, DRAFTS, tree_search
@@ -149,9 +150,9 @@ def by_cases(scores):
     for order in orders:
         left = list(rows)
         for case in order:
-            column = sorted(row[case] for row in scores)
-            middle = column[len(column) // 2]
-            spread = sorted(abs(value - middle) for value in column)[len(column) // 2]
+            column = [row[case] for row in scores]
+            middle = median(column)
+            spread = median(abs(value - middle) for value in column)
             best = max(scores[row][case] for row in left)
             left = [row for row in left if scores[row][case] >= best - spread]
         for row in left:
@@ -167,6 +168,9 @@ def by_cases(scores):
         [[1, 0, 0, 1], [0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]],
         [[0.1, 2.0], [0.15, 1.0], [0.9, 0.5], [0.8, 3.0], [0.85, 0.25]],
         [[1.0]] * 3,
+        [[0], [10]],
+        [[0], [0], [1], [1]],
+        [[5, 5], [1, 1], [1, 1], [5, 5]],
     ],
 )
 def test_lexicase_draws_as_its_papers_say(scores, make):
@@ -182,7 +186,7 @@ def test_lexicase_leaves_out_a_program_that_is_best_nowhere(make):
 
 def test_lexicase_compares_what_passed_as_many_stages_and_has_as_many_cases(make):
     columns = make.columns(
-        [9.0, 2.0, 3.0, 1.0, 5.0],
+        [9.0, 2.0, 3.0, 1.0, 0.0],
         rung=[1, 2, 2, 2, 2],
         cases=[[9, 9], [1, 0], [0, 1], [7, 7, 7], []],
     )
@@ -221,10 +225,35 @@ def test_an_island_draws_by_cases_where_its_policy_does_and_they_are_known(polic
         )
         found = drawn(lambda rng: int(island.population.columns.program[island.draw(rng)[1]]), 200)
         assert (set(found) <= {1, 2}) == (policy == "mix" or number < 3)
-    without = Entrant(program=9, rung=2, fitness=0.0, length=5, cell=-1)
-    island.join(without, 9)
-    found = drawn(lambda rng: int(island.population.columns.program[island.draw(rng)[1]]), 200)
-    assert (set(found) <= {1, 2}) == (policy == "mix")
+
+
+@pytest.mark.parametrize(
+    ("fitness", "rung", "cases"),
+    [
+        # the best is without: a later stage has none, or a program chose to hand out none
+        ([1.0, 1.0, 0.5], [1, 1, 2], [[1, 0], [0, 1], []]),
+        ([1.0, 1.0, 2.0], [1, 1, 1], [[1, 0], [0, 1], []]),
+        # most are without, as after a loss
+        ([1.0, 1.0, 2.0], [1, 1, 1], [[], [], [1, 0]]),
+        ([1.0, 1.0, 2.0, FAILED], [1, 1, 1, 1], [[], [], [1, 0], []]),
+    ],
+)
+def test_too_few_cases_decide_nothing(fitness, rung, cases, make):
+    assert comparable([make.columns(fitness, rung=rung, cases=cases)]) is None
+
+
+def test_of_a_large_archive_the_best_take_part(make):
+    population = make.columns([0.0], cases=[[9, 9]])
+    many = 2000
+    archive = make.columns(
+        [float(n % 1000) for n in range(many)],
+        program=list(range(10, 10 + many)),
+        cases=[[float(n % 7), float(n % 5)] for n in range(many)],
+    )
+    contest = comparable([population, archive])
+    places = contest._places
+    assert len(places) == 1 + MOST
+    assert {archive.fitness[slot] for _, slot in places[1:]} == set(range(1000 - MOST // 2, 1000))
 
 
 def test_an_island_whose_programs_have_no_cases_draws_as_its_policy_says(make):
@@ -414,7 +443,6 @@ def test_drawn_by_the_policy_they_are_distinct_and_never_the_parent(make):
 
 def test_drawn_by_cases_they_are_others_than_the_parent_and_made_up_for(make):
     pools = [make.columns([1.0] * 5, cases=[[2, 0], [0, 2], [0, 0], [0, 0], [0, 0]])]
-    others = [[3, 1], [3, 8]]
 
     def shown(rng):
         return inspirations.by_cases(
@@ -422,7 +450,7 @@ def test_drawn_by_cases_they_are_others_than_the_parent_and_made_up_for(make):
             pools[0].entrant(0),
             rng,
             count=2,
-            others=lambda left: others[left - 1][:left],
+            others=lambda: [3, 8],
         )
 
     # each draw gives the parent or the other specialist; what is missing comes from elsewhere
