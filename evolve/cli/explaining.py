@@ -35,7 +35,7 @@ _PARTS_SHOWN = 20
     help="Evaluations for tuning the ancestor's numbers.",
 )  # fmt: skip
 @click.option(
-    "--draws", type=click.IntRange(min=2), default=128, show_default=True,
+    "--draws", type=click.IntRange(min=2), show_default="128; up to 2,048 while a minute lasts",
     help="Fresh draws at most, where fewer leave an effect unclear.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 1024), help="Worker processes.")
@@ -46,7 +46,7 @@ _PARTS_SHOWN = 20
 def explain(
     target: str | None,
     tune_evals: int,
-    draws: int,
+    draws: int | None,
     workers: int | None,
     out: Path | None,
     add: bool,
@@ -104,7 +104,7 @@ async def _measured(
     unsafe: bool,
     workers: int,
     tune_evals: int,
-    draws: int,
+    draws: int | None,
     tell: object,
 ) -> Account:
     from evolve.explain import Measure, account

@@ -187,11 +187,15 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
     last = steps(reader, objective, line)[-1]
     children = reader.offspring(program.id)
     calls = reader.calls(attempt=program.attempt)
+    cases = reader.cases(program.id)
+    parents = () if parent is None else reader.cases(parent.id)
     if as_json:
         print_json(
             {
                 **_plain(last),
+                "cases": _as_scored(cases, objective),
                 "parent_program": None if parent is None else asdict(parent),
+                "parent_cases": _as_scored(parents, objective),
                 "proposal": asdict(made),
                 "calls": [structs.asdict(call) for call in calls],
                 "proposed_again": [asdict(p) for p in proposals if p is not made],
@@ -211,8 +215,17 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
             click.echo(f"  {changed}")
     _heading("what the stages said")
     _print_verdicts(program.verdicts)
+    if cases and len(cases) == len(parents):
+        pairs = list(zip(cases, parents, strict=True))
+        ahead, behind = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+        click.echo(f"of {len(cases)} test cases ahead of its parent in {ahead}, behind in {behind}")
     _print_calls(calls)
     _print_answer(made)
+
+
+def _as_scored(cases: Sequence[float], objective: Objective) -> list[float]:
+    """Cases in the objective's own direction; they are stored so that higher is better."""
+    return [0.0 - case if objective.direction == "min" else case for case in cases]
 
 
 def _print_verdicts(verdicts: Sequence[Verdict]) -> None:

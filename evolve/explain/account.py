@@ -10,11 +10,22 @@ Four experiments, all on fresh draws:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from evolve.explain.effects import FIRST, LEVEL, MOST, SECOND, Effect, Word, effect
+from evolve.explain.effects import (
+    FIRST,
+    LEVEL,
+    MOST,
+    TIMES,
+    USUAL,
+    Effect,
+    Span,
+    Word,
+    effect,
+)
 from evolve.explain.measuring import Measure
 from evolve.explain.parts import Without, hunks, reductions
 from evolve.program import Program, length
@@ -23,6 +34,10 @@ from evolve.tuning import Parameter, TuneError, parameters, set_values
 from evolve.tuning.literals import same_structure
 from evolve.tuning.search import WORST, Told, generation_of, open_search
 
+_PATIENCE_S = 60.0
+"""So long an account may take for looks beyond the usual draws, where none are asked for."""
+_SECOND = FIRST * TIMES
+"""Draws on which programs as wholes are compared."""
 _MOST_PARTS = 400
 """Cuts tried of one program."""
 _SHARE = 0.8
@@ -97,14 +112,15 @@ async def account(
     line: Sequence[Program],
     *,
     tune_evals: int,
-    draws: int = MOST,
+    draws: int | None = None,
     tell: Callable[[str], None],
 ) -> Account:
     """Measures a line of programs from first to last; the last must be valid on fresh draws.
 
     Args:
         tune_evals: Evaluations for the experiment with the ancestor's numbers.
-        draws: Fresh draws at most, where fewer leave an effect unclear.
+        draws: Fresh draws at most, where fewer leave an effect unclear; None: as many as are made
+            in about a minute, 128 in any case and 2,048 at most.
         tell: Told what is being measured.
 
     Raises:
@@ -115,8 +131,9 @@ async def account(
     taken = [hunks(before, after) for before, after in pairwise(line)]
     questions = len(taken) + sum(len(places) for places in taken if len(places) > 1)
     tell(f"{len(line) - 1} steps, {sum(map(len, taken))} changed places")
-    span = await _span(measure, line[0], line[-1])
-    asked = _Asked(measure, span, questions + 1, draws)
+    span = await _span(measure, line)
+    looks = _Looks(draws)
+    asked = _Asked(measure, span, questions + 1, looks)
     whole = await asked.effect(line[-1], line[0])
     steps = []
     for position, (before, after) in enumerate(pairwise(line), 1):
@@ -136,7 +153,7 @@ async def account(
     tell("the ancestor's numbers tuned")
     retuned = await _retuned(measure, line, steps, tune_evals)
     tell("parts of the program taken out")
-    parts, minimal = await _parts(measure, line[-1], span, draws)
+    parts, minimal = await _parts(measure, line[-1], span, looks)
     structure, constants = (
         sum(s.effect.mean or 0.0 for s in steps if s.constants is kind) for kind in (False, True)
     )
@@ -167,18 +184,32 @@ def _verdict(whole: Effect, structure: float, constants: float, retuned: Retuned
     return "new structure"
 
 
+class _Looks:
+    """After how many draws an effect is looked at, as long as it is unclear."""
+
+    def __init__(self, draws: int | None) -> None:
+        most = draws or MOST
+        powers = (FIRST * TIMES**step for step in range(10))
+        self.counts = [*(count for count in powers if count < most), most]
+        self.asked_for = draws is not None
+        self.spent_s = 0.0
+
+    def worth_it(self, index: int) -> bool:
+        """Whether there is such a look, and time for it."""
+        if index >= len(self.counts):
+            return False
+        usual = self.asked_for or self.counts[index] <= USUAL
+        return usual or self.spent_s < _PATIENCE_S
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """Effects, measured on as many draws as each needs."""
 
     measure: Measure
-    span: float
+    span: Span
     questions: int
-    draws: int
-
-    @property
-    def looks(self) -> list[int]:
-        return [count for count in (FIRST, SECOND) if count < self.draws] + [self.draws]
+    looks: _Looks
 
     async def hunk(self, program: Program, without: Without) -> Hunked:
         return Hunked(what=without.what, effect=await self.effect(program, without.program))
@@ -190,10 +221,15 @@ class _Asked:
         if ranks[0] is not None and ranks[1] is not None and ranks[0][0] == ranks[1][0]:
             training = ranks[0][1] - ranks[1][1]
         found = None
-        level = LEVEL / (self.questions * len(self.looks))
-        for draws in self.looks:
+        level = LEVEL / (self.questions * len(self.looks.counts))
+        for index, draws in enumerate(self.looks.counts):
+            if not self.looks.worth_it(index):
+                break
+            began = time.monotonic()
             ours = await self.measure.fresh(program, draws)
             theirs = await self.measure.fresh(without, draws)
+            if draws > USUAL:
+                self.looks.spent_s += time.monotonic() - began
             if ours is None or theirs is None:
                 word = Word.NEEDED if ours is not None else Word.LOSS
                 if ours is None and theirs is None:
@@ -202,23 +238,23 @@ class _Asked:
                     word=word, training=training, mean=None, low=None, high=None, draws=draws
                 )
             differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-            found = effect(differences, training=training, whole=self.span, level=level)
+            more = self.measure.varies and self.looks.worth_it(index + 1)
+            found = effect(differences, training=training, span=self.span, level=level, more=more)
             if found.word is not Word.UNCLEAR or len(differences) < draws:
                 break
         assert found is not None
         return found
 
 
-async def _span(measure: Measure, first: Program, last: Program) -> float:
-    """How far the line went, on fresh draws or in training, whichever is more."""
-    ranks = await measure.training_of([first, last])
-    fresh = [await measure.fresh(program, FIRST) for program in (first, last)]
-    spans = [0.0]
-    if ranks[0] is not None and ranks[1] is not None and ranks[0][0] == ranks[1][0]:
-        spans.append(abs(ranks[1][1] - ranks[0][1]))
-    if fresh[0] is not None and fresh[1] is not None:
-        spans.append(abs(sum(fresh[1]) - sum(fresh[0])) / len(fresh[0]))
-    return max(spans)
+async def _span(measure: Measure, line: Sequence[Program]) -> Span:
+    """The distance between the best and the worst of a line."""
+    ranks = [rank for rank in await measure.training_of(line) if rank is not None]
+    top = max((rung for rung, _ in ranks), default=0)
+    trained = [fitness for rung, fitness in ranks if rung == top]
+    drawn = [await measure.fresh(program, FIRST) for program in line]
+    means = [sum(values) / len(values) for values in drawn if values is not None]
+    training, fresh = (max(found) - min(found) if found else 0.0 for found in (trained, means))
+    return Span(fresh=fresh, most=max(fresh, training))
 
 
 async def _retuned(
@@ -236,7 +272,7 @@ async def _retuned(
             tuned = await _tuned(measure, ancestor, chosen, evals)
         except TuneError:
             continue
-        values = [await measure.fresh(one, SECOND) for one in (ancestor, tuned, line[-1])]
+        values = [await measure.fresh(one, _SECOND) for one in (ancestor, tuned, line[-1])]
         start, numbers, end = values
         if start is None or numbers is None or end is None:
             continue
@@ -270,15 +306,15 @@ async def _tuned(
 
 
 async def _parts(
-    measure: Measure, program: Program, span: float, draws: int
+    measure: Measure, program: Program, span: Span, looks: _Looks
 ) -> tuple[list[Hunked], Program]:
     """What each part does, and the program without those that do nothing."""
     cuts = list(reductions(program))[:_MOST_PARTS]
-    asked = _Asked(measure, span, len(cuts), draws)
+    asked = _Asked(measure, span, len(cuts), looks)
     statements = [cut for cut in cuts if cut.what.startswith("- ")]
     parts = [await asked.hunk(program, cut) for cut in statements]
     mark = await measure.training(program)
-    values = await measure.fresh(program, SECOND)
+    values = await measure.fresh(program, _SECOND)
     smaller, left, needed = program, _MOST_PARTS, set[str]()
     while left > 0:
         cuts = [cut for cut in reductions(smaller) if cut.what not in needed]
@@ -286,7 +322,7 @@ async def _parts(
         for cut in cuts:
             left -= 1
             same = await measure.training(cut.program) == mark
-            if same and await measure.fresh(cut.program, SECOND) == values:
+            if same and await measure.fresh(cut.program, _SECOND) == values:
                 smaller = cut.program
                 break
             needed.add(cut.what)

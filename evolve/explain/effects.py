@@ -16,10 +16,14 @@ from functools import lru_cache
 
 LEVEL = 0.01
 """Chance that any claim of one account is false, where differences are about normal."""
-FIRST, SECOND, MOST = 8, 32, 128
-"""Numbers of draws after which it is asked whether more are needed; the last may be set."""
+FIRST, MOST, TIMES = 8, 2048, 4
+"""Draws at the first look, at the last, and how many times as many at each look as before."""
+USUAL = 128
+"""Draws that are made whatever they cost, where they are needed."""
 SMALL = 0.02
-"""An effect within this share of the whole gain is none."""
+"""An effect within this share of how far the line went is none, where there are no more draws."""
+TINY = 0.001
+"""The same where there are more; even if it is shown to be one."""
 CARRIED = 0.25
 """A gain of which less than this share is left on fresh draws was learnt by heart."""
 
@@ -56,29 +60,46 @@ class Effect:
     draws: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """How far a line of programs went, the measure of what is small: on fresh draws, and there or
+    in training, whichever is more."""
+
+    fresh: float
+    most: float
+
+
 def effect(
-    differences: Sequence[float], *, training: float | None, whole: float, level: float
+    differences: Sequence[float],
+    *,
+    training: float | None,
+    span: Span,
+    level: float,
+    more: bool = False,
 ) -> Effect:
     """What differences on fresh draws (with the change less without, positive is better) say.
 
     Args:
         training: The difference on the training draw.
-        whole: How much better the last program is than the first, the measure of what is small.
         level: Chance of a false claim that this question may take.
+        more: More draws can be had, so that what is small may yet turn out to be something.
     """
     mean = statistics.fmean(differences)
     half = interval(differences, level=level)
     low, high = mean - half, mean + half
-    small = SMALL * abs(whole)
+    small, tiny = SMALL * span.fresh, TINY * span.fresh
+    learnt = training is not None and training > SMALL * span.most
     if not any(differences):
-        word = Word.OVERFIT if training is not None and training > small else Word.NONE
-    elif training is not None and training > small and high < CARRIED * training:
+        word = Word.OVERFIT if learnt else Word.NONE
+    elif training is not None and learnt and high < CARRIED * training:
         word = Word.OVERFIT
+    elif -tiny <= low and high <= tiny:
+        word = Word.NONE
     elif low > 0:
         word = Word.GAIN
     elif high < 0:
         word = Word.LOSS
-    elif -small <= low and high <= small:
+    elif not more and -small <= low and high <= small:
         word = Word.NONE
     else:
         word = Word.UNCLEAR

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.planted.lineages import FOLDER, lineage
 from evolve.explain import Account, Measure, Word, account
-from evolve.explain.effects import effect, quantile
+from evolve.explain.effects import Span, effect, quantile
 from evolve.explain.parts import hunks, reductions
 from evolve.judging import Judge
 from evolve.loading import load
@@ -53,13 +53,21 @@ def test_quantiles_are_those_of_the_tables(probability: float, freedom: int, t: 
 def test_a_change_is_called_what_it_does(
     differences: list[float], training: float, word: Word
 ) -> None:
-    assert effect(differences, training=training, whole=10.0, level=0.01).word is word
+    assert (
+        effect(differences, training=training, span=Span(fresh=10.0, most=10.0), level=0.01).word
+        is word
+    )
 
 
 def test_noise_alone_is_rarely_called_anything() -> None:
     rng = random.Random(1)
     words = Counter(
-        effect([rng.gauss(0, 1) for _ in range(8)], training=None, whole=1.0, level=0.01).word
+        effect(
+            [rng.gauss(0, 1) for _ in range(8)],
+            training=None,
+            span=Span(fresh=1.0, most=1.0),
+            level=0.01,
+        ).word
         for _ in range(5000)
     )
     assert words[Word.GAIN] + words[Word.LOSS] < 80

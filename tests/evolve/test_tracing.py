@@ -117,6 +117,22 @@ def test_why_tells_parent_answer_and_verdicts(run: Evolve) -> None:
     assert by_attempt.out == shown
 
 
+def test_why_tells_in_which_cases_a_program_is_ahead(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    given, cases = "return Score(distance=abs(found - goal))", "cases=[abs(found - goal), found, 1]"
+    folder = variant("toy", (given, f"return Score(distance=abs(found - goal), {cases})"))
+    evolve("run", folder, "--evals", 40, "--seed", 3, "--name", "a")
+    data = evolve("why", "a", "--json").data
+    (distance, found, one), (before, found_before, _) = data["cases"], data["parent_cases"]  # type: ignore[misc]
+    assert distance == pytest.approx(evolve("show", "a", "--json").data["training"])
+    assert one == 1
+    assert distance < before
+    ahead = 1 + (found < found_before)
+    shown = _shown(evolve("why", "a"), code=True)
+    assert f"of 3 test cases ahead of its parent in {ahead}, behind in {2 - ahead}" in shown
+
+
 def test_why_tells_of_attempts_that_came_to_nothing(evolve: Evolve, toy: Path) -> None:
     evolve("run", toy, "--evals", 150, "--seed", 3, "--name", "a", "--deterministic")
     status = evolve("ls", "--json")
