@@ -93,7 +93,7 @@ def explain(
     else:
         _print(folder, stored, objective.name, sign, found)
     if found.minimal is not None:
-        _offer(folder, program, found.minimal, out=out, add=add, quiet=as_json)
+        _offer(folder, program, found, out=out, add=add, quiet=as_json)
 
 
 async def _measured(
@@ -188,13 +188,15 @@ def _said(effect: Effect) -> str:
 def _offer(
     folder: RunFolder,
     program: StoredProgram,
-    minimal: Program,
+    found: Account,
     *,
     out: Path | None,
     add: bool,
     quiet: bool,
 ) -> None:
     """Writes the minimal program or hands it in; else says how."""
+    minimal = found.minimal
+    assert minimal is not None
     if out is not None:
         if len(minimal.files) > 1:
             raise UsageError("--out: the program has several files; use --add")
@@ -208,10 +210,9 @@ def _offer(
     else:
         said = "--out FILE writes it, --add hands it in as a child"
     if not quiet:
-        from evolve.program import length
-
+        less = f"without {found.removed} nodes that have no effect" if found.removed else "tidied"
         click.echo("")
-        click.echo(paint(f"without what has no effect: {length(minimal)} nodes; {said}", bold=True))
+        click.echo(paint(f"the program {less}; {said}", bold=True))
         for text in minimal.files.values():
             click.echo(inert(text, lines=True).rstrip("\n"))
 

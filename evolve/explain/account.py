@@ -5,7 +5,8 @@ Four experiments, all on fresh draws:
 1. every step, and every changed place of a step taken back alone;
 2. the numbers of the ancestor before the largest change of structure, tuned anew;
 3. every part of the last program, taken out alone;
-4. all parts without effect, taken out one after the other: the minimal program.
+4. all parts without effect, taken out one after the other, and what is left tidied: the minimal
+   program.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from evolve.explain.measuring import Measure
 from evolve.explain.parts import Without, hunks, reductions
 from evolve.program import Program, length
 from evolve.randomness import derive
+from evolve.tree.tidy import tidy
 from evolve.tuning import Parameter, TuneError, parameters, set_values
 from evolve.tuning.literals import same_structure
 from evolve.tuning.search import WORST, Told, generation_of, open_search
@@ -92,7 +94,9 @@ class Account:
         whole: The last program beside the first.
         structure: Sum of the means of steps that change more than numbers.
         constants: The same of steps that change numbers only.
-        minimal: The last program without what has no effect; None where nothing can go.
+        minimal: The last program without what has no effect, written as a person would; None where
+            that is the program itself.
+        removed: Nodes that had no effect.
     """
 
     verdict: str
@@ -153,7 +157,8 @@ async def account(
     tell("the ancestor's numbers tuned")
     retuned = await _retuned(measure, line, steps, tune_evals)
     tell("parts of the program taken out")
-    parts, minimal = await _parts(measure, line[-1], span, looks)
+    parts, smaller = await _parts(measure, line[-1], span, looks)
+    minimal = await _tidied(measure, smaller)
     structure, constants = (
         sum(s.effect.mean or 0.0 for s in steps if s.constants is kind) for kind in (False, True)
     )
@@ -166,7 +171,7 @@ async def account(
         retuned=retuned,
         parts=tuple(parts),
         minimal=None if minimal == line[-1] else minimal,
-        removed=length(line[-1]) - length(minimal),
+        removed=length(line[-1]) - length(smaller),
         evaluations=measure.evaluations,
     )
 
@@ -303,6 +308,15 @@ async def _tuned(
             if rank is not None and rank > best_rank:
                 best, best_rank = program, rank
     return best
+
+
+async def _tidied(measure: Measure, program: Program) -> Program:
+    """The program tidied, if that leaves its scores as they are."""
+    tidied = tidy(program)
+    if await measure.training(tidied) != await measure.training(program):
+        return program
+    drawn = [await measure.fresh(one, _SECOND) for one in (tidied, program)]
+    return tidied if drawn[0] == drawn[1] else program
 
 
 async def _parts(
