@@ -8,7 +8,7 @@ from evolve.tree import arrays, build
 from evolve.tree.kinds import ARRAYS, KNOWN, Kind, dotted
 from evolve.tree.places import Site
 from evolve.tree.text import Splice
-from evolve.tree.work import TYPED, Work
+from evolve.tree.work import Work
 
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 
@@ -16,7 +16,7 @@ _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 def constant(work: Work) -> list[Splice] | None:
     """Other values for one literal, or for several at once."""
     rng = work.rng
-    literals = [site for site in work.source.sites if _is_whole_literal(site)]
+    literals = work.source.sites_where(_is_whole_literal)
     if not literals:
         return None
     count = 1 if rng.random() < 0.7 else rng.randint(1, min(4, len(literals)))
@@ -53,13 +53,8 @@ def _is_whole_literal(site: Site) -> bool:
 
 def point(work: Work) -> list[Splice] | None:
     """Another sign, comparison, name or function in one place, the operands staying."""
-    rng = work.rng
-    sites = [site for site in work.source.sites if not site.held and site.kind in TYPED]
-    if not sites:
-        return None
-    site = rng.choice(sites)
-    new = _pointed(work, site)
-    return work.put(site, new)
+    site = work.typed_site()
+    return work.put(site, _pointed(work, site)) if site is not None else None
 
 
 def _pointed(work: Work, site: Site) -> ast.expr | None:

@@ -7,23 +7,21 @@ import ast
 from evolve.tree import statements
 from evolve.tree.kinds import Kind
 from evolve.tree.places import Slot, Source
-from evolve.tree.text import Splice, statement_text
+from evolve.tree.text import Lines, Splice, statement_text
 from evolve.tree.work import Work
 
 
 def has_loops(source: Source) -> bool:
-    return any(slot.loop is not None for slot in source.slots)
+    return bool(source.slots_where(_in_loop))
+
+
+def _in_loop(slot: Slot, _: Lines) -> bool:
+    return slot.loop is not None
 
 
 def leave(work: Work) -> list[Splice] | None:
     """`if condition: continue`, or `break`, before a statement in a loop."""
-    slots = [
-        slot
-        for slot in work.source.slots
-        if slot.loop is not None
-        and statements.takes_a_line_before(work, slot)
-        and not isinstance(slot.statement, ast.Break | ast.Continue)
-    ]
+    slots = work.source.slots_where(_may_be_left_before)
     if not slots:
         return None
     slot = work.rng.choice(slots)
@@ -34,9 +32,15 @@ def leave(work: Work) -> list[Splice] | None:
     return statements.line_before(work, slot, ast.If(test=test, body=body, orelse=[]))
 
 
+def _may_be_left_before(slot: Slot, lines: Lines) -> bool:
+    if slot.loop is None or isinstance(slot.statement, ast.Break | ast.Continue):
+        return False
+    return statements.takes_a_line_before(slot, lines)
+
+
 def enclose(work: Work) -> list[Splice] | None:
     """A condition around a statement that sets nothing new."""
-    slots = [slot for slot in work.source.slots if _may_be_left_out(work, slot)]
+    slots = work.source.slots_where(_may_be_left_out)
     if not slots:
         return None
     slot = work.rng.choice(slots)
@@ -55,9 +59,9 @@ def enclose(work: Work) -> list[Splice] | None:
     return [Splice(slot.part.file, start, end, head + inner)]
 
 
-def _may_be_left_out(work: Work, slot: Slot) -> bool:
+def _may_be_left_out(slot: Slot, lines: Lines) -> bool:
     statement = slot.statement
-    if slot.loop is None or statements.ends_a_loop(slot) or not statements.alone(work, slot):
+    if slot.loop is None or statements.ends_a_loop(slot) or not statements.alone(slot, lines):
         return False
     if not isinstance(statement, ast.Expr | ast.AugAssign | ast.Assign | ast.For):
         return False
@@ -71,14 +75,7 @@ def _may_be_left_out(work: Work, slot: Slot) -> bool:
 
 def repeat(work: Work) -> list[Splice] | None:
     """A statement once more behind itself."""
-    slots = [
-        slot
-        for slot in work.source.slots
-        if slot.function
-        and statements.alone(work, slot)
-        and isinstance(slot.statement, ast.Expr | ast.AugAssign | ast.Assign | ast.For)
-        and (not isinstance(slot.statement, ast.Assign) or _uses_itself(slot.statement))
-    ]
+    slots = work.source.slots_where(_may_come_twice)
     if not slots:
         return None
     slot = work.rng.choice(slots)
@@ -87,6 +84,14 @@ def repeat(work: Work) -> list[Splice] | None:
     end = lines.end_of(slot.statement.end_lineno)
     text = lines.text[lines.start_of(slot.statement.lineno) : end]
     return [Splice(slot.part.file, end, end, text)] if text.endswith("\n") else None
+
+
+def _may_come_twice(slot: Slot, lines: Lines) -> bool:
+    if not slot.function or not statements.alone(slot, lines):
+        return False
+    if isinstance(slot.statement, ast.Assign):
+        return _uses_itself(slot.statement)
+    return isinstance(slot.statement, ast.Expr | ast.AugAssign | ast.For)
 
 
 def _uses_itself(statement: ast.Assign) -> bool:

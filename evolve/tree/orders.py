@@ -14,18 +14,22 @@ _CHOOSING = frozenset({"min", "max", "sorted"})
 
 
 def has_orders(source: Source) -> bool:
-    return any(_is_gone_through(site) or _chooses(site.node) for site in source.sites)
+    return bool(source.sites_where(_has_order))
 
 
 def order(work: Work) -> list[Splice] | None:
     """Another order: a key, the other direction, the other end, or only a part of a sequence."""
-    sites = [site for site in work.source.sites if _is_gone_through(site) or _chooses(site.node)]
+    sites = work.source.sites_where(_has_order)
     if not sites:
         return None
     site = work.rng.choice(sites)
     if isinstance(site.node, ast.Call) and _chooses(site.node):
         return work.put(site, _chosen_otherwise(work, site.node, site.scope))
     return work.put(site, _gone_through_otherwise(work, site))
+
+
+def _has_order(site: Site) -> bool:
+    return _is_gone_through(site) or _chooses(site.node)
 
 
 def _is_gone_through(site: Site) -> bool:
@@ -120,13 +124,13 @@ def _is_index(site: Site) -> bool:
 
 
 def has_indices(source: Source) -> bool:
-    return any(map(_is_index, source.sites))
+    return bool(source.sites_where(_is_index))
 
 
 def index(work: Work) -> list[Splice] | None:
     """An index or a bound: one further, another one, or a limit on it."""
     rng = work.rng
-    sites = [site for site in work.source.sites if _is_index(site)]
+    sites = work.source.sites_where(_is_index)
     if not sites:
         return None
     site = rng.choice(sites)

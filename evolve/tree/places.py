@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from evolve.program import Program
@@ -57,6 +57,7 @@ class Part:
 
     Attributes:
         seen: What functions are called with, return ("return") and append to their locals.
+        chosen: Its sites and slots that fit a test, by test; asked by every mutation of a program.
     """
 
     file: str
@@ -67,6 +68,7 @@ class Part:
     indices: set[str] = field(default_factory=set)
     seen: dict[str, dict[str, list[Kind]]] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
+    chosen: dict[object, Sequence[object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Source:
     Attributes:
         lines: Those of its files.
         above: Its parts, and how many lines of their file stand before each.
+        parts: Those among them whose places count.
         constants: The values of all number literals.
         letters: Text literals of one character.
         indices: Names that stand in an index somewhere, or run through a range.
@@ -122,6 +125,7 @@ class Source:
     program: Program
     lines: Mapping[str, Lines]
     above: Mapping[Part, int]
+    parts: Iterable[Part]
     sites: Sequence[Site]
     slots: Sequence[Slot]
     constants: Sequence[float]
@@ -134,3 +138,22 @@ class Source:
     def lines_of(self, part: Part) -> Lines:
         """Where the positions of a part's nodes lie in their file."""
         return self.lines[part.file].below(self.above[part])
+
+    def sites_where(self, test: Callable[[Site], bool]) -> list[Site]:
+        """Sites that fit a test, which is remembered: it may look at the site alone."""
+        found: list[Site] = []
+        for part in self.parts:
+            if test not in part.chosen:
+                part.chosen[test] = [site for site in part.sites if test(site)]
+            found += part.chosen[test]  # type: ignore[arg-type]
+        return found
+
+    def slots_where(self, test: Callable[[Slot, Lines], bool]) -> list[Slot]:
+        """The same of slots; the test is given the lines of the part."""
+        found: list[Slot] = []
+        for part in self.parts:
+            if test not in part.chosen:
+                lines = self.lines_of(part)
+                part.chosen[test] = [slot for slot in part.slots if test(slot, lines)]
+            found += part.chosen[test]  # type: ignore[arg-type]
+        return found

@@ -342,7 +342,7 @@ def _drawn_part(source: Source, rng: random.Random) -> Source:
     if len(parts) < 2 or rng.random() >= _ONE_PART:
         return source
     part = rng.choice(parts)
-    return replace(source, sites=part.sites, slots=part.slots)
+    return replace(source, parts=(part,), sites=part.sites, slots=part.slots)
 
 
 def _growth(parent: Source, splices: Sequence[Splice]) -> int:

@@ -186,7 +186,7 @@ def _idle_statements(work: Work) -> list[Splice] | None:
     """Splices that take out one run of statements: not reached, or of no consequence."""
     read: dict[str, set[str]] = {}
     for slot in work.source.slots:
-        if not slot.function or not statements.alone(work, slot):
+        if not slot.function or not statements.alone(slot, work.lines(slot)):
             continue
         rest = slot.body[slot.index + 1 :]
         if rest and statements.leaves([slot.statement]):

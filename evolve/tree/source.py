@@ -60,6 +60,7 @@ def source(program: Program, given: Given = ()) -> Source:
         program=program,
         lines=lines,
         above=above,
+        parts=above,
         sites=[site for part in above for site in part.sites],
         slots=[slot for part in above for slot in part.slots],
         constants=[value for part in above for value in part.constants],

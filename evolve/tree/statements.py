@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from evolve.tree import build
 from evolve.tree.kinds import Kind
-from evolve.tree.places import Scope, Slot
+from evolve.tree.places import Scope, Site, Slot
 from evolve.tree.text import Lines, Splice, moved, statement_text
 from evolve.tree.work import Work
 
@@ -17,11 +17,7 @@ _LOCAL_NAMES = ("score", "value", "part", "term", "base", "factor", "weight", "e
 def guard(work: Work) -> list[Splice] | None:
     """`if condition: return value` before a statement."""
     rng, grow = work.rng, work.grow
-    slots = [
-        slot
-        for slot in work.source.slots
-        if slot.returns in (Kind.NUMBER, Kind.BOOLEAN) and takes_a_line_before(work, slot)
-    ]
+    slots = work.source.slots_where(_may_be_guarded)
     if not slots:
         return None
     slot = rng.choice(slots)
@@ -41,6 +37,10 @@ def guard(work: Work) -> list[Splice] | None:
     return line_before(work, slot, ast.If(test=test, body=[ast.Return(value=value)], orelse=[]))
 
 
+def _may_be_guarded(slot: Slot, lines: Lines) -> bool:
+    return slot.returns in (Kind.NUMBER, Kind.BOOLEAN) and takes_a_line_before(slot, lines)
+
+
 def _returned_values(slot: Slot) -> list[ast.expr]:
     return [
         node.value
@@ -56,7 +56,7 @@ def _returned_values(slot: Slot) -> list[ast.expr]:
 def insert(work: Work) -> list[Splice] | None:
     """A statement that changes a local, on a condition or always; a result gets a name first."""
     rng, grow = work.rng, work.grow
-    slots = [slot for slot in work.source.slots if takes_a_line_before(work, slot)]
+    slots = work.source.slots_where(takes_a_line_before)
     if not slots:
         return None
     slot = rng.choice(slots)
@@ -138,13 +138,7 @@ def _new_name(work: Work) -> str:
 def hoist(work: Work) -> list[Splice] | None:
     """A subexpression gets a name on the line before, and is used by it wherever it stood."""
     rng = work.rng
-    sites = [
-        site
-        for site in work.source.sites
-        if site.kind is Kind.NUMBER
-        and not isinstance(site.node, ast.Name | ast.Constant)
-        and build.value_of(site.node) is None
-    ]
+    sites = work.source.sites_where(_may_get_a_name)
     if not sites:
         return None
     site = rng.choice(sites)
@@ -156,7 +150,11 @@ def hoist(work: Work) -> list[Splice] | None:
         ),
         None,
     )
-    if slot is None or not takes_a_line_before(work, slot) or isinstance(slot.statement, ast.While):
+    if (
+        slot is None
+        or not takes_a_line_before(slot, work.lines(slot))
+        or isinstance(slot.statement, ast.While)
+    ):
         return None
     name = _new_name(work)
     splices = line_before(
@@ -171,6 +169,12 @@ def hoist(work: Work) -> list[Splice] | None:
     return splices
 
 
+def _may_get_a_name(site: Site) -> bool:
+    if site.kind is not Kind.NUMBER or isinstance(site.node, ast.Name | ast.Constant):
+        return False
+    return build.value_of(site.node) is None
+
+
 def _own_nodes(statement: ast.stmt) -> set[int]:
     """Identities of the nodes in the value or the test of a statement."""
     own = (getattr(statement, "value", None), getattr(statement, "test", None))
@@ -179,7 +183,7 @@ def _own_nodes(statement: ast.stmt) -> set[int]:
 
 def delete(work: Work) -> list[Splice] | None:
     """A statement that nothing behind it needs goes."""
-    slots = [slot for slot in work.source.slots if _may_go(slot) and alone(work, slot)]
+    slots = work.source.slots_where(_may_go)
     if not slots:
         return None
     slot = work.rng.choice(slots)
@@ -188,8 +192,10 @@ def delete(work: Work) -> list[Splice] | None:
     return [Splice(slot.part.file, start, _end_of(lines, slot.statement), "")]
 
 
-def _may_go(slot: Slot) -> bool:
+def _may_go(slot: Slot, lines: Lines) -> bool:
     statement = slot.statement
+    if not alone(slot, lines):
+        return False
     if len(slot.body) < 2 or isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import):
         return False
     if slot.index == len(slot.body) - 1 and leaves(slot.body):
@@ -225,11 +231,7 @@ def bound_anew(slot: Slot) -> frozenset[str]:
 
 def unwrap(work: Work) -> list[Splice] | None:
     """The body of an `if` in the place of the `if`."""
-    slots = [
-        slot
-        for slot in work.source.slots
-        if isinstance(slot.statement, ast.If) and alone(work, slot) and not _is_elif(work, slot)
-    ]
+    slots = work.source.slots_where(_may_be_unwrapped)
     if not slots:
         return None
     slot = work.rng.choice(slots)
@@ -247,6 +249,10 @@ def unwrap(work: Work) -> list[Splice] | None:
     return [Splice(slot.part.file, start, _end_of(lines, last), text)]
 
 
+def _may_be_unwrapped(slot: Slot, lines: Lines) -> bool:
+    return isinstance(slot.statement, ast.If) and alone(slot, lines) and not _is_elif(slot, lines)
+
+
 def leaves(body: list[ast.stmt]) -> bool:
     """Whether control never comes out at the end of a body."""
     match body[-1]:
@@ -259,22 +265,11 @@ def leaves(body: list[ast.stmt]) -> bool:
 
 def swap(work: Work) -> list[Splice] | None:
     """Two neighbouring statements that do not need each other change places."""
-    pairs = []
-    for slot in work.source.slots:
-        if slot.index + 1 >= len(slot.body) or not alone(work, slot) or _is_elif(work, slot):
-            continue
-        second = slot.body[slot.index + 1]
-        if isinstance(second, ast.Return) or isinstance(slot.statement, ast.Return):
-            continue
-        if isinstance(slot.statement, ast.FunctionDef | ast.ClassDef | ast.Import):
-            continue
-        mine, other = build.stored_in(slot.statement), build.stored_in(second)
-        if mine & build.names_in(second) or other & build.names_in(slot.statement):
-            continue
-        pairs.append((slot, second))
-    if not pairs:
+    slots = work.source.slots_where(_may_be_swapped)
+    if not slots:
         return None
-    slot, second = work.rng.choice(pairs)
+    slot = work.rng.choice(slots)
+    second = slot.body[slot.index + 1]
     lines = work.lines(slot)
     first_start, first_end = (
         lines.start_of(slot.statement.lineno),
@@ -295,6 +290,20 @@ def swap(work: Work) -> list[Splice] | None:
     ]
 
 
+def _may_be_swapped(slot: Slot, lines: Lines) -> bool:
+    """Whether it and the statement behind it may change places."""
+    first = slot.statement
+    if slot.index + 1 >= len(slot.body) or not alone(slot, lines) or _is_elif(slot, lines):
+        return False
+    if isinstance(first, ast.Return | ast.FunctionDef | ast.ClassDef | ast.Import):
+        return False
+    second = slot.body[slot.index + 1]
+    if isinstance(second, ast.Return):
+        return False
+    mine, other = build.stored_in(first), build.stored_in(second)
+    return not (mine & build.names_in(second) or other & build.names_in(first))
+
+
 def line_before(work: Work, slot: Slot, statement: ast.stmt) -> list[Splice]:
     """A new statement on lines of its own before that of the slot."""
     lines = work.lines(slot)
@@ -304,30 +313,28 @@ def line_before(work: Work, slot: Slot, statement: ast.stmt) -> list[Splice]:
     return [Splice(slot.part.file, start, start, text)]
 
 
-def takes_a_line_before(work: Work, slot: Slot) -> bool:
+def takes_a_line_before(slot: Slot, lines: Lines) -> bool:
     if isinstance(slot.statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
         return False
-    return _begins_its_line(work, slot) and not _is_elif(work, slot)
+    return _begins_its_line(slot, lines) and not _is_elif(slot, lines)
 
 
-def _begins_its_line(work: Work, slot: Slot) -> bool:
-    lines = work.lines(slot)
+def _begins_its_line(slot: Slot, lines: Lines) -> bool:
     start, _ = lines.span(slot.statement)
     return not lines.text[lines.start_of(slot.statement.lineno) : start].strip()
 
 
-def _is_elif(work: Work, slot: Slot) -> bool:
-    start, _ = work.lines(slot).span(slot.statement)
-    return work.lines(slot).text.startswith("elif", start)
+def _is_elif(slot: Slot, lines: Lines) -> bool:
+    start, _ = lines.span(slot.statement)
+    return lines.text.startswith("elif", start)
 
 
-def alone(work: Work, slot: Slot) -> bool:
+def alone(slot: Slot, lines: Lines) -> bool:
     """No other statement shares a line with it."""
-    lines = work.lines(slot)
     _, end = lines.span(slot.statement)
     assert slot.statement.end_lineno is not None
     rest = lines.text[end : lines.end_of(slot.statement.end_lineno)].strip()
-    return _begins_its_line(work, slot) and (not rest or rest.startswith("#"))
+    return _begins_its_line(slot, lines) and (not rest or rest.startswith("#"))
 
 
 def _end_of(lines: Lines, statement: ast.stmt) -> int:

@@ -57,7 +57,7 @@ def _joined(work: Work, site: Site, new: ast.expr) -> ast.expr | None:
 def graft(work: Work) -> list[Splice] | None:
     """A statement of another program before one of this."""
     donor = _donor(work)
-    slots = [slot for slot in work.source.slots if takes_a_line_before(work, slot)]
+    slots = work.source.slots_where(takes_a_line_before)
     if donor is None or not slots:
         return None
     pieces = [
@@ -91,9 +91,9 @@ def recombine(work: Work) -> list[Splice] | None:
     keep = rng.randint(0, len(mine) - 1)
     take = rng.randint(0 if keep else min(1, len(other) - 1), len(other) - 1)
     first = mine[keep]
-    if not takes_a_line_before(work, first):
-        return None
     lines = work.lines(first)
+    if not takes_a_line_before(first, lines):
+        return None
     names, assignable = dict(first.scope.names), first.scope.assignable
     pieces: list[ast.stmt] = []
     for slot in other[take:]:

@@ -36,7 +36,7 @@ class Work:
 
     def typed_site(self) -> Site | None:
         """Any number, boolean or array that another one may replace."""
-        known = [site for site in self.source.sites if site.kind in TYPED and not site.held]
+        known = self.source.sites_where(is_typed)
         return self.rng.choice(known) if known else None
 
     def site_of(self, *kinds: Kind) -> Site | None:
@@ -44,7 +44,14 @@ class Work:
         return self.rng.choice(known) if known else None
 
 
-TYPED = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.MASK}) | ARRAYS
+_TYPED = frozenset({Kind.NUMBER, Kind.BOOLEAN, Kind.MASK}) | ARRAYS
 """Kinds of which new expressions can be grown."""
+
+
+def is_typed(site: Site) -> bool:
+    """Whether a new expression may take its place."""
+    return site.kind in _TYPED and not site.held
+
+
 Operator = Callable[[Work], "list[Splice] | None"]
 """Gives the splices of one mutation, or None where it found no place for it."""
