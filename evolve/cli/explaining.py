@@ -20,7 +20,7 @@ from evolve.terminal import inert, number, paint, signed, table
 from islands_db import StoredProgram
 
 if TYPE_CHECKING:
-    from evolve.explain import Account, Effect
+    from evolve.explain import Account, Effect, Hunked
     from evolve.loading import Task
     from evolve.program import Program
     from evolve.runs import RunFolder
@@ -160,10 +160,14 @@ def _print(
     if found.parts:
         click.echo("")
         click.echo(paint("the program without each of its statements", bold=True))
-        worst = sorted(found.parts, key=lambda part: -(part.effect.mean or float("inf")))
+        worst = sorted(found.parts, key=_by_what_it_brings)
         rows = [[*_figures(part.effect), inert(part.what)] for part in worst[:_PARTS_SHOWN]]
         _print_table(["verdict", "training", "fresh", "+-", "statement"], rows)
     click.echo(f"{found.evaluations} evaluations")
+
+
+def _by_what_it_brings(part: Hunked) -> float:
+    return -float("inf") if part.effect.mean is None else -part.effect.mean
 
 
 def _print_table(header: list[str], rows: list[list[str]]) -> None:

@@ -29,7 +29,7 @@ from evolve.terminal import (
     signed,
     table,
 )
-from islands_db import Call, Reader, StoredProgram, StoredProposal, Verdict
+from islands_db import Call, Reader, Status, StoredProgram, StoredProposal, Verdict
 
 if TYPE_CHECKING:
     from evolve.branches import Branch
@@ -187,8 +187,9 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
     last = steps(reader, objective, line)[-1]
     children = reader.offspring(program.id)
     calls = reader.calls(attempt=program.attempt)
-    cases = reader.cases(program.id)
-    parents = () if parent is None else reader.cases(parent.id)
+    cases, parents = reader.cases(program.id), tuple[float, ...]()
+    if parent is not None and _last_stage(parent) == _last_stage(program):
+        parents = reader.cases(parent.id)
     if as_json:
         print_json(
             {
@@ -221,6 +222,12 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
         click.echo(f"of {len(cases)} test cases ahead of its parent in {ahead}, behind in {behind}")
     _print_calls(calls)
     _print_answer(made)
+
+
+def _last_stage(program: StoredProgram) -> str:
+    """The training stage that its score and its cases are of."""
+    scored = (v.stage for v in program.verdicts if v.split == "training" and v.status is Status.OK)
+    return next(reversed([*scored]), "")
 
 
 def _as_scored(cases: Sequence[float], objective: Objective) -> list[float]:

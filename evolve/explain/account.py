@@ -195,16 +195,25 @@ class _Looks:
     def __init__(self, draws: int | None) -> None:
         most = draws or MOST
         powers = (FIRST * TIMES**step for step in range(10))
-        self.counts = [*(count for count in powers if count < most), most]
+        self.counts: list[int] = [*(count for count in powers if count < most), most]
         self.asked_for = draws is not None
-        self.spent_s = 0.0
+        self._spent_s = 0.0
+        self._evaluation_s = 0.0
 
     def worth_it(self, index: int) -> bool:
         """Whether there is such a look, and time for it."""
         if index >= len(self.counts):
             return False
-        usual = self.asked_for or self.counts[index] <= USUAL
-        return usual or self.spent_s < _PATIENCE_S
+        if self.asked_for or self.counts[index] <= USUAL:
+            return True
+        return self._spent_s + 2 * self.counts[index] * self._evaluation_s < _PATIENCE_S
+
+    def took(self, index: int, seconds: float, evaluations: int) -> None:
+        """Notes what a look at two programs took."""
+        if self.counts[index] > USUAL:
+            self._spent_s += seconds
+        if evaluations:
+            self._evaluation_s = seconds / evaluations
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,23 +235,23 @@ class _Asked:
         if ranks[0] is not None and ranks[1] is not None and ranks[0][0] == ranks[1][0]:
             training = ranks[0][1] - ranks[1][1]
         found = None
-        level = LEVEL / (self.questions * len(self.looks.counts))
+        level = LEVEL / 2 / (self.questions * len(self.looks.counts))
         for index, draws in enumerate(self.looks.counts):
             if not self.looks.worth_it(index):
                 break
-            began = time.monotonic()
+            began, before = time.monotonic(), self.measure.evaluations
             ours = await self.measure.fresh(program, draws)
             theirs = await self.measure.fresh(without, draws)
-            if draws > USUAL:
-                self.looks.spent_s += time.monotonic() - began
-            if ours is None or theirs is None:
-                word = Word.NEEDED if ours is not None else Word.LOSS
-                if ours is None and theirs is None:
-                    word = Word.NONE
+            self.looks.took(index, time.monotonic() - began, self.measure.evaluations - before)
+            if ours is None or theirs is None or ours.rung != theirs.rung:
+                word = Word.NONE
+                if ours is not None or theirs is not None:
+                    further = theirs is None or (ours is not None and ours.rung > theirs.rung)
+                    word = Word.NEEDED if further else Word.LOSS
                 return Effect(
                     word=word, training=training, mean=None, low=None, high=None, draws=draws
                 )
-            differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+            differences = [a - b for a, b in zip(ours.values, theirs.values, strict=True)]
             more = self.measure.varies and self.looks.worth_it(index + 1)
             found = effect(differences, training=training, span=self.span, level=level, more=more)
             if found.word is not Word.UNCLEAR or len(differences) < draws:
@@ -256,8 +265,9 @@ async def _span(measure: Measure, line: Sequence[Program]) -> Span:
     ranks = [rank for rank in await measure.training_of(line) if rank is not None]
     top = max((rung for rung, _ in ranks), default=0)
     trained = [fitness for rung, fitness in ranks if rung == top]
-    drawn = [await measure.fresh(program, FIRST) for program in line]
-    means = [sum(values) / len(values) for values in drawn if values is not None]
+    drawn = [one for program in line if (one := await measure.fresh(program, FIRST)) is not None]
+    top = max((one.rung for one in drawn), default=0)
+    means = [one.mean for one in drawn if one.rung == top]
     training, fresh = (max(found) - min(found) if found else 0.0 for found in (trained, means))
     return Span(fresh=fresh, most=max(fresh, training))
 
@@ -281,10 +291,12 @@ async def _retuned(
         start, numbers, end = values
         if start is None or numbers is None or end is None:
             continue
+        if not start.rung == numbers.rung == end.rung:
+            continue
         return Retuned(
             position=step.position - 1,
-            gain=(sum(numbers) - sum(start)) / len(start),
-            line_gain=(sum(end) - sum(start)) / len(start),
+            gain=numbers.mean - start.mean,
+            line_gain=end.mean - start.mean,
         )
     return None
 

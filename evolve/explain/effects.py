@@ -15,9 +15,12 @@ from enum import StrEnum
 from functools import lru_cache
 
 LEVEL = 0.01
-"""Chance that any claim of one account is false, where differences are about normal."""
+"""Chance that any claim of one account is false, where differences are about normal: half of it for
+the steps, half for the parts."""
 FIRST, MOST, TIMES = 8, 2048, 4
 """Draws at the first look, at the last, and how many times as many at each look as before."""
+EQUAL = 32
+"""Draws on which equal differences, of which no spread can be told, are believed."""
 USUAL = 128
 """Draws that are made whatever they cost, where they are needed."""
 SMALL = 0.02
@@ -36,7 +39,7 @@ class Word(StrEnum):
     NONE = "no effect"
     OVERFIT = "overfit"
     NEEDED = "needed"
-    """Without it the program is not valid."""
+    """Without it the program is not valid, or does not come to the same stage."""
     UNCLEAR = "unclear"
     """Too small beside the noise for so many draws."""
 
@@ -89,7 +92,9 @@ def effect(
     low, high = mean - half, mean + half
     small, tiny = SMALL * span.fresh, TINY * span.fresh
     learnt = training is not None and training > SMALL * span.most
-    if not any(differences):
+    if more and half == 0 and len(differences) < EQUAL:
+        word = Word.UNCLEAR
+    elif not any(differences):
         word = Word.OVERFIT if learnt else Word.NONE
     elif training is not None and learnt and high < CARRIED * training:
         word = Word.OVERFIT

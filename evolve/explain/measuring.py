@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from evolve.errors import FaultError, first_leaf
 from evolve.evaluation import stages_of
@@ -18,6 +19,17 @@ from islands_db import Status
 Rank = tuple[int, float]
 
 
+class Drawn(NamedTuple):
+    """The stage a program came to on fresh draws, and its fitness there on each of them."""
+
+    rung: int
+    values: list[float]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.values) / len(self.values)
+
+
 @dataclass(slots=True, kw_only=True)
 class Measure:
     """Judges programs on the training draw of a run and on fresh draws beside all it has seen.
@@ -29,6 +41,8 @@ class Measure:
     judge: Judge
     seed: int
     evaluations: int = 0
+    _works: bool = False
+    """A program has had a score."""
     _known: dict[tuple[str, SplitKind, int], asyncio.Task[Rank | None]] = field(
         default_factory=dict
     )
@@ -51,9 +65,9 @@ class Measure:
         """Rung and fitness on the training draw of the run; None without a score."""
         return await self._rank(program, SplitKind.TRAINING, derive(self.seed, SplitKind.TRAINING))
 
-    async def fresh(self, program: Program, draws: int) -> list[float] | None:
+    async def fresh(self, program: Program, draws: int) -> Drawn | None:
         """Fitness on the first so many fresh draws, on one where all are the same; None where it
-        has none on one of them."""
+        has none on one of them, or came to different stages."""
         count = draws if self.varies else 1
         seeds = [derive(self.seed, "explain", index) for index in range(count)]
         first = await self._rank(program, self.split, seeds[0])
@@ -61,9 +75,9 @@ class Measure:
             return None
         rest = await self._all([(program, self.split, seed) for seed in seeds[1:]])
         found = [first, *rest]
-        if any(rank is None or rank[0] < first[0] for rank in found):
+        if any(rank is None or rank[0] != first[0] for rank in found):
             return None
-        return [rank[1] for rank in found if rank is not None]
+        return Drawn(first[0], [rank[1] for rank in found if rank is not None])
 
     async def training_of(self, programs: Sequence[Program]) -> list[Rank | None]:
         seed = derive(self.seed, SplitKind.TRAINING)
@@ -87,6 +101,9 @@ class Measure:
         self.evaluations += 1
         judged = await self.judge.judge(program.files, split=split, seed=seed)
         last = judged.verdicts[-1]
-        if last.status is Status.EVALUATOR_ERROR:
+        if last.status is Status.EVALUATOR_ERROR and not self._works:
             raise FaultError(last.reason)
+        # of a program cut down to what nobody would write, a stage that does not expect that may
+        # fail; it has no score then
+        self._works = self._works or judged.fitness is not None
         return None if judged.fitness is None else (judged.rung, judged.fitness)

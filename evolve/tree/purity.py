@@ -1,31 +1,29 @@
-"""Expressions without effects: which they are, where they are always computed, what stands in them.
-
-What is asked for are expressions of names, numbers and items with arithmetic, comparisons,
-conditions and functions of arithmetic; for those of lists or arrays signs may have effects.
-"""
+"""Expressions without effects: which they are, and where they are always computed."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from evolve.tree.kinds import KNOWN, dotted
 
 _SAFE = (ast.Add, ast.Sub, ast.Mult)
 """Signs between numbers that cannot fail."""
-_CANNOT_FAIL = frozenset({"abs", "min", "max", "float"})
+_CANNOT_FAIL = frozenset({"abs", "min", "max"})
+_OF_SEVERAL = frozenset({"min", "max"})
+"""Functions that take something else than numbers where they are given one argument."""
 _OPAQUE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.JoinedStr)
 
 
-def read_in(statement: ast.stmt) -> Iterator[ast.expr]:
-    """Every expression in a statement and in those within it."""
-    pending: list[ast.AST] = [statement]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.expr):
-            yield node
-        if not isinstance(node, _OPAQUE):
-            pending += reversed(list(ast.iter_child_nodes(node)))
+def within(node: ast.expr) -> Iterator[ast.expr]:
+    """The expressions directly in an expression that `replaced` goes on to."""
+    if isinstance(node, _OPAQUE):
+        return
+    for name in node._fields:
+        value = getattr(node, name, None)
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, ast.expr):
+                yield part
 
 
 def always(statement: ast.stmt) -> Iterator[tuple[ast.expr, bool]]:
@@ -51,33 +49,42 @@ def always(statement: ast.stmt) -> Iterator[tuple[ast.expr, bool]]:
         pending += [(part, False) for part in reversed(parts) if isinstance(part, ast.expr)]
 
 
-def pure(node: ast.expr) -> bool:
-    """Arithmetic, comparisons and conditions of names, numbers and items, with functions of
-    arithmetic."""
+def number(node: ast.expr, names: Set[str]) -> bool:
+    """Whether an expression gives a number, or whether something holds, without effects.
+
+    Args:
+        names: Names of numbers; expressions of others are not looked through.
+    """
     match node:
-        case ast.Name():
-            return True
+        case ast.Name(id=name):
+            return name in names
         case ast.Constant(value=value):
             return isinstance(value, int | float)
-        case ast.BinOp(left=left, right=right):
-            return pure(left) and pure(right)
-        case ast.UnaryOp(operand=operand):
-            return pure(operand)
-        case ast.BoolOp(values=values):
-            return all(map(pure, values))
-        case ast.Compare(left=left, comparators=others):
-            return pure(left) and all(map(pure, others))
-        case ast.IfExp(test=test, body=body, orelse=orelse):
-            return pure(test) and pure(body) and pure(orelse)
-        case ast.Subscript(value=ast.Name(), slice=index):
-            return pure(index)
         case ast.Call(func=func, args=args, keywords=[]):
-            return dotted(func) in KNOWN and all(map(pure, args))
+            called = dotted(func)
+            few = called in _OF_SEVERAL and len(args) < 2
+            return called in KNOWN and not few and all(number(arg, names) for arg in args)
+        case ast.BinOp(left=left, right=right):
+            return number(left, names) and number(right, names)
+        case ast.UnaryOp(operand=operand):
+            return number(operand, names)
+        case ast.BoolOp() | ast.Compare() | ast.IfExp():
+            return all(number(part, names) for part in within(node))
     return False
 
 
+def has_effects(node: ast.expr) -> bool:
+    """Whether something might happen when an expression is computed: it calls, or asks objects."""
+    match node:
+        case ast.Call(func=func, args=args, keywords=[]) if dotted(func) in KNOWN:
+            return any(map(has_effects, args))
+        case ast.Call() | ast.Attribute() | ast.Await() | ast.NamedExpr():
+            return True
+    return isinstance(node, _OPAQUE) or any(map(has_effects, within(node)))
+
+
 def cannot_fail(node: ast.expr) -> bool:
-    """Whether an expression of numbers has a value whatever they are."""
+    """Whether an expression of numbers has a value whatever they are (below 10^308)."""
     match node:
         case ast.Name() | ast.Constant():
             return True

@@ -6,6 +6,7 @@ import asyncio
 import random
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,29 @@ def test_a_change_is_called_what_it_does(
     )
 
 
+@pytest.mark.parametrize(
+    ("differences", "more", "word"),
+    [
+        ([0.1, -0.1, 0.11, -0.12], False, Word.NONE),
+        ([0.1, -0.1, 0.11, -0.12], True, Word.UNCLEAR),
+        ([0.001, -0.001, 0.0011, -0.0012], True, Word.NONE),
+        # shown to be something, and still nothing beside what the line did
+        ([0.001, 0.0011, 0.001, 0.0011], False, Word.NONE),
+        ([0.1, 0.11, 0.1, 0.11], True, Word.GAIN),
+        # what never happened so far may still happen
+        ([0.0] * 8, True, Word.UNCLEAR),
+        ([-0.2] * 8, True, Word.UNCLEAR),
+        ([0.0] * 32, True, Word.NONE),
+        ([-0.2] * 32, True, Word.LOSS),
+    ],
+)
+def test_what_is_small_is_nothing_once_there_are_no_more_draws(
+    differences: list[float], more: bool, word: Word
+) -> None:
+    span = Span(fresh=10.0, most=40.0)
+    assert effect(differences, training=0.0, span=span, level=0.1, more=more).word is word
+
+
 def test_noise_alone_is_rarely_called_anything() -> None:
     rng = random.Random(1)
     words = Counter(
@@ -106,17 +130,55 @@ def test_parts_are_cut_without_breaking_the_rest() -> None:
         assert program(expected).files["candidate.py"] in bodies
 
 
+STAGES = """
+from evolve import Problem, Score
+
+problem = Problem(name="stages", statement="statement.md", seeds=["seed.py"], objective="max value")
+
+
+@problem.stage(timeout_s=2, pass_mark=5)
+def easy(candidate):
+    return Score(value=candidate.call("value"))
+
+
+@problem.stage(timeout_s=2)
+def hard(candidate):
+    return Score(value=candidate.call("value") - 1000)
+"""
+
+
+def test_values_of_different_stages_are_not_compared(tmp_path: Path) -> None:
+    texts = [
+        f"# EVOLVE-BLOCK-START\ndef value():\n    return {value}\n# EVOLVE-BLOCK-END\n"
+        for value in (1, 3, 8)
+    ]
+    line = [Program.of({"program.py": text}) for text in texts]
+    (tmp_path / "problem.py").write_text(STAGES)
+    (tmp_path / "statement.md").write_text("A large number.")
+    (tmp_path / "seed.py").write_text(texts[0])
+    found = asyncio.run(accounted(str(tmp_path), {}, 1, line, tune_evals=0))
+    assert [step.effect.word for step in found.steps] == [Word.GAIN, Word.NEEDED]
+    assert found.whole.word is Word.NEEDED
+    assert found.constants == 2
+
+
 async def explained(number: int, *, planted: bool) -> tuple[tuple[str, ...], Account]:
     line = lineage(number, planted=planted)
-    task = load(str(FOLDER), {"truth": str(line.truth)})
+    given = {"truth": str(line.truth)}
+    return line.expected, await accounted(str(FOLDER), given, line.seed, line.programs)
+
+
+async def accounted(
+    folder: str, given: dict[str, str], seed: int, line: Sequence[Program], tune_evals: int = 30
+) -> Account:
+    task = load(folder, given)
     judge = Judge(task, workers=2, unsafe=False, log=None)
     try:
         await judge.start()
-        measure = Measure(task=task, judge=judge, seed=line.seed)
-        found = await account(measure, line.programs, tune_evals=30, tell=lambda _: None)
+        measure = Measure(task=task, judge=judge, seed=seed)
+        return await account(measure, line, tune_evals=tune_evals, tell=lambda _: None)
     finally:
         await judge.stop()
-    return line.expected, found
 
 
 @pytest.mark.slow

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
+import time
 
 import pytest
 
@@ -40,26 +40,61 @@ def test_what_is_there_twice_gets_a_name_and_a_long_line_becomes_several() -> No
 @pytest.mark.parametrize(
     "code",
     [
-        "def f(a, b):\n    return a - b + 1",
-        # what has a name already
-        "def f(first, second):\n    left = first - second\n    return left * left",
+        "def f(a: int, b: int):\n    return a - b + 1",
+        "def f(first, second):\n    return (first - second) * (first - second)",
+        "def f(first: int, second: int):\n    left = first - second\n    return left * left",
         # set anew between
-        "def f(first, second):\n    x = first - second\n    first += 1\n"
-        "    return x + (first - second)",
-        # items and fields may change in place
-        "def f(rows, k):\n    x = rows[0] + k * 2\n    rows[0] = 3\n    return x + rows[0] + k * 2",
-        "def f(rows, more):\n    x = rows + more\n    rows.append(3)\n    return x + (rows + more)",
+        "def f(first: int, k: int):\n    x = first - k * 2\n    first += 1\n"
+        "    return x + (first - k * 2)",
+        "def f(first: int, second: int):\n    for first in range(3):\n        x = first - second\n"
+        "    return x * (first - second)",
         # only if the first is not 0
         "def f(first: int, second: int):\n    if first:\n        return second / first\n"
         "    return 0 if first == 0 else second / first",
-        "def f(first, second):\n    for first in range(3):\n        x = first - second\n"
-        "    return first - second",
-        "def f(first, second):\n    def g():\n        return first - second\n"
-        "    return first - second",
+        "def f(values: list):\n    return max(values) / (1 + max(values)) if values else 0",
+        "def f(first: int = None, by: int = 1):\n    if first is not None:\n"
+        "        return first * by + 1 > 3 and first * by + 1 < 9",
+        # two lists, or arrays, are not one
+        "def f(rows, k):\n    x = rows[0] + k * 2\n    rows[0] = 3\n"
+        "    return x + (rows[0] + k * 2)",
+        "def f(zero, size):\n    return [zero * size + zero, zero * size + zero]",
+        "def f(values, x):\n    gap = max(values) - min(values)\n    values.append(x)\n"
+        "    return gap + (max(values) - min(values))",
+        # what shares its line
+        "def f(a: int, b: int): return (a * b + a * 3) / (1 + (a * b + a * 3))",
+        "def f(a: int, b: int):\n    x = a + 1; y = (a * b * 3 + 1) / (2 + (a * b * 3 + 1))\n"
+        "    return y",
+        # who looks at names
+        "def f(first: int, second: int):\n    x = (first - second) * (first - second)\n"
+        "    return sorted(locals())",
+        "def f(first: int, second: int):\n    def g():\n        return first - second\n"
+        "    return (first - second) * (first - second)",
+        # another function
+        "def f(first: int, n: int, max):\n    return max(first, n) * max(first, n)",
+        # comments between
+        "def f(first: int, second: int):\n    return (\n        (first - second)  # this\n"
+        "        * (first - second)\n    )",
+        # nothing is replaced there
+        "def f(first: int, second: int):\n    return g(a=first - second, b=first - second)",
         "def f(:",
     ],
 )
 def test_what_cannot_be_said_better_stays(code: str) -> None:
+    assert tidied(code) == code
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        """def f(heap, position, offset):
+    value = heap.pop(0) * 1000 + heap[position + offset] * 100 + heap[position - offset] * 10 + position
+    return value""",  # noqa: E501
+        """def f(a, b):
+    result = bump() * 1000000 + (K * a * b * 1000 + K) * 1000000000 + (K * b * b * 1000 + a) * 100 + a
+    return result""",  # noqa: E501
+    ],
+)
+def test_what_has_effects_is_not_overtaken(code: str) -> None:
     assert tidied(code) == code
 
 
@@ -80,8 +115,8 @@ def test_a_name_that_is_there_is_used() -> None:
 
 
 def test_comments_stay() -> None:
-    code = "def f(first, second):\n    return (first - second) * (first - second)  # squared"
-    assert tidied(code).endswith("    gap = first - second\n    return gap * gap  # squared")
+    code = "def f(a: int, second: int):\n    return (a - second) * (a - second)  # squared"
+    assert tidied(code).endswith("    gap = a - second\n    return gap * gap  # squared")
 
 
 def test_names_that_are_taken_are_left_alone() -> None:
@@ -143,12 +178,37 @@ def test_tidied_programs_do_the_same(seed: int) -> None:
             given = rng.randint(-20, 50), rng.choice((0.0, 3.0, rng.uniform(-9, 30))), items
             said = outcome(other, *given)
             assert said == outcome(program, *given), other.files["program.py"]
-    assert changed > 3
+    assert changed > 1
 
 
-def test_the_deepest_program_stays_as_it_is() -> None:
-    deep = "(" * 90 + "first - second" + " - first)" * 90
-    code = f"def f(first, second):\n    return {deep} * {deep}"
-    assert outcome(Program.of({"program.py": f"{HEAD}{tidied(code)}\n{END}"}), 3, 2) == repr(
-        math.prod([1 - 3 * 90] * 2)
+def test_tidied_twice_is_tidied_once() -> None:
+    code = """def f(first: int, second: int) -> float:
+    x = (first * second + 100) * 2
+    return (x / (first * second + 100)) + (first * second + 100) * 3 - first * second"""
+    once = tidied(code)
+    assert tidied(once) == once
+    assert (
+        once
+        == """def f(first: int, second: int) -> float:
+    product = first * second
+    total = product + 100
+    x = total * 2
+    return x / total + total * 3 - product"""
     )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "return " + "(" * 90 + "first - second" + " - first)" * 90,
+        "return f\"{' '.join([str(first - second), str(first - second)])}\"",
+        "return " + "0x" + "F" * 4000 + " * (first - second) * (first - second)",
+        "\n    ".join(f"first_{n} = (first - second) * (first - second)" for n in range(2000)),
+    ],
+)
+def test_what_cannot_be_written_out_stays_or_does_the_same(code: str) -> None:
+    text = f"{HEAD}def f(first: int, second: int):\n    {code}\n{END}"
+    program = Program.of({"program.py": text})
+    began = time.process_time()
+    assert outcome(tidy(program), 3, 2) == outcome(program, 3, 2)
+    assert time.process_time() - began < 5
