@@ -151,7 +151,7 @@ def normal_form(text: str) -> NormalForm | None:
     parts = pieces(text)
     if parts is None:
         return None
-    rename = not any(_looks_at_names(part.text) for part in parts)
+    rename = not any(looks_at_names(part.text) for part in parts)
     written: list[str] = []
     nodes: list[tuple[int, _Nodes]] = []
     numbered = 0
@@ -166,7 +166,8 @@ def normal_form(text: str) -> NormalForm | None:
 
 
 @lru_cache(maxsize=4096)
-def _looks_at_names(text: str) -> bool:
+def looks_at_names(text: str) -> bool:
+    """Whether a text could look at the names of its own locals."""
     return _LOOKS_AT_NAMES.search(text) is not None
 
 

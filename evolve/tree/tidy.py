@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
@@ -53,7 +52,6 @@ _NOTICING = (
     ast.AsyncFor, ast.AsyncWith, ast.Delete,
 )  # fmt: skip
 """What a function must not hold to be tidied."""
-_LOOKS_AT_NAMES = re.compile(r"\b(?:locals|vars|dir|eval|exec|globals)\b")
 _CALLABLE = frozenset(name.partition(".")[0] for name in KNOWN)
 _Body = list[ast.stmt]
 
@@ -73,7 +71,7 @@ def tidy(program: Program) -> Program:
 def _tidied(path: str, text: str) -> str:
     for _ in range(_PASSES):
         tree = syntax.parse(text)
-        if tree is None or _LOOKS_AT_NAMES.search(text):
+        if tree is None or syntax.looks_at_names(text):
             return text
         bound = Counter(_bound_in(tree))
         if any(bound[name] > (name == "math") for name in _CALLABLE):
