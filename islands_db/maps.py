@@ -116,7 +116,7 @@ def start(settings: Settings) -> list[list[float]] | None:
             return None
         case Cells.ADAPTIVE:
             return [
-                [axis.low + (axis.high - axis.low) * n / axis.cells for n in range(1, axis.cells)]
+                [axis.low + (axis.high - axis.low) * (n / axis.cells) for n in range(1, axis.cells)]
                 for axis in settings.axes
             ]
         case Cells.CVT:

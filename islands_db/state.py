@@ -17,6 +17,7 @@ from islands_db.islands import Islands
 from islands_db.maps import CellMap, Features
 from islands_db.pool import FAILED, NO_CELL, NO_PARENT, NO_SIGNATURE, Entrant
 from islands_db.records import JSON, Call, Cells, Fate, Outcome, Sample, Settings, Tally
+from islands_db.selection.policies import POLICIES
 
 NOTHING = Tally(attempts=0, programs=0, cost_usd=0.0)
 
@@ -111,7 +112,8 @@ def load(connection: sqlite3.Connection) -> State:
         standings(connection),
         _slots(connection, "members"),
         _slots(connection, "elites"),
-        _tries(connection) if any(home.policy.counts_tries for home in islands.all) else (),
+        # of islands born later too, which are not there yet
+        _tries(connection) if any(POLICIES[p].counts_tries for p in settings.policies) else (),
     )
     if settings.stagnation:
         islands.seeds = seeds(connection)

@@ -1,10 +1,10 @@
 """Best-first search in the tree of programs: draft, debug or improve.
 
 A root is a seed program; any other hangs below its parent. First the roots are tried in turn until
-there have been `DRAFTS` attempts from roots. Then with probability `DEBUG_SHARE` a failed
-leaf is taken up, all equally likely, unless `DEBUG_DEPTH` failures stand above it already; else, or
-where there is no such leaf, the best program is the parent. A leaf is a program from which no
-attempt has begun: attempts under way count, so that those beside each other do not repeat one step.
+there have been `DRAFTS` attempts from roots. Then with probability `DEBUG_SHARE` a failed leaf is
+taken up, all equally likely, unless more than `DEBUG_DEPTH` failures stand above it; else, or where
+there is no such leaf, the best program is the parent. A leaf is a program from which no attempt has
+begun: attempts under way count, so that those beside each other do not repeat one step.
 
 Source: Jiang et al., "AIDE: AI-driven exploration in the space of code", arXiv 2502.13138 (2025),
 section 3 and its code (`search_policy`); Yamada et al., "The AI Scientist-v2", arXiv 2504.08066

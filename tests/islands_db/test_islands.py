@@ -215,6 +215,26 @@ def test_an_island_is_born_from_the_seeds_when_nothing_better_comes(new_run):
     assert len(run.store.counts().islands) == 2
 
 
+def test_attempts_on_an_island_born_later_count_after_reopening_too(new_run):
+    policies = ("tournament", "mix")
+    run = new_run(islands=1, policies=policies, stagnation=3, most_islands=2, migration_every=0)
+    run.add("seed", 1.0, seed=True)
+    for number in range(4):
+        run.add(f"p{number}", 0.0)
+    for number in range(6):
+        run.add(f"q{number}", 0.0, parent=1, island=1)
+    drawn = [run.store.sample(99, random.Random(k), proposer="tree") for k in range(60)]
+    run.reopen()
+    assert drawn == [run.store.sample(99, random.Random(k), proposer="tree") for k in range(60)]
+
+
+def test_an_axis_as_wide_as_a_float_can_tell_has_cells(new_run):
+    axes = (Axis(name="x", low=0.0, high=1e308, cells=10),)
+    run = new_run(islands=1, axes=axes, cells=Cells.ADAPTIVE)
+    run.add("seed", 1.0, seed=True, features={"x": 1e307})
+    assert len(elites(run, 0)) == 1
+
+
 def test_a_map_that_follows_the_programs_parts_them_wherever_they_lie(new_run):
     axes = (*X, Axis(name="length", low=0, high=1, cells=1))
     occupied = []
