@@ -261,14 +261,14 @@ class _Asked:
 
 
 async def _span(measure: Measure, line: Sequence[Program]) -> Span:
-    """The distance between the best and the worst of a line."""
+    """How far the best of a line came from its first; some on it may be far worse than both."""
     ranks = [rank for rank in await measure.training_of(line) if rank is not None]
     top = max((rung for rung, _ in ranks), default=0)
     trained = [fitness for rung, fitness in ranks if rung == top]
     drawn = [one for program in line if (one := await measure.fresh(program, FIRST)) is not None]
     top = max((one.rung for one in drawn), default=0)
     means = [one.mean for one in drawn if one.rung == top]
-    training, fresh = (max(found) - min(found) if found else 0.0 for found in (trained, means))
+    training, fresh = (max(found) - found[0] if found else 0.0 for found in (trained, means))
     return Span(fresh=fresh, most=max(fresh, training))
 
 

@@ -26,7 +26,7 @@ USUAL = 128
 SMALL = 0.02
 """An effect within this share of how far the line went is none, where there are no more draws."""
 TINY = 0.001
-"""The same where there are more; even if it is shown to be one."""
+"""The same where there are more, even if it is shown to be one; what is exact counts as it is."""
 CARRIED = 0.25
 """A gain of which less than this share is left on fresh draws was learnt by heart."""
 
@@ -98,7 +98,7 @@ def effect(
         word = Word.OVERFIT if learnt else Word.NONE
     elif training is not None and learnt and high < CARRIED * training:
         word = Word.OVERFIT
-    elif -tiny <= low and high <= tiny:
+    elif half and -tiny <= low and high <= tiny:
         word = Word.NONE
     elif low > 0:
         word = Word.GAIN

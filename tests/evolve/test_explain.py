@@ -162,6 +162,19 @@ def test_values_of_different_stages_are_not_compared(tmp_path: Path) -> None:
     assert found.constants == 2
 
 
+def test_a_bad_program_on_the_line_does_not_make_gains_small(tmp_path: Path) -> None:
+    texts = [f"# EVOLVE-BLOCK-START\ndef value():\n    return {value}\n# EVOLVE-BLOCK-END\n"
+             for value in (10, -(10**6), 12, 12.001)]  # fmt: skip
+    easy = STAGES.partition("\n\n@problem.stage(timeout_s=2)\n")[0].replace(", pass_mark=5", "")
+    (tmp_path / "problem.py").write_text(easy)
+    (tmp_path / "statement.md").write_text("A large number.")
+    (tmp_path / "seed.py").write_text(texts[0])
+    line = [Program.of({"program.py": text}) for text in texts]
+    found = asyncio.run(accounted(str(tmp_path), {}, 1, line, tune_evals=0))
+    assert [step.effect.word for step in found.steps] == [Word.LOSS, Word.GAIN, Word.GAIN]
+    assert found.whole.word is Word.GAIN
+
+
 async def explained(number: int, *, planted: bool) -> tuple[tuple[str, ...], Account]:
     line = lineage(number, planted=planted)
     given = {"truth": str(line.truth)}
