@@ -117,8 +117,9 @@ class Island:
         """Takes the program into the population, unless it is there or too bad for it.
 
         Where the policy does not keep all, a population holds one program of one signature: the
-        shorter, or the newcomer among equally long ones, so that copies of the best in other words
-        do not crowd out the rest.
+        better (where what is measured varies), the shorter of equally good ones, or the newcomer
+        among equally long ones, so that copies of the best in other words do not crowd out the
+        rest.
         """
         if entrant.program in self._slot_of_program:
             return None
@@ -130,7 +131,7 @@ class Island:
         if slot < self.population.size:
             del self._slot_of_program[int(self.population.columns.program[slot])]
         self.put_member(slot, entrant, now)
-        self._rise(entrant, now)
+        self._rise(entrant, improved=self.standing.improved)
         return Slot(self.index, slot, entrant.program, now)
 
     def _slot_for(self, entrant: Entrant) -> int | None:
@@ -141,18 +142,27 @@ class Island:
         if admits in (Admission.ALL, Admission.ALL_AND_FAILED, Admission.ROOTS):
             return population.size
         if (alike := twin(population.columns, entrant)) is not None:
-            return alike if entrant.length <= population.columns.length[alike] else None
+            there = population.columns
+            mine = entrant.fitness, -entrant.length
+            return alike if mine >= (there.fitness[alike], -there.length[alike]) else None
         if population.size < self._capacity:
             return population.size
         if admits is Admission.CROWDED:
             return pareto.leaver(population.columns, entrant)
         return leaver(population.columns, rung=entrant.rung, fitness=entrant.fitness)
 
-    def _rise(self, entrant: Entrant, now: int) -> None:
+    def credit(self, entrant: Entrant, now: int) -> None:
+        """Notes that a program made here is the best so far, whether or not it joins.
+
+        A copy that migrates or founds anew is nothing new to the run.
+        """
+        self._rise(entrant, improved=now)
+
+    def _rise(self, entrant: Entrant, *, improved: int) -> None:
         before = self.standing
         mark = (entrant.rung, entrant.fitness)
         if entrant.fitness > FAILED and (before.peak is None or mark > before.peak):
-            self.standing = Standing(self.index, before.born, before.since, now, mark)
+            self.standing = Standing(self.index, before.born, before.since, improved, mark)
 
     def settle_cell(self, entrant: Entrant, now: int) -> Slot | None:
         """Gives the program its cell of the archive if that is free or held by a lesser one.
@@ -207,7 +217,8 @@ class Island:
         self.population.clear()
         self._slot_of_program.clear()
         self.tries.clear()
-        self.standing = Standing(self.index, self.standing.born, since, now, None)
+        before = self.standing
+        self.standing = Standing(self.index, before.born, since, before.improved, None)
         return [slot for entrant in founders if (slot := self.join(entrant, now)) is not None]
 
     def expel(

@@ -103,6 +103,7 @@ class Islands:
                 changes.elites.append(elite)
             if attempt < before.since:
                 continue
+            home.credit(entrant, now)
             if (member := home.join(entrant, now)) is not None:
                 changes.members.append(member)
             if home.standing is not before:
@@ -136,6 +137,8 @@ class Islands:
         changes = Changes(epochs=[Epoch("migration")])
         for target, entrant in leaving:
             before = target.standing
+            if target.policy.of_archive and (cell := target.settle_cell(entrant, now)) is not None:
+                changes.elites.append(cell)
             if (slot := target.join(entrant, now)) is not None:
                 changes.members.append(slot)
             if target.standing is not before:

@@ -2,8 +2,9 @@
 
 * `grid`: equal cells between each axis' bounds.
   Source: Mouret, Clune, "Illuminating search spaces by mapping elites", arXiv 1504.04909 (2015).
-* `adaptive`: each axis is cut at quantiles of what was seen lately. As soon as an axis has shown
-  two values they lie in different cells, so a badly chosen range cannot put all in one.
+* `adaptive`: each axis is cut at quantiles of what was seen lately. Where an axis has shown two
+  values lately not all lie in one cell, so a badly chosen range cannot put all there; cuts that
+  what was seen lately does not need stay.
   Source: Fontaine et al., "Mapping Hearthstone deck spaces through MAP-Elites with sliding
   boundaries", GECCO 2019, section 4.
 * `cvt`: the cell of the nearest of k centroids, spread evenly over the space of all axes.
@@ -62,13 +63,13 @@ class Adaptive:
 
     def __init__(self, axes: Sequence[Axis], edges: Sequence[Sequence[float]]) -> None:
         self._axes = axes
-        self._edges = edges
+        self.edges = edges
 
     def cell(self, features: Features, length: int) -> int:
         if len(features) != len(self._axes):
             return NO_CELL
         index = first_cell(self._axes, length)
-        for axis, edges, value in zip(self._axes, self._edges, features, strict=True):
+        for axis, edges, value in zip(self._axes, self.edges, features, strict=True):
             index = index * axis.cells + bisect_right(edges, value)
         return index
 
@@ -84,7 +85,8 @@ class Voronoi:
     def cell(self, features: Features, length: int) -> int:
         if len(features) != len(self._low):
             return NO_CELL
-        place = np.clip((np.array(features) - self._low) / self._width, 0.0, 1.0)
+        with np.errstate(over="ignore"):  # what is too far away to tell is at the rim
+            place = np.clip((np.array(features) - self._low) / self._width, 0.0, 1.0)
         return int(((self._centroids - place) ** 2).sum(axis=1).argmin())
 
 
@@ -131,26 +133,31 @@ def remap_due(seen: int) -> bool:
     return seen >= FIRST_REMAP and seen & (seen - 1) == 0
 
 
-def edges(seen: Iterable[Features], axes: Sequence[Axis]) -> list[list[float]]:
+def edges(
+    seen: Iterable[Features], axes: Sequence[Axis], before: Sequence[Sequence[float]]
+) -> list[list[float]]:
     """Where each axis is cut: at the quantiles of the programs seen, at most `cells` - 1 of them.
 
-    Every cut is a value that was seen and has one below it, so an axis with two values and two
+    Such a cut is a value that was seen and has one below it, so an axis with two values and two
     cells or more never has all programs in one cell. Where there are no more values than cells,
-    each gets its own.
+    each gets its own. Cuts of `before` stay as far as that leaves cells, spread over those there
+    were: programs that are alike for a while do not empty an archive whose elites differ.
     """
     columns = np.array(list(seen)).reshape(-1, len(axes))
-    return [_cuts(columns[:, n], axis.cells) for n, axis in enumerate(axes)]
+    return [_cuts(columns[:, n], axis.cells, before[n]) for n, axis in enumerate(axes)]
 
 
-def _cuts(values: Floats, cells: int) -> list[float]:
+def _cuts(values: Floats, cells: int, before: Sequence[float]) -> list[float]:
     distinct = np.unique(values)
-    if len(distinct) <= cells:
-        return [float(value) for value in distinct[1:]]
-    places = [len(values) * n // cells for n in range(1, cells)]
-    cuts = np.sort(values)[places]
-    # a quantile at the least value would cut off nothing
-    cuts = np.unique(np.maximum(cuts, distinct[1]))
-    return [float(value) for value in cuts]
+    needed = distinct[1:]
+    if len(distinct) > cells:
+        places = [len(values) * n // cells for n in range(1, cells)]
+        # a quantile at the least value would cut off nothing
+        needed = np.unique(np.maximum(np.sort(values)[places], distinct[1]))
+    others = [cut for cut in before if cut not in needed]
+    room = min(cells - 1 - len(needed), len(others))
+    kept = [others[(2 * n + 1) * len(others) // (2 * room)] for n in range(room)]
+    return sorted([*map(float, needed), *kept])
 
 
 def centroids(count: int, axes: int, generator: np.random.Generator) -> list[list[float]]:

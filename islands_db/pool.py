@@ -204,14 +204,17 @@ class Pool:
             if signature
             else -(2**64) - int(every.program[slot])
         )
-        cluster = self._cluster_of.setdefault(key, len(self._cluster_of))
+        known = len(self._cluster_of)
+        cluster = self._cluster_of.setdefault(key, known)
         if cluster == len(every.clusters.rung):
             wider = Clusters(
                 rung=_doubled(every.clusters.rung), fitness=_doubled(every.clusters.fitness)
             )
             self._all = every = structs.replace(every, clusters=wider)
-        every.clusters.rung[cluster] = every.rung[slot]
-        every.clusters.fitness[cluster] = every.fitness[slot]
+        # what is measured varies among programs of one behaviour
+        if cluster == known or every.fitness[slot] > every.clusters.fitness[cluster]:
+            every.clusters.rung[cluster] = every.rung[slot]
+            every.clusters.fitness[cluster] = every.fitness[slot]
         every.cluster[slot] = cluster
         self._columns = self._view()
 

@@ -67,12 +67,12 @@ def _remap(connection: sqlite3.Connection, settings: Settings, settled: int) -> 
     """Cells that follow the programs are set as they would have been at the last time due."""
     seen: deque[Features] = deque(maxlen=maps.SEEN)
     edges = maps.start(settings)
+    assert edges is not None
     for count, (features,) in enumerate(connection.execute(_SEEN), start=1):
         seen.append(rows.numbers_value(features))
         if maps.remap_due(count):
-            edges = maps.edges(seen, settings.axes)
-    if edges is not None:
-        writing.put_map(connection, rows.json_text(edges), settled=settled)
+            edges = maps.edges(seen, settings.axes, edges)
+    writing.put_map(connection, rows.json_text(edges), settled=settled)
     cells = maps.load(settings, edges)
     place = _places(cells)
     connection.create_function("cell_of", 2, place, deterministic=True)

@@ -52,10 +52,11 @@ def _check_policies(settings: Settings) -> None:
         if name not in POLICIES:
             known = ", ".join(POLICIES)
             raise ValueError(f"settings: no policy {name!r}; there are: {known}")
-    if settings.reset_every and "map_elites" in settings.policies:
+    of_archive = [name for name in settings.policies if POLICIES[name].of_archive]
+    if settings.reset_every and of_archive:
         raise ValueError(
-            "settings: reset_every does nothing to map_elites, which draws from the archive; a "
-            "reset empties populations. Choose another policy, or reset_every = 0"
+            f"settings: reset_every does nothing to {of_archive[0]}, which draws from the archive; "
+            "a reset empties populations. Choose another policy, or reset_every = 0"
         )
     if settings.reset_every and "best_of_n" in settings.policies:
         raise ValueError(

@@ -111,10 +111,12 @@ class Settling:
     def _place(self, sample: Sample, outcome: Outcome, program: int | None) -> Placement:
         if program is None or outcome.program is None or outcome.fate not in _JUDGED:
             return Placement(program=program)
+        fitness = rows.finite(outcome.fitness)
         if sample.parent in self._state.banned:
             self._state.banned.add(program)
+            if fitness is not None:
+                self._see(self._features(outcome))
             return Placement(program=program)
-        fitness = rows.finite(outcome.fitness)
         entrant = Entrant(
             program=program,
             rung=outcome.rung,
@@ -135,16 +137,20 @@ class Settling:
             now=self._state.settled,
         )
         self.write(taken)
-        if fitness is not None and (remapped := self._state.see(entrant.features)) is not None:
-            changes, edges = remapped
-            self.write(changes)
-            writing.put_map(self._connection, rows.json_text(edges), settled=self._state.settled)
+        if fitness is not None:
+            self._see(entrant.features)
         return Placement(
             program=program,
             joined=bool(taken.members),
             elite=bool(taken.elites),
             best=fitness is not None and self._state.improve(entrant),
         )
+
+    def _see(self, features: Features) -> None:
+        if (remapped := self._state.see(features)) is not None:
+            changes, edges = remapped
+            self.write(changes)
+            writing.put_map(self._connection, rows.json_text(edges), settled=self._state.settled)
 
     def _cell(self, outcome: Outcome) -> int:
         assert outcome.program is not None

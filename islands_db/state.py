@@ -84,7 +84,8 @@ class State:
         self.seen_in_all += 1
         if not maps.remap_due(self.seen_in_all):
             return None
-        edges = maps.edges(self.seen, self.settings.axes)
+        assert isinstance(self.cells, maps.Adaptive)
+        edges = maps.edges(self.seen, self.settings.axes, self.cells.edges)
         self.cells = maps.load(self.settings, edges)
         return self.islands.remap(self.cells), edges
 

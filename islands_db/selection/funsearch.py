@@ -7,7 +7,8 @@ length l has probability proportional to exp(-l' / T_program), l' = (l - min l) 
 
 Two things the paper leaves open: where programs are judged in stages, only clusters of the highest
 rung take part (FunSearch discards programs that fail on an input); a cluster's score is the fitness
-its programs share. T0 is in units of the score, so problems with large scores search greedily.
+its programs share, the best one where it was measured and varies. T0 is in units of the score, so
+problems with large scores search greedily.
 
 Source: Romera-Paredes et al., "Mathematical discoveries from program search with large language
 models", Nature 625 (2024), 468-475, Methods, "Programs database"; T0 and N as in its code.
@@ -45,7 +46,8 @@ def funsearch(
 
 def boltzmann(values: Floats, temperature: float, rng: random.Random) -> int:
     """An index, with probability proportional to exp(value / temperature)."""
-    return weighted(np.exp((values - values.max()) / temperature), rng)
+    with np.errstate(over="ignore"):  # what is that far behind is not chosen
+        return weighted(np.exp((values - values.max()) / temperature), rng)
 
 
 def weighted(weights: Floats, rng: random.Random) -> int:

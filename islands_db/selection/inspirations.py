@@ -29,13 +29,16 @@ FOREIGN_SHARE = 0.25
 """How often an inspiration comes from another island, where they are mixed."""
 
 TRIES = 4
-"""Draws for one inspiration before it is left out."""
+"""Draws for one inspiration before all that are left are looked through."""
 
 
 def mixed(
     archives: Sequence[Columns], island: int, parent: Entrant, rng: random.Random, *, count: int
 ) -> tuple[int, ...]:
-    """Up to `count` distinct programs, none the parent; fewer where the archives lack more."""
+    """Up to `count` distinct programs, none the parent; fewer where the archives lack more.
+
+    Where the draws meet only cells that are taken, any elite of another is as good.
+    """
     # A program has one cell, the same on all islands, so other cells are other programs.
     cells = {parent.cell}
     chosen: list[int] = []
@@ -53,6 +56,17 @@ def mixed(
                 cells.add(cell)
                 chosen.append(int(columns.program[slot]))
                 break
+        else:
+            left = [
+                (columns, slot)
+                for columns in archives
+                for slot in np.flatnonzero(~np.isin(columns.cell, list(cells))).tolist()
+            ]
+            if not left:
+                break
+            columns, slot = left[rng.randrange(len(left))]
+            cells.add(int(columns.cell[slot]))
+            chosen.append(int(columns.program[slot]))
     return tuple(chosen)
 
 
@@ -98,7 +112,7 @@ def diverse(
 def foreign(
     populations: Sequence[Columns], island: int, parent: Entrant, rng: random.Random, *, count: int
 ) -> tuple[int, ...]:
-    """Up to `count` distinct members of other islands, none the parent."""
+    """Up to `count` distinct members of other islands, none the parent, or as many as there are."""
     others = [n for n, columns in enumerate(populations) if n != island and len(columns)]
     if not others:
         return ()
@@ -108,22 +122,41 @@ def foreign(
         slot = rng.randrange(len(columns))
         return None if columns.fitness[slot] == FAILED else int(columns.program[slot])
 
-    return _distinct(draw, parent, count=count)
+    def left(taken: Sequence[int]) -> int | None:
+        # island after island, as they are drawn
+        for n in rng.sample(others, len(others)):
+            columns = populations[n]
+            free = columns.program[~_failed(columns) & ~np.isin(columns.program, taken)]
+            if len(free):
+                return int(free[rng.randrange(len(free))])
+        return None
+
+    return _distinct(draw, left, parent, count=count)
 
 
 def by_policy(
     draw: Callable[[], tuple[Columns, int]], parent: Entrant, *, count: int
 ) -> tuple[int, ...]:
-    """Up to `count` distinct programs as the island's policy draws them, none the parent."""
+    """Distinct programs as the island's policy draws them, none the parent.
+
+    As in FunSearch, what is drawn twice is not shown twice, so there may be fewer than `count`.
+    """
 
     def program() -> int:
         columns, slot = draw()
         return int(columns.program[slot])
 
-    return _distinct(program, parent, count=count)
+    return _distinct(program, lambda _: None, parent, count=count)
 
 
-def _distinct(draw: Callable[[], int | None], parent: Entrant, *, count: int) -> tuple[int, ...]:
+def _distinct(
+    draw: Callable[[], int | None],
+    left: Callable[[Sequence[int]], int | None],
+    parent: Entrant,
+    *,
+    count: int,
+) -> tuple[int, ...]:
+    """What `draw` gives; after too many draws in vain what `left` has beside those taken."""
     chosen: list[int] = []
     for _ in range(count):
         for _ in range(TRIES):
@@ -131,6 +164,10 @@ def _distinct(draw: Callable[[], int | None], parent: Entrant, *, count: int) ->
             if program is not None and program != parent.program and program not in chosen:
                 chosen.append(program)
                 break
+        else:
+            program = left([parent.program, *chosen])
+            if program is not None:
+                chosen.append(program)
     return tuple(chosen)
 
 

@@ -15,6 +15,9 @@ import numpy as np
 
 from islands_db.pool import Columns, Entrant, Floats, Integers
 
+LARGE = 1e300
+"""Differences of larger values than this could be infinite."""
+
 
 def pareto(columns: Columns, rng: random.Random) -> int:
     """The slot that wins a binary tournament by crowded comparison; of equals the first drawn."""
@@ -82,6 +85,8 @@ def crowding_distance(values: Floats) -> Floats:
     for objective in range(objectives):
         order = np.argsort(values[:, objective], kind="stable")
         column = values[order, objective]
+        if np.abs(column).max() > LARGE:
+            column = column / 4
         width = column[-1] - column[0]
         distance[order[0]] = distance[order[-1]] = np.inf
         if width > 0:

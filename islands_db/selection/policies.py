@@ -40,13 +40,15 @@ class Policy:
     `parent` takes a population that is not empty, the island's archive, and a generator; it
     gives the columns the parent is in and its slot there. `counts_tries` says that it looks at how
     many attempts have begun from each member, `by_cases` that parents are drawn by lexicase
-    selection from population and archive instead, where scores by case are known.
+    selection from population and archive instead, where scores by case are known, and `of_archive`
+    that the population plays no part, so that migrants contend for cells.
     """
 
     parent: Callable[[Columns, Columns, random.Random], tuple[Columns, int]]
     admits: Admission = Admission.BETTER
     counts_tries: bool = False
     by_cases: bool = False
+    of_archive: bool = False
 
 
 def _archive(population: Columns, archive: Columns, rng: random.Random) -> tuple[Columns, int]:
@@ -68,7 +70,7 @@ POLICIES: Mapping[str, Policy] = {
         _of_population(lambda columns, rng: tournament(columns, rng, entrants=ENTRANTS))
     ),
     "power_law": Policy(_of_population(power_law)),
-    "map_elites": Policy(_archive),
+    "map_elites": Policy(_archive, of_archive=True),
     "funsearch": Policy(_of_population(funsearch), Admission.ALL),
     "tree_search": Policy(_of_population(tree_search), Admission.ALL_AND_FAILED, counts_tries=True),
     "pareto": Policy(_of_population(pareto), Admission.CROWDED),

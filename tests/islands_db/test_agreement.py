@@ -133,7 +133,7 @@ class Model:
             for island in range(len(self.islands)) if seed else [sample.island]:
                 elite |= self.take_cell(island, number)
                 if attempt >= self.islands[island].since:
-                    joined |= self.join(island, number)
+                    joined |= self.enter(island, number)
             self.see(number)
         self.end_epoch()
         best = self.best() is not None and self.best() != best_before
@@ -191,7 +191,8 @@ class Model:
             self.seen = [self.features(n) for n in scored if self.features(n)]
             for count in range(1, len(self.seen) + 1):
                 if maps.remap_due(count):
-                    edges = maps.edges(self.seen[:count][-maps.SEEN :], self.settings.axes)
+                    seen = self.seen[:count][-maps.SEEN :]
+                    edges = maps.edges(seen, self.settings.axes, self.cells.edges)
                     self.cells = maps.load(self.settings, edges)
         for now, number in enumerate(self.judged()):
             self.refilling = now
@@ -200,7 +201,7 @@ class Model:
             for island in range(len(self.islands)) if everywhere else [sample.island]:
                 self.take_cell(island, number)
                 if sample.attempt >= self.islands[island].since:
-                    self.join(island, number)
+                    self.enter(island, number)
         self.refilling = None
         for island, home in enumerate(self.islands):
             if not home.population and self.best() is not None:
@@ -214,7 +215,8 @@ class Model:
             return
         self.seen.append(self.features(number))
         if maps.remap_due(len(self.seen)):
-            edges = maps.edges(self.seen[-maps.SEEN :], self.settings.axes)
+            seen = self.seen[-maps.SEEN :]
+            edges = maps.edges(seen, self.settings.axes, self.cells.edges)
             self.cells = maps.load(self.settings, edges)
             for island, home in enumerate(self.islands):
                 everyone = {*home.archive.values(), *(number for number, _ in home.population)}
@@ -248,7 +250,7 @@ class Model:
         for island, founder in founders:
             home = self.islands[island]
             home.population, home.peak = [], None
-            home.since, home.improved = self.last_attempt + 1, now
+            home.since = self.last_attempt + 1
             for key in [key for key in self.tries if key[0] == island]:
                 del self.tries[key]
             self.join(island, founder)
@@ -295,8 +297,21 @@ class Model:
             return False
         if not self.let_in(home, number):
             return False
-        if self.score(number)[1] > FAILED and (home.peak is None or self.score(number) > home.peak):
-            home.peak, home.improved = self.score(number), self.now
+        self.rises(home, number)
+        return True
+
+    def enter(self, island, number):
+        """A program made on the island; only such ones are something new."""
+        if self.rises(self.islands[island], number):
+            self.islands[island].improved = self.now
+        return self.join(island, number)
+
+    def rises(self, home, number):
+        if self.score(number)[1] == FAILED:
+            return False
+        if home.peak is not None and self.score(number) <= home.peak:
+            return False
+        home.peak = self.score(number)
         return True
 
     def let_in(self, home, number):
@@ -311,7 +326,9 @@ class Model:
             other = self.programs[member][0]
             alike = mine.signature is not None and mine.signature == other.signature
             if alike and mine.rung == other.rung:
-                if mine.program.length > other.program.length:
+                if mine.fitness < other.fitness:
+                    return False
+                if mine.fitness == other.fitness and mine.program.length > other.program.length:
                     return False
                 population[place] = newcomer
                 return True
@@ -363,6 +380,8 @@ class Model:
             ranked.sort(key=self.score, reverse=True)
             leaving += [(target, number) for number in ranked[:MIGRANTS]]
         for target, number in leaving:
+            if self.islands[target].policy == "map_elites":
+                self.take_cell(target, number)
             self.join(target, number)
 
     def best(self):

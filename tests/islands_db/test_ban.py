@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from islands_db import Fate, Outcome, Placement, ProgramText, Reader, Sample, Settings, Store
+from islands_db import (
+    Axis,
+    Cells,
+    Fate,
+    Outcome,
+    Placement,
+    ProgramText,
+    Reader,
+    Sample,
+    Settings,
+    Store,
+    fingerprint,
+)
 from islands_db.refill import refill
 
 SETTINGS = Settings(islands=2, migration_every=3)
@@ -91,6 +103,25 @@ def test_a_reopened_store_is_the_one_that_was_closed(store: Store) -> None:
     assert again.banned(5)
     assert _made(again, 7, 3, 50.0) == Placement(program=6)
     again.close()
+
+
+def test_cells_follow_the_offspring_of_the_banned_whether_reopened_or_not(new_run) -> None:
+    axes = (Axis(name="x", low=0, high=10, cells=10),)
+    found = []
+    for reopens in (False, True):
+        run = new_run(islands=1, axes=axes, cells=Cells.ADAPTIVE)
+        run.add("seed", 1.0, seed=True, features={"x": 1.0})
+        run.add("bad", 2.0, parent=1, features={"x": 2.0})
+        run.store.ban(2)
+        for number in range(4):
+            run.add(f"p{number}", 3.0, parent=2, features={"x": 3.0 + number})
+        if reopens:
+            run.reopen()
+        for number in range(10):
+            assert run.store._state.seen_in_all == 5 + number + 1
+            run.add(f"q{number}", 3.0 + number, parent=1, features={"x": number / 20})
+        found.append(fingerprint(run.path))
+    assert found[0] == found[1]
 
 
 def test_islands_that_are_filled_anew_leave_the_banned_out(store: Store) -> None:

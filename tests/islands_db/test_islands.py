@@ -67,6 +67,25 @@ def test_of_programs_that_behave_alike_a_population_holds_the_shortest(new_run):
     assert members(run, 0) == [4, 5, 6, 7]
 
 
+def test_of_programs_that_behave_alike_the_better_stays_where_scores_vary(new_run):
+    run = new_run(islands=1, policies=("tournament",))
+    run.add("first", 5.0, length=9, signature=5)
+    assert run.add("worse", -1.0, length=4, signature=5).joined is False
+    assert run.add("better", 5.5, length=10, signature=5).joined is True
+    assert members(run, 0) == [3]
+
+
+@pytest.mark.parametrize("fitness", [[5.0, 1.0], [1.0, 5.0]])
+def test_a_cluster_is_worth_its_best_program_where_scores_vary(fitness, new_run):
+    run = new_run(islands=1, policies=("funsearch",))
+    for number, value in enumerate(fitness):
+        run.add(f"p{number}", value, signature=5)
+    for _ in range(2):
+        columns = run.store._state.islands.all[0].population.columns
+        assert columns.clusters.fitness.tolist() == [5.0]
+        run.reopen()
+
+
 def test_who_behaves_alike_is_known_after_reopening(new_run):
     run = new_run(islands=1)
     run.add("first", 1.0, length=4, signature=-5)
@@ -215,6 +234,43 @@ def test_an_island_is_born_from_the_seeds_when_nothing_better_comes(new_run):
     assert len(run.store.counts().islands) == 2
 
 
+@pytest.mark.parametrize("acts", [{"reset_every": 4}, {"migration_every": 3}])
+def test_copies_of_old_programs_are_no_new_best(acts, new_run):
+    run = new_run(islands=2, stagnation=6, most_islands=3, **{"migration_every": 0, **acts})
+    run.add("seed", 1.0, seed=True)
+    run.add("best", 2.0, parent=1, island=0)
+    for number in range(5):
+        run.add(f"p{number}", 0.5, parent=1, island=number % 2)
+    assert len(run.store.counts().islands) == 2
+    run.add("last straw", 0.5, parent=1)
+    assert len(run.store.counts().islands) == 3
+
+
+def test_a_new_best_that_joins_no_population_puts_a_birth_off(new_run):
+    run = new_run(islands=1, policies=("best_of_n",), stagnation=3, most_islands=2)
+    run.add("seed", 1.0, seed=True)
+    for number in range(9):
+        assert not run.add(f"p{number}", 2.0 + number, parent=1).joined
+    assert len(run.store.counts().islands) == 1
+    for number in range(3):
+        run.add(f"q{number}", 0.0, parent=1)
+    assert len(run.store.counts().islands) == 2
+
+
+def test_migrants_contend_for_cells_where_parents_are_drawn_from_them(new_run):
+    run = new_run(islands=2, policies=("map_elites", "mix"), axes=X, migration_every=4)
+    run.add("seed", 1.0, seed=True, features={"x": 0.5})
+    run.add("second", 2.0, parent=1, island=1, features={"x": 5.5})
+    run.add("third", 3.0, parent=1, island=0, features={"x": 8.5})
+    assert sorted(elites(run, 0).values()) == [1, 3]
+    run.add("fourth", 0.1, parent=1, island=1, features={"x": 0.6})
+    assert sorted(elites(run, 0).values()) == [1, 2, 3]
+    assert sorted(elites(run, 1).values()) == [1, 2]
+    before = elites(run, 0)
+    run.reopen()
+    assert elites(run, 0) == before
+
+
 def test_attempts_on_an_island_born_later_count_after_reopening_too(new_run):
     policies = ("tournament", "mix")
     run = new_run(islands=1, policies=policies, stagnation=3, most_islands=2, migration_every=0)
@@ -245,6 +301,20 @@ def test_a_map_that_follows_the_programs_parts_them_wherever_they_lie(new_run):
         occupied.append(len(elites(run, 0)))
     assert occupied[0] >= 9
     assert occupied[1] == 1
+
+
+def test_elites_stay_apart_while_all_that_comes_is_alike(new_run):
+    axes = (Axis(name="x", low=0, high=1, cells=8), Axis(name="length", low=0, high=1, cells=1))
+    run = new_run(islands=1, axes=axes, cells=Cells.ADAPTIVE, migration_every=0, population=5)
+    with run.store.atomic():
+        for number in range(16):
+            run.add(f"alike {number}", 1.0, features={"x": 0.5, "length": 0.0})
+        for number in range(1008):
+            run.add(f"p{number}", 1.0, features={"x": number % 97 / 97, "length": 0.0})
+        assert len(elites(run, 0)) == 8
+        for number in range(1024):
+            run.add(f"q{number}", 1.5, features={"x": 0.5, "length": 0.0})
+    assert len(elites(run, 0)) == 8
 
 
 def test_a_failed_program_is_a_node_of_a_search_tree_only(new_run):

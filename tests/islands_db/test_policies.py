@@ -135,7 +135,7 @@ def test_funsearch_leaves_out_clusters_that_passed_fewer_stages(make):
 
 
 def test_funsearch_stands_any_size_of_score(make):
-    columns = make.columns([-1e300, 1e300, 1e300])
+    columns = make.columns([-1.7e308, 1.7e308, 1.7e308])
     assert fits(drawn(lambda rng: funsearch(columns, rng)), {1: 0.5, 2: 0.5})
 
 
@@ -362,6 +362,11 @@ def test_fronts_and_crowding_are_those_of_the_definition():
     assert crowding[5] == 2 / 4 + 2 / 4
 
 
+def test_crowding_is_told_apart_up_to_the_largest_floats():
+    far = pareto.crowding_distance(np.array([[-1.7e308], [1.7e308], [0.0], [1e308]]))
+    assert far.tolist() == [math.inf, math.inf, 2.7 / 3.4, 0.5]
+
+
 @given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=15))
 def test_a_front_holds_whom_only_earlier_fronts_dominate(rows):
     front, _ = pareto.crowded(
@@ -428,6 +433,22 @@ def test_foreign_ones_come_from_every_other_island_alike(make):
     found = drawn(lambda rng: inspirations.foreign(islands, 0, parent, rng, count=1))
     assert fits(found, {(3,): 1 / 2, (4,): 1 / 4, (5,): 1 / 4})
     assert inspirations.foreign(islands[:1], 0, parent, random.Random(1), count=3) == ()
+
+
+def test_there_are_as_many_foreign_ones_as_there_are_others(make):
+    parent = make.columns([1.0]).entrant(0)
+    failed = [-math.inf] * 30
+    islands = [
+        make.columns([1.0]),
+        make.columns([1.0, 2.0, *failed], program=[1, 2, *range(10, 40)]),
+        make.columns([4.0, 2.0], program=[4, 2]),
+    ]
+    rng = random.Random(4)
+    for count, there in ((1, 1), (2, 2), (9, 2)):
+        for _ in range(200):
+            shown = inspirations.foreign(islands, 0, parent, rng, count=count)
+            assert len(shown) == len(set(shown)) == there
+            assert set(shown) <= {2, 4}
 
 
 def test_drawn_by_the_policy_they_are_distinct_and_never_the_parent(make):

@@ -132,6 +132,18 @@ def test_inspirations_come_from_other_islands_in_their_share(make):
     assert close(shares[0], FOREIGN_SHARE / 2)
 
 
+def test_there_are_as_many_inspirations_as_there_are_other_cells(make):
+    # most draws meet the parent's cell, which is that of the best
+    archives = [make.columns([float(n) for n in range(40)], cell=[*range(3), *[3] * 37])]
+    parent = archives[0].entrant(39)
+    rng = random.Random(5)
+    for count, there in ((1, 1), (2, 2), (3, 3), (9, 3)):
+        for _ in range(200):
+            shown = mixed(archives, 0, parent, rng, count=count)
+            assert len(shown) == len(set(shown)) == there
+            assert set(shown) <= {1, 2, 3}
+
+
 def test_a_lone_program_has_no_inspirations(make):
     archives = [make.columns([1.0]), make.columns([])]
     parent = archives[0].entrant(0)
