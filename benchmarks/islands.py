@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import kills, quality
-from benchmarks.rows import RESULTS, Measured, Plan, Row, commit
+from benchmarks.rows import RESULTS, Measured, Plan, Row, code, commit
 from islands_db import (
     Axis,
     Fate,
@@ -398,7 +398,7 @@ def line_bytes(plan: Plan) -> Measured:
 
 
 def differing_ends(plan: Plan) -> Measured:
-    name = commit()
+    name = code()
     whole = plan.full and not name.endswith("+")  # one changed tree looks like another
     kept = RESULTS / f"kills-{name}-{plan.seed}.json" if whole else None
     found = kills.points(plan.seed, count=1000 if plan.full else 6, kept=kept)

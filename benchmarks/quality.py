@@ -1,8 +1,8 @@
 """Search quality, compared by plans that are fixed in files; offline proposers only.
 
 `toys/plan.toml`: evaluations to the known optimum of five toy problems. The plain call takes a
-sample of a plan's methods, seeds and budget. A full one keeps each run's curve, so it goes on where
-it was cut off.
+sample of a plan's methods, seeds and budget. A full one keeps each run's curve, a line of JSON in
+`benchmarks/results`: it goes on where it was cut off, and its table can be computed again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.rows import RESULTS, Measured, NotMeasured, Plan, Row, commit
-from evolve.compare import Folder, Matrix, Results, evaluated, plans, write_results
+from benchmarks.rows import RESULTS, Measured, NotMeasured, Plan, Row, code
+from evolve.compare import Folder, Matrix, Results, Trace, evaluated, plans, write_results
+from evolve.compare.running import write
 
 PLAN = Path(__file__).parent / "toys" / "plan.toml"
 SAMPLE_METHODS = ["default", "best_of_n", "greedy"]
@@ -44,19 +45,23 @@ def _plan(plan: Plan, given_in: Path, evals: int, folder: Path) -> plans.Compari
 @lru_cache(maxsize=1)
 def compared(plan: Plan, given_in: Path, sample_evals: int) -> Results:
     """What a plan's comparison comes to; a sample has fewer methods, seeds and evaluations."""
-    name = commit()
+    name = code()
     if not plan.full or name.endswith("+"):  # one changed tree looks like another
         with tempfile.TemporaryDirectory(prefix="evolve-compared-") as scratch:
             return _compared(_plan(plan, given_in, sample_evals, Path(scratch)), Path(scratch))
     folder = RESULTS / f"{given_in.parent.name}-{name}-{plan.seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    return _compared(_plan(plan, given_in, sample_evals, folder), folder)
+    kept = folder.with_name(f"{folder.name}.jsonl")
+    return _compared(_plan(plan, given_in, sample_evals, folder), folder, kept)
 
 
-def _compared(comparison: plans.Comparison, path: Path) -> Results:
+def _compared(comparison: plans.Comparison, path: Path, kept: Path | None = None) -> Results:
+    """Runs what is missing; the traces in the file `kept` are there already, new ones go there."""
     folder = Folder(path)
     with folder.lock():
         folder.fix(comparison)
+        if kept is not None and kept.exists():
+            _unpack(kept, folder, comparison)
         matrix = Matrix(
             comparison=comparison,
             folder=folder,
@@ -64,11 +69,24 @@ def _compared(comparison: plans.Comparison, path: Path) -> Results:
             discard=True,
             tell=lambda *_: None,
         )
-        asyncio.run(matrix.run())
+        try:
+            asyncio.run(matrix.run())
+        finally:
+            if kept is not None:
+                done = [trace for trace in folder.read(comparison) if not trace.fault]
+                write(kept, msgspec.json.Encoder().encode_lines(done))
         traces = folder.read(comparison)
         results = evaluated(comparison, traces)
         write_results(folder, comparison, traces, results)
     return results
+
+
+def _unpack(kept: Path, folder: Folder, comparison: plans.Comparison) -> None:
+    cells = {(cell.method, cell.problem, cell.seed): cell for cell in comparison.cells}
+    for trace in msgspec.json.Decoder(Trace).decode_lines(kept.read_bytes()):
+        file = folder.trace(cells[trace.method, trace.problem, trace.seed])
+        if not file.exists():
+            write(file, msgspec.json.encode(trace))
 
 
 def ahead(plan: Plan, method: str) -> Measured | NotMeasured:

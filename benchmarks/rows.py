@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+_PARTS = ("evolve", "islands_db", "sandbox", "evaluators", "problems", "requirements.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,21 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return name.strip() + ("+" if changed.strip() else "")
+
+
+def code() -> str:
+    """What a run consists of, as a hash, with a mark when the tree differs from the commit.
+
+    Documents, tests, results and benchmarks do not count, so what was begun goes on beyond them.
+    """
+    root = Path(__file__).parent.parent
+    try:
+        trees = _git(root, "rev-parse", *(f"HEAD:{part}" for part in _PARTS))
+        changed = _git(root, "status", "--porcelain", "--", *_PARTS)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    name = hashlib.sha256(trees.encode()).hexdigest()[:12]
+    return name + ("+" if changed.strip() else "")
 
 
 def _git(root: Path, *arguments: str) -> str:
