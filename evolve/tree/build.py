@@ -243,14 +243,20 @@ def size(node: ast.AST) -> int:
 @lru_cache(maxsize=1 << 14)
 def names_in(node: ast.AST) -> frozenset[str]:
     """All names in a tree."""
-    return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+    read = frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+    return read | stored_in(node)
 
 
 @lru_cache(maxsize=1 << 14)
 def stored_in(node: ast.AST) -> frozenset[str]:
-    """All names that a tree sets."""
-    return frozenset(
-        part.id
-        for part in ast.walk(node)
-        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-    )
+    """All names that a tree sets, also by `:=` and by patterns."""
+    found = set[str]()
+    for part in ast.walk(node):
+        match part:
+            case ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                found.add(name)
+            case ast.MatchMapping(rest=str(name)):
+                found.add(name)
+    return frozenset(found)

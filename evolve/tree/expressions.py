@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 from evolve.tree import arrays, build
 from evolve.tree.kinds import ARRAYS, KNOWN, Kind, dotted
@@ -10,6 +11,10 @@ from evolve.tree.places import Site
 from evolve.tree.text import Splice
 from evolve.tree.work import Work
 
+_OTHER_ANSWER: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+}  # fmt: skip
+"""Comparisons of what need not have an order."""
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 
 
@@ -40,8 +45,13 @@ def _other_value(work: Work, site: Site) -> float:
             signed = True
     new = grow.near(value) if rng.random() < 0.9 else grow.value()
     if site.held:
-        new = round(new)
+        new = round(new) or (1 if is_step(site) else 0)
     return new if signed else abs(new)
+
+
+def is_step(site: Site) -> bool:
+    """Whether it is the step of a slice, which may not be 0."""
+    return isinstance(site.parent, ast.Slice) and site.field == "step"
 
 
 def _is_whole_literal(site: Site) -> bool:
@@ -66,12 +76,18 @@ def _pointed(work: Work, site: Site) -> ast.expr | None:
             others = [kind for kind in _ARITHMETIC if not isinstance(sign, kind)]
             return build.binary(left, rng.choice(others)(), right)
         case ast.Compare(left=left, ops=[test], comparators=[right]):
+            if type(test) in _OTHER_ANSWER:
+                return ast.Compare(
+                    left=left, ops=[_OTHER_ANSWER[type(test)]()], comparators=[right]
+                )
             if rng.random() < 0.15:
                 return build.compare(right, test, left)
             tests = [kind for kind in build.COMPARISONS if not isinstance(test, kind)]
             return build.compare(left, rng.choice(tests)(), right)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             index = rng.randrange(len(ops))
+            if type(ops[index]) in _OTHER_ANSWER:
+                return None
             changed = [*ops]
             changed[index] = rng.choice(build.COMPARISONS[:4])()
             return ast.Compare(left=left, ops=changed, comparators=comparators)

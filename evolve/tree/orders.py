@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from evolve.tree import build, containers
+from evolve.tree.expressions import is_step
 from evolve.tree.kinds import Kind, item_of
 from evolve.tree.places import Scope, Site, Source
 from evolve.tree.text import Splice
@@ -139,8 +140,8 @@ def index(work: Work) -> list[Splice] | None:
     value = build.value_of(node)
     choice = rng.random()
     if value is not None and choice < 0.7:
-        near = value + rng.choice((-2, -1, -1, 1, 1, 2))
-        return work.put(site, build.number(round(near)))
+        near = round(value + rng.choice((-2, -1, -1, 1, 1, 2)))
+        return work.put(site, build.number(near or (1 if is_step(site) else 0)))
     if choice < 0.45:
         return work.put(site, _further(work, node))
     if choice < 0.8 or not bound:

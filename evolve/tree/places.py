@@ -95,6 +95,8 @@ class Slot:
     statement: ast.stmt
     body: list[ast.stmt]
     index: int
+    last: int
+    """Index of the last statement of the body that lies in the same block."""
     scope: Scope
     returns: Kind
     """What the function around it returns; OTHER outside of functions."""
@@ -104,6 +106,11 @@ class Slot:
     """It is not inside another statement of that function."""
     loop: ast.For | ast.While | None
     """The innermost loop around it in that function."""
+
+    @property
+    def behind(self) -> list[ast.stmt]:
+        """The statements behind it that mutation may change as well."""
+        return self.body[self.index + 1 : self.last + 1]
 
 
 @dataclass(frozen=True, slots=True)

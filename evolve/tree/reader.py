@@ -58,6 +58,7 @@ _BUILTINS = frozenset(dir(builtins))
 _TESTS = frozenset({ast.Compare, ast.BoolOp})
 _LEFT_ALONE = frozenset({ast.GeneratorExp, ast.Lambda, ast.Starred})
 """No sites; a generator may lean on the parentheses of a call."""
+_WHOLE_KEYWORDS = frozenset({"axis", "decimals", "minlength", "ndigits", "num", "shape", "size"})
 _KEYED = frozenset({"sorted", "min", "max", "sort"})
 
 
@@ -71,8 +72,12 @@ class Reader:
         module: Module,
         before: Before,
         indices: frozenset[str],
+        *,
+        named: bool,
     ) -> None:
         self.part = part
+        self.named = named
+        """Some expression of it may give a name to what is in it."""
         self.blocks = inside
         self.learnt = module.learnt
         self.functions = module.functions
@@ -99,6 +104,24 @@ class Reader:
             if start <= first and last <= end:
                 return True
         return False
+
+    def named_in(self, statement: ast.stmt, scope: Scope) -> dict[str, Kind]:
+        """Names that `:=` sets in the expressions of a statement, and what they are."""
+        own = [getattr(statement, field, None) for field in ("value", "test", "iter")]
+        return {
+            node.target.id: self.read(node.value, scope)
+            for expression in own
+            if isinstance(expression, ast.expr)
+            for node in ast.walk(expression)
+            if isinstance(node, ast.NamedExpr)
+        }
+
+    def last_beside(self, statements: Sequence[ast.stmt], index: int) -> int:
+        """Index of the last of some statements that lies in one block with that of an index."""
+        end = next(b for a, b in self.blocks if a <= statements[index].lineno <= b)
+        while index + 1 < len(statements) and (statements[index + 1].end_lineno or 0) <= end:
+            index += 1
+        return index
 
     def is_index(self, name: str) -> bool:
         return name in self.indices or name in self.part.indices
@@ -127,10 +150,13 @@ class Reader:
         """Notes the places of a body; the names that have a value behind it, None if none is
         reached."""
         around = self.whole
+        last = len(statements) - 1
         for index, statement in enumerate(statements):
             scope = self.scope(names)
             self.whole = around
             self.whole = self.inside(statement)
+            if self.whole and not around:
+                last = self.last_beside(statements, index)
             if self.whole and not is_docstring(statement):
                 self.part.slots.append(
                     Slot(
@@ -138,6 +164,7 @@ class Reader:
                         statement,
                         statements,
                         index,
+                        last,
                         scope,
                         self.returns,
                         self.name,
@@ -145,6 +172,9 @@ class Reader:
                         self.around,
                     )
                 )
+            if self.named and (bound := self.named_in(statement, scope)):
+                names = {**names, **bound}
+                scope = self.scope(names)
             after = self.statement(statement, names, scope)
             if after is None:
                 self.whole = around
@@ -305,7 +335,8 @@ class Reader:
         kind = self.kinds.get(node) or self.reading(scope).of(node)
         if test and kind is Kind.OTHER and which in _TESTS:
             kind = Kind.BOOLEAN
-        if which not in _LEFT_ALONE and (self.whole or self.inside(node)):
+        left_alone = which in _LEFT_ALONE or (self.named and _gives_a_name(node))
+        if not left_alone and (self.whole or self.inside(node)):
             if isinstance(node, ast.Constant) and kind is Kind.NUMBER:
                 assert isinstance(node.value, int | float)
                 self.part.constants.append(node.value)
@@ -400,13 +431,19 @@ class Reader:
             if function in self.parameters and keyword.arg is not None:
                 self.saw(function, keyword.arg, self.read(value, scope))
             if not isinstance(value, ast.Lambda):
-                self.expression(value, keyword, "value", scope, depth=depth)
+                held = keyword.arg in _WHOLE_KEYWORDS
+                self.expression(value, keyword, "value", scope, held=held, depth=depth)
             elif keyword.arg == "key" and {function, method} & _KEYED:
                 of = node.func.value if method == "sort" else (node.args or [node.func])[0]  # type: ignore[attr-defined]
                 kind = item_of(self.read(of, scope))
                 bound = dict.fromkeys(syntax.parameters(value.args), kind)
                 inner = scope.with_names(bound)
                 self.expression(value.body, value, "body", inner, depth=depth)
+
+
+def _gives_a_name(node: ast.expr) -> bool:
+    """Whether there is a `:=` in it, on which more may lean than can be seen."""
+    return any(isinstance(part, ast.NamedExpr) for part in ast.walk(node))
 
 
 def _met(a: dict[str, Kind] | None, b: dict[str, Kind] | None) -> dict[str, Kind] | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence, Set
 from functools import lru_cache
 
 from evolve import syntax
-from evolve.tree import build, statements
+from evolve.tree import build, purity, statements
 from evolve.tree.kinds import Kind
 from evolve.tree.places import Slot
 from evolve.tree.text import Splice
@@ -189,13 +189,11 @@ def _idle_statements(work: Work) -> list[Splice] | None:
         if not slot.function or not statements.alone(slot, work.lines(slot)):
             continue
         rest = slot.body[slot.index + 1 :]
-        if rest and statements.leaves([slot.statement]):
-            return [_without(work, slot, rest)]
+        if slot.behind and statements.leaves([slot.statement]):
+            return [_without(work, slot, slot.behind)]
         if (file := slot.part.file) not in read:
             read[file] = _read(work.source.program.files[file])
-        if rest and (
-            _does_nothing(slot.statement, rest) or _is_not_read(slot.statement, read[file])
-        ):
+        if rest and (_does_nothing(slot.statement, rest) or _is_not_read(slot, read[file])):
             return [_without(work, slot, [slot.statement])]
     return None
 
@@ -214,9 +212,12 @@ def _does_nothing(statement: ast.stmt, rest: Sequence[ast.stmt]) -> bool:
     return False
 
 
-def _is_not_read(statement: ast.stmt, read: Set[str]) -> bool:
+def _is_not_read(slot: Slot, read: Set[str]) -> bool:
     """It only sets locals that nothing reads."""
+    statement = slot.statement
     if not isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        return False
+    if statement.value is not None and purity.has_effects(statement.value):
         return False
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     return all(isinstance(target, ast.Name) and target.id not in read for target in targets)

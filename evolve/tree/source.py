@@ -193,7 +193,7 @@ def _part(
         inside: Its lines, from 1, that lie in blocks.
         which: Where a file holds the same piece several times, each is a part of its own.
     """
-    reader = Reader(Part(path), inside, module, before, indices)
+    reader = Reader(Part(path), inside, module, before, indices, named=":=" in text)
     names = reader.body(_tree(text).body, dict(before.names))
     if names is None:
         return reader.part, None

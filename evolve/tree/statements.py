@@ -6,11 +6,16 @@ import ast
 from dataclasses import replace
 
 from evolve.tree import build
-from evolve.tree.kinds import Kind
+from evolve.tree.kinds import KNOWN, Kind, dotted
 from evolve.tree.places import Scope, Site, Slot
 from evolve.tree.text import Lines, Splice, moved, statement_text
 from evolve.tree.work import Work
 
+_DECLARING = (ast.Global, ast.Nonlocal)
+"""Nothing may be said of a name before these say what it is."""
+_FIXED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom,
+          *_DECLARING)  # fmt: skip
+"""What stays, where it stands: more than can be seen leans on it."""
 _LOCAL_NAMES = ("score", "value", "part", "term", "base", "factor", "weight", "extra", "bonus")
 
 
@@ -196,7 +201,7 @@ def _may_go(slot: Slot, lines: Lines) -> bool:
     statement = slot.statement
     if not alone(slot, lines):
         return False
-    if len(slot.body) < 2 or isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import):
+    if len(slot.body) < 2 or isinstance(statement, _FIXED):
         return False
     if slot.index == len(slot.body) - 1 and leaves(slot.body):
         return False
@@ -218,9 +223,9 @@ def ends_a_loop(slot: Slot) -> bool:
     if not isinstance(slot.loop, ast.While):
         return False
     changed = set(build.stored_in(slot.statement))
-    match slot.statement:
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
-            changed.add(name)
+    for node in ast.walk(slot.statement):
+        if isinstance(node, ast.Call) and dotted(node.func) not in KNOWN:
+            changed |= build.names_in(node)  # as `heap` in `heappop(heap)`, or `queue.pop()`
     return not changed.isdisjoint(build.names_in(slot.loop.test))
 
 
@@ -245,7 +250,7 @@ def unwrap(work: Work) -> list[Splice] | None:
     )
     start = lines.start_of(slot.statement.lineno)
     # behind a statement that leaves, nothing is reached any more
-    last = slot.body[-1] if leaves(chosen) else slot.statement
+    last = slot.body[slot.last] if leaves(chosen) else slot.statement
     return [Splice(slot.part.file, start, _end_of(lines, last), text)]
 
 
@@ -269,7 +274,7 @@ def swap(work: Work) -> list[Splice] | None:
     if not slots:
         return None
     slot = work.rng.choice(slots)
-    second = slot.body[slot.index + 1]
+    second = slot.behind[0]
     lines = work.lines(slot)
     first_start, first_end = (
         lines.start_of(slot.statement.lineno),
@@ -293,12 +298,10 @@ def swap(work: Work) -> list[Splice] | None:
 def _may_be_swapped(slot: Slot, lines: Lines) -> bool:
     """Whether it and the statement behind it may change places."""
     first = slot.statement
-    if slot.index + 1 >= len(slot.body) or not alone(slot, lines) or _is_elif(slot, lines):
+    if not slot.behind or not alone(slot, lines) or _is_elif(slot, lines):
         return False
-    if isinstance(first, ast.Return | ast.FunctionDef | ast.ClassDef | ast.Import):
-        return False
-    second = slot.body[slot.index + 1]
-    if isinstance(second, ast.Return):
+    second = slot.behind[0]
+    if isinstance(first, (ast.Return, *_FIXED)) or isinstance(second, (ast.Return, *_DECLARING)):
         return False
     mine, other = build.stored_in(first), build.stored_in(second)
     return not (mine & build.names_in(second) or other & build.names_in(first))
@@ -314,7 +317,7 @@ def line_before(work: Work, slot: Slot, statement: ast.stmt) -> list[Splice]:
 
 
 def takes_a_line_before(slot: Slot, lines: Lines) -> bool:
-    if isinstance(slot.statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+    if isinstance(slot.statement, _FIXED):
         return False
     return _begins_its_line(slot, lines) and not _is_elif(slot, lines)
 

@@ -17,6 +17,7 @@ _DEPTH_OF_DEFINITIONS = 3
 _ROOTED = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Import, ast.ImportFrom),
     *(ast.Global, ast.Nonlocal, ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith),
+    *(ast.NamedExpr, ast.Match),
 )
 """What means something else, or nothing, in another place."""
 _FILLED = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
@@ -105,7 +106,7 @@ def recombine(work: Work) -> list[Splice] | None:
         if isinstance(new, ast.Assign) and isinstance(new.targets[0], ast.Name):
             names[new.targets[0].id] = scope.kind_of(new.value)
             assignable |= {new.targets[0].id}
-    last = mine[-1].statement
+    last = first.body[first.last]
     assert last.end_lineno is not None
     indentation = lines.indentation(first.statement.lineno)
     text = "".join(statement_text(piece, indentation, lines.newline) for piece in pieces)
@@ -135,6 +136,8 @@ def fitted(work: Work, node: ast.expr, there: Scope, here: Scope) -> ast.expr | 
     chosen: dict[str, ast.expr] = {}
 
     def fit(part: ast.AST, depth: int) -> ast.AST | None:
+        if isinstance(part, ast.NamedExpr):
+            raise _Misfit  # the name that it sets is read elsewhere
         if not isinstance(part, ast.Name) or _means_the_same(part.id, there, here):
             return None
         if part.id in there.functions:
@@ -187,11 +190,12 @@ def fitted_statement(work: Work, statement: ast.stmt, there: Scope, here: Scope)
             return None
     stored: dict[str, str] = {}
     for name in sorted(build.stored_in(statement)):
-        if name in here.assignable and here.names[name] is there.names.get(name, Kind.NUMBER):
+        kind = _kind_of(name, statement, there)
+        if name in here.assignable and here.names[name] is kind:
             stored[name] = name
         elif name in there.names or name in here.names:
             known = here.assignable_numbers()
-            if not known or there.names.get(name, Kind.NUMBER) is not Kind.NUMBER:
+            if not known or kind is not Kind.NUMBER:
                 return None
             stored[name] = work.rng.choice(known)
         elif name in here.functions or name in here.modules or hasattr(builtins, name):
@@ -215,3 +219,13 @@ def fitted_statement(work: Work, statement: ast.stmt, there: Scope, here: Scope)
         return None
     assert isinstance(made, ast.stmt)
     return made
+
+
+def _kind_of(name: str, statement: ast.stmt, there: Scope) -> Kind:
+    """What a name is that a statement sets; a number where nothing is known of it."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+            return there.kind_of(value)
+        case ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value) if target == name:
+            return there.kind_of(value)
+    return there.names.get(name, Kind.NUMBER)

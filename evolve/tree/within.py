@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from evolve.tree.kinds import dotted
+from evolve.tree.kinds import ALIASES, dotted
 
 _BITS = frozenset({ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift})
 _WHOLE = frozenset({"range", "math.comb", "math.factorial", "math.gcd"})
 """Functions that take whole numbers only."""
+_SHAPED = frozenset(
+    f"{alias}.{function}" for alias in ALIASES for function in ("empty", "full", "ones", "zeros")
+)
+"""Functions that take a shape first."""
 WITH_CHILDREN = frozenset({
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Subscript, ast.List,
     ast.Tuple,
@@ -29,8 +33,9 @@ def children(node: ast.expr) -> list[tuple[ast.expr, str, bool, bool]]:
             integer = dotted(func) in _WHOLE
             of = isinstance(func, ast.Attribute) and not isinstance(func.value, ast.Name)
             found = [(func.value, "value", False, False)] if of else []  # type: ignore[attr-defined]
+            shaped = args[:1] if dotted(func) in _SHAPED else []
             plain = [value for value in args if not isinstance(value, ast.Starred)]
-            return found + [(value, "args", False, integer) for value in plain]
+            return found + [(value, "args", False, integer or value in shaped) for value in plain]
         case ast.Compare(left=left, comparators=comparators):
             others = [(value, "comparators", False, False) for value in comparators]
             return [(left, "left", False, False), *others]
