@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,13 +72,17 @@ def explain(
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"cannot write {out}: {out.parent} is no folder")
     tell = (lambda _: None) if as_json else _tell
-    found = asyncio.run(
-        _measured(
-            run.unchanged_task(), line, seed=run.seed, unsafe=run.without_sandbox,
-            workers=workers or len(usable_cores()), tune_evals=tune_evals, draws=draws,
-            tell=tell,
-        )
+    work = _measured(
+        run.unchanged_task(), line, seed=run.seed, unsafe=run.without_sandbox,
+        workers=workers or len(usable_cores()), tune_evals=tune_evals, draws=draws, tell=tell,
     )  # fmt: skip
+    on_terminate = signal.getsignal(signal.SIGTERM)
+    try:
+        found = asyncio.run(_ended_by_signals(work))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, on_terminate)
     sign = 1.0 if objective.direction == "max" else -1.0
     if as_json:
         print_json(
@@ -94,6 +99,17 @@ def explain(
         _print(folder, stored, objective.name, sign, found)
     if found.minimal is not None:
         _offer(folder, program, found, out=out, add=add, quiet=as_json)
+
+
+async def _ended_by_signals(work: Coroutine[object, object, Account]) -> Account:
+    """Work that Ctrl-C or SIGTERM ends once, however often it comes: an exception in the middle of
+    the event loop, or a second one, would leave worker processes that nobody waits for."""
+    task = asyncio.ensure_future(work)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(
+            one, lambda: None if task.cancelling() else task.cancel()
+        )
+    return await task
 
 
 async def _measured(
@@ -139,8 +155,8 @@ def _print(
     click.echo(paint(f"verdict: {found.verdict}", bold=True))
     click.echo(f"  on fresh draws {_said(found.whole)}; in training {signed(found.whole.training)}")
     click.echo(
-        f"  of the steps' gains {signed(found.structure)} are by structure, "
-        f"{signed(found.constants)} by constants alone"
+        f"  of what the steps gained beyond the best before them, {signed(found.structure)} is by "
+        f"structure, {signed(found.constants)} by constants alone"
     )
     if found.retuned is not None:
         one = found.retuned
@@ -151,8 +167,9 @@ def _print(
     rows = []
     for step in found.steps:
         program = stored[step.position]
-        kind = "constants" if step.constants else "structure"
-        rows.append([str(program.id), kind, *_figures(step.effect), inert(made_by(program))])
+        rows.append(
+            [str(program.id), step.kind.value, *_figures(step.effect), inert(made_by(program))]
+        )
         for hunk in step.hunks:
             rows.append(["", "", *_figures(hunk.effect), inert(hunk.what)])
     if rows:
@@ -163,6 +180,11 @@ def _print(
         worst = sorted(found.parts, key=_by_what_it_brings)
         rows = [[*_figures(part.effect), inert(part.what)] for part in worst[:_PARTS_SHOWN]]
         _print_table(["verdict", "training", "fresh", "+-", "statement"], rows)
+    if found.kept:
+        click.echo(
+            f"kept though without effect on fresh draws: {found.kept} of them, since the score "
+            "changes in training, or by less than counts"
+        )
     click.echo(f"{found.evaluations} evaluations")
 
 

@@ -3,7 +3,8 @@
 Four experiments, all on fresh draws:
 
 1. every step, and every changed place of a step taken back alone;
-2. the numbers of the ancestor before the largest change of structure, tuned anew;
+2. the numbers of the best program before the step of structure that went furthest beyond it, tuned
+   anew;
 3. every part of the last program, taken out alone;
 4. all parts without effect, taken out one after the other, and what is left tidied: the minimal
    program.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
 from evolve.explain.effects import (
@@ -28,10 +30,10 @@ from evolve.explain.effects import (
     effect,
 )
 from evolve.explain.measuring import Measure
+from evolve.explain.minimal import MOST_CUTS, smallest, tidied
 from evolve.explain.parts import Without, hunks, reductions
-from evolve.program import Program, length
+from evolve.program import Program, length, syntax_hash
 from evolve.randomness import derive
-from evolve.tree.tidy import tidy
 from evolve.tuning import Parameter, TuneError, parameters, set_values
 from evolve.tuning.literals import same_structure
 from evolve.tuning.search import WORST, Told, generation_of, open_search
@@ -40,10 +42,17 @@ _PATIENCE_S = 60.0
 """So long an account may take for looks beyond the usual draws, where none are asked for."""
 _SECOND = FIRST * TIMES
 """Draws on which programs as wholes are compared."""
-_MOST_PARTS = 400
-"""Cuts tried of one program."""
 _SHARE = 0.8
 """From this share of a gain on, tuned constants explain it."""
+
+
+class Kind(StrEnum):
+    """What a step changes."""
+
+    STRUCTURE = "structure"
+    CONSTANTS = "constants"
+    TEXT = "text"
+    """Nothing that runs: comments, layout, names of locals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,18 +69,18 @@ class Explained:
 
     Attributes:
         position: Of its program on the line; the first step makes program 1.
-        constants: Nothing but numbers changed.
     """
 
     position: int
-    constants: bool
+    kind: Kind
     effect: Effect
     hunks: tuple[Hunked, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retuned:
-    """An ancestor with its numbers tuned: what that brings, beside what the line made of it.
+    """The best program before a leap with its numbers tuned: what that brings, beside what the
+    line made of it.
 
     Attributes:
         share: How much of the line's gain from there on the numbers alone reach.
@@ -92,11 +101,14 @@ class Account:
 
     Attributes:
         whole: The last program beside the first.
-        structure: Sum of the means of steps that change more than numbers.
+        structure: How far steps that change more than numbers went beyond the best before them,
+            in all; what only undoes a loss is no gain.
         constants: The same of steps that change numbers only.
         minimal: The last program without what has no effect, written as a person would; None where
             that is the program itself.
         removed: Nodes that had no effect.
+        kept: So many statements without effect on fresh draws are in the minimal program all the
+            same: they change the score in training, or on fresh draws by less than counts.
     """
 
     verdict: str
@@ -108,6 +120,7 @@ class Account:
     parts: tuple[Hunked, ...]
     minimal: Program | None
     removed: int
+    kept: int
     evaluations: int
 
 
@@ -145,7 +158,7 @@ async def account(
         steps.append(
             Explained(
                 position=position,
-                constants=same_structure(before, after),
+                kind=_kind(before, after),
                 effect=await asked.effect(after, before),
                 hunks=tuple(
                     [await asked.hunk(after, without) for without in places]
@@ -155,12 +168,15 @@ async def account(
             )
         )
     tell("the ancestor's numbers tuned")
-    retuned = await _retuned(measure, line, steps, tune_evals)
+    # on no more draws than the whole, of which these are parts
+    leaps = await _leaps(measure, line, steps, min(whole.draws, USUAL))
+    retuned = await _retuned(measure, line, leaps, tune_evals)
     tell("parts of the program taken out")
     parts, smaller = await _parts(measure, line[-1], span, looks)
-    minimal = await _tidied(measure, smaller)
+    minimal = await tidied(measure, smaller)
     structure, constants = (
-        sum(s.effect.mean or 0.0 for s in steps if s.constants is kind) for kind in (False, True)
+        sum(leap.gain for leap in leaps if leap.step.kind is kind)
+        for kind in (Kind.STRUCTURE, Kind.CONSTANTS)
     )
     return Account(
         verdict=_verdict(whole, structure, constants, retuned),
@@ -172,8 +188,15 @@ async def account(
         parts=tuple(parts),
         minimal=None if minimal == line[-1] else minimal,
         removed=length(line[-1]) - length(smaller),
+        kept=_kept(parts, smaller),
         evaluations=measure.evaluations,
     )
+
+
+def _kind(before: Program, after: Program) -> Kind:
+    if syntax_hash(before) == syntax_hash(after):
+        return Kind.TEXT
+    return Kind.CONSTANTS if same_structure(before, after) else Kind.STRUCTURE
 
 
 def _verdict(whole: Effect, structure: float, constants: float, retuned: Retuned | None) -> str:
@@ -272,16 +295,50 @@ async def _span(measure: Measure, line: Sequence[Program]) -> Span:
     return Span(fresh=fresh, most=max(fresh, training))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leap:
+    """A step that went beyond all programs before it, the best of which is at `best`."""
+
+    step: Explained
+    best: int
+    gain: float
+
+
+async def _leaps(
+    measure: Measure, line: Sequence[Program], steps: Sequence[Explained], draws: int
+) -> list[_Leap]:
+    """The steps that went beyond the best before them, as far as that can be said in numbers.
+
+    Not simply the gains: a line may fall first, and what only climbs back found nothing.
+    """
+    found = []
+    best, top = 0, await measure.fresh(line[0], draws)
+    for step in steps:
+        drawn = await measure.fresh(line[step.position], draws)
+        if drawn is None:
+            continue
+        if top is not None and top.rung == drawn.rung and drawn.mean > top.mean:
+            found.append(_Leap(step=step, best=best, gain=drawn.mean - top.mean))
+        if top is None or (drawn.rung, drawn.mean) >= (top.rung, top.mean):
+            best, top = step.position, drawn
+    return found
+
+
 async def _retuned(
-    measure: Measure, line: Sequence[Program], steps: Sequence[Explained], evals: int
+    measure: Measure, line: Sequence[Program], leaps: Sequence[_Leap], evals: int
 ) -> Retuned | None:
-    """The experiment on the ancestor before the largest gain of structure that has numbers."""
+    """The experiment on the best program before the furthest leap of structure, or before the next
+    where that program has no numbers."""
     by_gain = sorted(
-        (step for step in steps if not step.constants and step.effect.word is Word.GAIN),
-        key=lambda step: -(step.effect.mean or 0.0),
+        (
+            leap
+            for leap in leaps
+            if leap.step.kind is Kind.STRUCTURE and leap.step.effect.word is Word.GAIN
+        ),
+        key=lambda leap: -leap.gain,
     )
-    for step in by_gain:
-        ancestor = line[step.position - 1]
+    for leap in by_gain:
+        ancestor = line[leap.best]
         try:
             chosen = parameters(ancestor)
             tuned = await _tuned(measure, ancestor, chosen, evals)
@@ -294,7 +351,7 @@ async def _retuned(
         if not start.rung == numbers.rung == end.rung:
             continue
         return Retuned(
-            position=step.position - 1,
+            position=leap.best,
             gain=numbers.mean - start.mean,
             line_gain=end.mean - start.mean,
         )
@@ -322,38 +379,22 @@ async def _tuned(
     return best
 
 
-async def _tidied(measure: Measure, program: Program) -> Program:
-    """The program tidied, if that leaves its scores as they are."""
-    tidied = tidy(program)
-    if await measure.training(tidied) != await measure.training(program):
-        return program
-    drawn = [await measure.fresh(one, _SECOND) for one in (tidied, program)]
-    return tidied if drawn[0] == drawn[1] else program
-
-
 async def _parts(
     measure: Measure, program: Program, span: Span, looks: _Looks
 ) -> tuple[list[Hunked], Program]:
     """What each part does, and the program without those that do nothing."""
-    cuts = list(reductions(program))[:_MOST_PARTS]
+    cuts = list(reductions(program))[:MOST_CUTS]
     asked = _Asked(measure, span, len(cuts), looks)
     statements = [cut for cut in cuts if cut.what.startswith("- ")]
     parts = [await asked.hunk(program, cut) for cut in statements]
-    mark = await measure.training(program)
-    values = await measure.fresh(program, _SECOND)
-    smaller, left, needed = program, _MOST_PARTS, set[str]()
-    while left > 0:
-        cuts = [cut for cut in reductions(smaller) if cut.what not in needed]
-        await measure.training_of([cut.program for cut in cuts[:left]])  # side by side
-        for cut in cuts:
-            left -= 1
-            same = await measure.training(cut.program) == mark
-            if same and await measure.fresh(cut.program, _SECOND) == values:
-                smaller = cut.program
-                break
-            needed.add(cut.what)
-            if left <= 0:
-                break
-        else:
-            break
-    return parts, smaller
+    return parts, await smallest(measure, program)
+
+
+def _kept(parts: Sequence[Hunked], smaller: Program) -> int:
+    there = {cut.what for cut in reductions(smaller)}
+    return sum(
+        part.effect.word in (Word.NONE, Word.OVERFIT)
+        and any((part.effect.training, part.effect.mean, part.effect.high))
+        and part.what in there
+        for part in parts
+    )

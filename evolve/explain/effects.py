@@ -19,10 +19,10 @@ LEVEL = 0.01
 the steps, half for the parts."""
 FIRST, MOST, TIMES = 8, 2048, 4
 """Draws at the first look, at the last, and how many times as many at each look as before."""
-EQUAL = 32
-"""Draws on which equal differences, of which no spread can be told, are believed."""
 USUAL = 128
-"""Draws that are made whatever they cost, where they are needed."""
+"""Draws that are made whatever they cost, where they are needed. On fewer, equal differences, of
+which no spread can be told, are not believed: what one draw in 40 shows is missed by 32 in 4 cases
+of 9."""
 SMALL = 0.02
 """An effect within this share of how far the line went is none, where there are no more draws."""
 TINY = 0.001
@@ -92,7 +92,7 @@ def effect(
     low, high = mean - half, mean + half
     small, tiny = SMALL * span.fresh, TINY * span.fresh
     learnt = training is not None and training > SMALL * span.most
-    if more and half == 0 and len(differences) < EQUAL:
+    if more and half == 0 and len(differences) < USUAL:
         word = Word.UNCLEAR
     elif not any(differences):
         word = Word.OVERFIT if learnt else Word.NONE

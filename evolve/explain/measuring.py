@@ -79,6 +79,29 @@ class Measure:
             return None
         return Drawn(first[0], [rank[1] for rank in found if rank is not None])
 
+    async def behaves_as(self, program: Program, other: Program, looks: Sequence[int]) -> bool:
+        """Whether two programs have the same figures on the training draw, on so many fresh draws
+        and on the first of those that the run itself validates on.
+
+        Args:
+            looks: Fresh draws at one look after the other; the first that differs is the last.
+        """
+        count = looks[-1] if self.varies else 1
+        fresh = [(self.split, derive(self.seed, "explain", index)) for index in range(count)]
+        training = SplitKind.TRAINING, derive(self.seed, SplitKind.TRAINING)
+        drawn = [[training], *(fresh[:look] for look in looks)]
+        if self.varies and self.split is SplitKind.VALIDATION:
+            seeds = [derive(self.seed, self.split, index) for index in range(looks[0])]
+            drawn.append([(self.split, seed) for seed in seeds])
+        for draws in drawn:
+            one, another = [
+                await self._all([(each, split, seed) for split, seed in draws])
+                for each in (program, other)
+            ]
+            if one != another:
+                return False
+        return True
+
     async def training_of(self, programs: Sequence[Program]) -> list[Rank | None]:
         seed = derive(self.seed, SplitKind.TRAINING)
         return await self._all([(program, SplitKind.TRAINING, seed) for program in programs])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from evolve.diff import changed_places
 from evolve.program import Program, blocks, length
 from evolve.tree.simplify import parts
 from evolve.tree.text import Lines, Splice, replacement, spliced
+
+_SEMICOLON = re.compile(r"\s*;\s*(?=[^\s#\\])")
+"""One with another statement behind it on the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,25 +106,50 @@ def _cuts(
 def _statement_cuts(
     statement: ast.stmt, alone: bool, file: str, lines: Lines
 ) -> Iterator[tuple[Splice, str]]:
+    first, behind = lines.span(statement)
+    if isinstance(statement, ast.If) and lines.text.startswith("elif", first):
+        return
     start, end = lines.start_of(statement.lineno), lines.end_of(statement.end_lineno or 0)
+    shared = _beside(lines, start, first, behind, end)
     if statement.lineno > 1 and getattr(statement, "decorator_list", None):
         start = lines.start_of(min(d.lineno for d in statement.decorator_list))  # type: ignore[attr-defined]
     indentation = lines.indentation(statement.lineno)
-    what = ast.unparse(statement)
-    short = " ".join(what.split())
-    own_lines = not lines.text[start:end].strip().startswith("elif")
-    if own_lines and not isinstance(statement, ast.Pass):
-        text = f"{indentation}pass{lines.newline}" if alone else ""
-        yield Splice(file, start, end, text), f"- {short}"
+    short = " ".join(ast.unparse(statement).split())
+    if not isinstance(statement, ast.Pass):
+        if shared is None:
+            text = f"{indentation}pass{lines.newline}" if alone else ""
+            yield Splice(file, start, end, text), f"- {short}"
+        elif alone:
+            yield Splice(file, first, behind, "pass"), f"- {short}"
+        else:
+            yield Splice(file, *shared, ""), f"- {short}"
     for name in ("body", "orelse"):
         body = getattr(statement, name, None)
-        if own_lines and isinstance(statement, ast.If | ast.For | ast.While | ast.With) and body:
+        if isinstance(statement, ast.If | ast.For | ast.While | ast.With) and body:
             inner = "\n".join(ast.unparse(child) for child in body)
             text = "".join(f"{indentation}{line}{lines.newline}" for line in inner.split("\n"))
             yield Splice(file, start, end, text), f"{short} -> {' '.join(inner.split())}"
-    if isinstance(statement, ast.If) and statement.orelse and own_lines:
+    if isinstance(statement, ast.If) and statement.orelse:
         kept = ast.If(test=statement.test, body=statement.body, orelse=[])
         text = "".join(
             f"{indentation}{line}{lines.newline}" for line in ast.unparse(kept).split("\n")
         )
         yield Splice(file, start, end, text), f"{short} -> without else"
+
+
+def _beside(lines: Lines, start: int, first: int, behind: int, end: int) -> tuple[int, int] | None:
+    """Where a statement and its semicolon lie; None for one that has its lines to itself.
+
+    Args:
+        start: Where its first line begins.
+        first: Where it begins itself.
+        behind: Where it ends itself.
+        end: Where its last line ends.
+    """
+    text = lines.text
+    if following := _SEMICOLON.match(text, behind, end):
+        return first, following.end()
+    before = text[start:first].rstrip()
+    if not before:
+        return None
+    return start + len(before.removesuffix(";").rstrip()), behind

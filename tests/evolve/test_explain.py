@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -14,12 +16,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.planted.lineages import FOLDER, lineage
-from evolve.explain import Account, Measure, Word, account
+from evolve.cli.explaining import _ended_by_signals
+from evolve.explain import Account, Kind, Measure, Word, account
 from evolve.explain.effects import Span, effect, quantile
 from evolve.explain.parts import hunks, reductions
 from evolve.judging import Judge
 from evolve.loading import load
+from evolve.problem import SplitKind
 from evolve.program import Program, length
+from evolve.randomness import derive
 
 if TYPE_CHECKING:
     from conftest import Evolve
@@ -72,8 +77,9 @@ def test_a_change_is_called_what_it_does(
         # what never happened so far may still happen
         ([0.0] * 8, True, Word.UNCLEAR),
         ([-0.2] * 8, True, Word.UNCLEAR),
-        ([0.0] * 32, True, Word.NONE),
-        ([-0.2] * 32, True, Word.LOSS),
+        ([0.0] * 32, True, Word.UNCLEAR),
+        ([0.0] * 128, True, Word.NONE),
+        ([-0.2] * 128, True, Word.LOSS),
     ],
 )
 def test_what_is_small_is_nothing_once_there_are_no_more_draws(
@@ -130,6 +136,22 @@ def test_parts_are_cut_without_breaking_the_rest() -> None:
         assert program(expected).files["candidate.py"] in bodies
 
 
+def test_statements_that_share_a_line_are_cut_alone() -> None:
+    rest = "    if x > 9: return 4.0\n    elif x > 8: x = 6; x += 1\n    return a * x"
+    line = 'text = "é;"; a = 3.0 ; b = 5;  # why; not'
+    whole = program(f"def f(x):\n    {line}\n{rest}")
+    cuts = {cut.what: cut.program.files["candidate.py"] for cut in reductions(whole)}
+    for what, expected in (
+        ("- text = 'é;'", whole.files["candidate.py"].replace('text = "é;"; ', "")),
+        ("- a = 3.0", whole.files["candidate.py"].replace("a = 3.0 ; ", "")),
+        ("- b = 5", whole.files["candidate.py"].replace(" ; b = 5;", ";")),
+        ("- return 4.0", whole.files["candidate.py"].replace("return 4.0", "pass")),
+        ("- x = 6", whole.files["candidate.py"].replace("x = 6; ", "")),
+        ("- x += 1", whole.files["candidate.py"].replace("; x += 1", "")),
+    ):
+        assert cuts[what] == expected
+
+
 STAGES = """
 from evolve import Problem, Score
 
@@ -175,6 +197,173 @@ def test_a_bad_program_on_the_line_does_not_make_gains_small(tmp_path: Path) -> 
     assert found.whole.word is Word.GAIN
 
 
+EXACT = """
+from evolve import Problem, Score
+
+problem = Problem(name="exact", statement="statement.md", seeds=["seed.py"], objective="max value")
+
+
+@problem.stage(timeout_s=2)
+def fit(candidate):
+    return Score(value=-sum((candidate.call("f", x) - 3 * x - 0.1) ** 2 for x in (0.1, 0.5, 0.9)))
+"""
+DRAWN = """
+import random
+
+from evolve import Problem, Score
+
+problem = Problem(name="drawn", statement="statement.md", seeds=["seed.py"], objective="max value")
+
+
+def fit(candidate, seed):
+    rng = random.Random(seed)
+    x = 7.0 if rng.random() < 1 / 40 else rng.random()
+    return Score(value=-((candidate.call("f", x) - 3 * x) ** 2))
+
+
+@problem.stage(timeout_s=2)
+def training(candidate, *, seed):
+    return fit(candidate, seed)
+
+
+@problem.validation(timeout_s=2)
+def validation(candidate, *, seed):
+    return fit(candidate, seed)
+"""
+
+
+def account_of(
+    folder: Path,
+    problem: str,
+    *bodies: str,
+    seed: int = 1,
+    tune_evals: int = 0,
+    draws: int | None = None,
+) -> Account:
+    """The account of programs with these bodies of `f`."""
+    texts = [
+        "# EVOLVE-BLOCK-START\ndef f(x):\n"
+        + "".join(f"    {line}\n" for line in body.split("\n"))
+        + "# EVOLVE-BLOCK-END\n"
+        for body in bodies
+    ]
+    (folder / "problem.py").write_text(problem)
+    (folder / "statement.md").write_text("A fit.")
+    (folder / "seed.py").write_text(texts[0])
+    line = [Program.of({"program.py": text}) for text in texts]
+    return asyncio.run(accounted(str(folder), {}, seed, line, tune_evals=tune_evals, draws=draws))
+
+
+def body_of(found: Program | None) -> str:
+    assert found is not None
+    lines = found.files["program.py"].split("\n")[2:-2]
+    return "\n".join(line.removeprefix("    ") for line in lines)
+
+
+def test_what_only_undoes_a_loss_is_no_gain(tmp_path: Path) -> None:
+    ends = "return 0.0", "return 3.0 * x"
+    detour = account_of(tmp_path, EXACT, ends[0], "return 200.0", ends[1], tune_evals=40)
+    straight = account_of(tmp_path, EXACT, *ends, tune_evals=40)
+    assert detour.verdict == straight.verdict == "new structure"
+    assert detour.structure == straight.structure == straight.whole.mean
+    assert detour.constants == 0
+    assert detour.retuned == straight.retuned
+    assert detour.retuned is not None
+    assert 0 < detour.retuned.share < 0.8
+
+
+def test_a_step_that_changes_nothing_that_runs_is_called_so(tmp_path: Path) -> None:
+    found = account_of(
+        tmp_path, EXACT, "return 1.0 * x", "return 1.0 * x  # one", "return 2.0 * x", "return x * 3"
+    )
+    assert [step.kind for step in found.steps] == [Kind.TEXT, Kind.CONSTANTS, Kind.STRUCTURE]
+    assert found.steps[0].effect.word is Word.NONE
+
+
+def test_the_minimal_program_is_without_what_became_idle(tmp_path: Path) -> None:
+    body = "y = 3.0 * x\nu = 0.0\ny += 0.1\nu += 0.1\nw = y\ny += 0.1\nreturn w"
+    found = account_of(tmp_path, EXACT, "return 0.0", body)
+    assert body_of(found.minimal) == "y = 3.0 * x\ny += 0.1\nw = y\nreturn w"
+
+
+def test_an_idle_statement_goes_though_one_that_reads_the_same_is_needed(tmp_path: Path) -> None:
+    # more between the two than are tried side by side
+    needed = ["y = 3.0 * x", "y += 0.5", *(f"y += 0.0{n}" for n in range(11, 31)), "w = y"]
+    found = account_of(tmp_path, EXACT, "return 0.0", "\n".join([*needed, "y += 0.5", "return w"]))
+    assert body_of(found.minimal) == "\n".join([*needed, "return w"])
+
+
+def rare(seed: int, purpose: str, count: int) -> list[int]:
+    """On which draws of `DRAWN` x is 7."""
+    draws = (derive(seed, purpose, index) for index in range(count))
+    return [i for i, draw in enumerate(draws) if random.Random(draw).random() < 1 / 40]
+
+
+RARE = "a = 3.0\nif x > 5:\n    return 20.0\nspare = 2\nreturn min(a * x, 3.0)"
+
+
+@pytest.mark.slow
+def test_what_one_draw_in_forty_shows_is_not_called_idle_nor_left_out(tmp_path: Path) -> None:
+    seed = next(
+        seed
+        for seed in range(1000)
+        if not any(rare(seed, kind, 8) for kind in (SplitKind.TRAINING, SplitKind.VALIDATION))
+        and not rare(seed, "explain", 32)
+        and rare(seed, "explain", 128)
+    )
+    before = "a = 3.0\nreturn min(a * x, 3.0)"
+    found = account_of(tmp_path, DRAWN, "return 0.0", before, RARE, seed=seed, draws=128)
+    assert found.steps[1].effect.word is not Word.NONE
+    assert found.steps[1].effect.mean
+    assert "x > 5" in body_of(found.minimal)
+    assert "spare" not in body_of(found.minimal)
+
+
+@pytest.mark.slow
+def test_the_minimal_program_has_the_figures_that_the_run_validated(tmp_path: Path) -> None:
+    seed = next(
+        seed
+        for seed in range(10_000)
+        if rare(seed, SplitKind.VALIDATION, 8)
+        and not rare(seed, SplitKind.TRAINING, 1)
+        and not rare(seed, "explain", 128)
+    )
+    found = account_of(tmp_path, DRAWN, "return 0.0", RARE, seed=seed, draws=8)
+    assert "x > 5" in body_of(found.minimal)
+    assert "spare" not in body_of(found.minimal)
+
+
+def test_what_changes_the_training_score_only_is_counted_as_kept(tmp_path: Path) -> None:
+    draw = random.Random(derive(1, SplitKind.TRAINING))
+    x = 7.0 if draw.random() < 1 / 40 else draw.random()
+    learnt = f"if x == {x!r}:\n    return 0.0\nreturn 3.0 * x"
+    found = account_of(tmp_path, DRAWN, "return 0.0", learnt, draws=8)
+    assert found.minimal is None
+    assert found.kept == 2
+
+
+def test_ctrl_c_ends_the_work_once_and_lets_it_stop_its_workers() -> None:
+    stopped = []
+
+    async def work() -> Account:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(30)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.05)
+            stopped.append(True)
+        raise AssertionError
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(_ended_by_signals(work()))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stopped
+
+
 async def explained(number: int, *, planted: bool) -> tuple[tuple[str, ...], Account]:
     line = lineage(number, planted=planted)
     given = {"truth": str(line.truth)}
@@ -182,14 +371,19 @@ async def explained(number: int, *, planted: bool) -> tuple[tuple[str, ...], Acc
 
 
 async def accounted(
-    folder: str, given: dict[str, str], seed: int, line: Sequence[Program], tune_evals: int = 30
+    folder: str,
+    given: dict[str, str],
+    seed: int,
+    line: Sequence[Program],
+    tune_evals: int = 30,
+    draws: int | None = None,
 ) -> Account:
     task = load(folder, given)
     judge = Judge(task, workers=2, unsafe=False, log=None)
     try:
         await judge.start()
         measure = Measure(task=task, judge=judge, seed=seed)
-        return await account(measure, line, tune_evals=tune_evals, tell=lambda _: None)
+        return await account(measure, line, tune_evals=tune_evals, draws=draws, tell=lambda _: None)
     finally:
         await judge.stop()
 
