@@ -3,7 +3,8 @@
 Left out: positions, comments, layout, redundant parentheses, docstrings and other statements that
 are a mere constant, `pass`. Locals of a function are numbered in order of appearance, so that
 renaming them changes nothing; parameters keep their names (a caller may use them as keywords), and
-so does everything in a function that could look at its own names (`locals`, `eval` ...).
+so do names that a function inside declares nonlocal, and everything in a function that could look
+at its own names (`locals`, `eval` ...).
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 
 _LOOKS_AT_NAMES = re.compile(r"\b(?:locals|vars|dir|eval|exec|globals)\b")
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -199,12 +201,18 @@ def _piece_form(text: str, rename: bool, numbered: int) -> _PieceForm | None:
 def _written(text: str, rename: bool) -> _Writer | None:
     tree = parse_piece(text)
     assert tree is not None
-    writer = _Writer(rename=rename, walrus=":=" in text)
+    shared = _declared_nonlocal(text) if "nonlocal" in text else frozenset()
+    writer = _Writer(rename=rename, walrus=":=" in text, shared=shared)
     try:
         writer.statements(tree.body, None)
     except RecursionError:
         return None
     return writer
+
+
+def _declared_nonlocal(text: str) -> frozenset[str]:
+    found = (node.names for node in piece_nodes(text) if isinstance(node, ast.Nonlocal))
+    return frozenset(chain.from_iterable(found))
 
 
 @dataclass(slots=True)
@@ -223,11 +231,14 @@ class _Scope:
 
 
 class _Writer:
-    """Walks a tree once and writes its canonical tokens."""
+    """Walks a tree once and writes its canonical tokens.
 
-    __slots__ = ("lines", "locals", "numbers", "out", "rename", "walrus")
+    `shared` are names that stand in a declaration as plain text, so that they are never renamed.
+    """
 
-    def __init__(self, *, rename: bool, walrus: bool) -> None:
+    __slots__ = ("lines", "locals", "numbers", "out", "rename", "shared", "walrus")
+
+    def __init__(self, *, rename: bool, walrus: bool, shared: frozenset[str]) -> None:
         self.out: list[str] = []
         self.lines: list[int] = []
         self.locals = 0
@@ -235,6 +246,7 @@ class _Writer:
         """Where in `out` locals stand, and which."""
         self.rename = rename
         self.walrus = walrus
+        self.shared = shared
 
     def body(self, statements: list[ast.stmt], scope: _Scope | None) -> None:
         self.out.append("[")
@@ -337,7 +349,7 @@ class _Writer:
         generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
         bound = _Bound(self.walrus)
         bound.add(generator.target for generator in generators)
-        inner = _Scope(dict.fromkeys(bound.locals, 0 if self.rename else None), scope)
+        inner = _Scope(self.numbered(bound.locals, rename=self.rename), scope)
         for index, generator in enumerate(generators):
             self.node(generator.iter, inner if index else scope)
             self.node(generator.target, inner)
@@ -353,13 +365,18 @@ class _Writer:
         """The scope of a function with these arguments, or of a class (None), whose names stay."""
         bound = _Bound(self.walrus)
         bound.add(body)
-        names: dict[str, int | None] = dict.fromkeys(bound.locals, 0)
+        names = self.numbered(bound.locals, rename=self.rename and arguments is not None)
         names.update(dict.fromkeys(bound.fixed))
         if arguments is not None:
             names.update(dict.fromkeys(parameters(arguments)))
-        if arguments is None or not self.rename:
-            names = dict.fromkeys(names)
         return _Scope(names, outer, arguments is None, frozenset(bound.foreign))
+
+    def numbered(self, names: Iterable[str], *, rename: bool) -> dict[str, int | None]:
+        """Names as a scope begins with them, those that may not be renamed among them."""
+        if not rename:
+            return dict.fromkeys(names)
+        # in a class `__x` and `_C__x` may be one name
+        return {n: None if n in self.shared or (n[0] == "_" and "__" in n) else 0 for n in names}
 
 
 def parameters(arguments: ast.arguments) -> list[str]:
@@ -415,12 +432,8 @@ class _Bound:
                     self.fixed.add(name)
                     pending += ast.iter_child_nodes(node)
                 case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                    # only an assignment expression in it binds a name out here
-                    self.locals.update(
-                        inner.target.id
-                        for inner in ast.walk(node)
-                        if isinstance(inner, ast.NamedExpr)
-                    )
+                    if self.walrus:
+                        self.locals.update(_assigned_in(node))
                 case _:
                     for name in node._fields:
                         if name in _VALUES and not self.walrus:
@@ -430,3 +443,15 @@ class _Bound:
                             pending += [item for item in value if isinstance(item, ast.AST)]
                         elif isinstance(value, ast.AST) and value._fields:
                             pending.append(value)
+
+
+def _assigned_in(comprehension: ast.expr) -> Iterator[str]:
+    """The names that assignment expressions in a comprehension bind in the scope around it."""
+    pending: list[ast.AST] = [comprehension]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.NamedExpr):
+            yield node.target.id
+        # the body of a function has names of its own
+        inside = node.args if isinstance(node, ast.Lambda) else node
+        pending += ast.iter_child_nodes(inside)

@@ -6,6 +6,7 @@ import ast
 import pickle
 import re
 from dataclasses import FrozenInstanceError
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -231,6 +232,52 @@ def test_programs_that_differ_in_layout_and_local_names_only_are_the_same(a, b):
 )
 def test_programs_that_may_behave_differently_are_not_the_same(a, b):
     assert syntax_hash(function(a)) != syntax_hash(function(b))
+
+
+NESTED = [
+    "@ = 5\n@ = 1\ndef g():\n    nonlocal count\n    count += 7\ng()\nreturn @, @",
+    "@ = 5\n@ = 1\ndef g():\n    def h():\n        nonlocal best\n        @ = 3\n    @ = 2\n"
+    "    h()\n    return @\nreturn g(), @",
+    "@ = 5\n@ = 1\nclass C:\n    nonlocal count\n    @ = 3\n    def g(self): return @\n"
+    "return @, C().g()",
+    "@ = 5\ndef g():\n    global count\n    count = 4\n    def h(): return @\n    return h() + @\n"
+    "return g(), @",
+    "x = [(lambda: (@ := k))() for k in (3, 4)]\nreturn x, @",
+    "x = [(@ := k) for k in (3, 4) if (lambda z=(@ := 9): z)()]\nreturn x, @",
+    "x = (lambda: [(@ := k) for k in (3, 4)] + [@])()\nreturn x, @",
+    "@ = 5\ndef g():\n    def h(z=(@ := 7)): return @\n    return h(), @\nreturn g(), @",
+    "@ = 5\ndef g():\n    f = lambda *, z=(@ := 7): @\n    return f(), @\nreturn g(), @",
+    "@ = 5\ndef g():\n    class C(*[(@ := object)]): count = @\n    return @ == 5\nreturn g(), @",
+    "@ = [3, 4]\n@ = [[@ for @ in best] for @ in @]\nreturn @",
+    "@ = 5\n@ = 6\nclass C:\n    @ = @\n    def g(self): return @\nreturn C.count, C().g(), @",
+    "class C:\n    def g(self):\n        @ = 1\n        @ = 2\n        return @\n"
+    "return C().g(), C.__name__",
+]
+"""Bodies with places for names, in scopes within scopes."""
+
+
+def _given(text: str) -> str:
+    names: dict[str, object] = {"best": [8], "count": [9]}
+    try:
+        exec(text, names)
+        function = names["f"]
+        assert callable(function)
+        return repr((function(), names["best"], names["count"]))
+    except (SyntaxError, NameError, TypeError, AttributeError) as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize("body", NESTED)
+def test_whatever_is_the_same_gives_the_same_however_scopes_are_nested(body):
+    names = ("__a", "_C__a", "best") if "__" in body else ("best", "count")
+    found: dict[str, set[str]] = {}
+    for filled in product(names, repeat=body.count("@")):
+        rest = iter(filled)
+        text = "".join(next(rest) if part == "@" else part for part in re.split("(@)", body))
+        program = function(text, "def f():")
+        found.setdefault(syntax_hash(program), set()).add(_given(program.files["a.py"]))
+    assert len(found) > 1
+    assert all(len(results) == 1 for results in found.values())
 
 
 def test_parameters_keep_their_names_because_callers_use_them():
