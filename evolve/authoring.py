@@ -19,6 +19,7 @@ from evolve.problem import SplitKind
 from evolve.program import Program, ProgramError
 from evolve.prompts import facts_of, load_templates
 from evolve.terminal import number
+from evolve.tuning import MarkError, TuneError, parameters
 from evolve.worker import open_sandbox
 from islands_db import Status, Verdict
 from sandbox import Sandbox
@@ -134,6 +135,12 @@ def _check_seed(task: Task, sandbox: Sandbox, name: str, program: Program) -> li
     ]
     if why := tree.doubt(program, task.problem.primitives, hearing.listen(task)):
         findings.append(Finding(what="tree", fine=None, detail=f"cannot change it: {why}"))
+    try:
+        parameters(program)
+    except MarkError as error:
+        findings.append(Finding(what="tuner", fine=False, detail=str(error)))
+    except TuneError:
+        pass  # without a number to tune it is still a seed for the others
     again = (_training(task, sandbox, program, seed=0) for _ in range(_REPEATS - 1))
     judged = [first, *again]
     values = {j.verdicts[-1].exact.get(objective) for j in judged}

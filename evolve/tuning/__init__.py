@@ -3,11 +3,12 @@
 Everything here is a pure function of its arguments.
 """
 
-from evolve.tuning.literals import TuneError, skeleton
+from evolve.tuning.literals import MarkError, TuneError, skeleton
 from evolve.tuning.parameters import Kind, Parameter, parameters, set_values, values_in
 
 __all__ = [
     "Kind",
+    "MarkError",
     "Parameter",
     "TuneError",
     "parameters",

@@ -20,11 +20,16 @@ class TuneError(ValueError):
     says where."""
 
 
+class MarkError(TuneError):
+    """A mark that cannot be followed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal:
     """One number (or True, False) of a block, its sign included: characters [start, end).
 
     Attributes:
+        node: Its own expression.
         path: What stands around it, innermost first, up to its statement.
         power: It is the base of a power, where a minus needs parentheses.
     """
@@ -34,6 +39,7 @@ class Literal:
     end: int
     line: int
     value: Number
+    node: ast.expr
     path: tuple[ast.AST, ...]
     power: bool
 
@@ -73,6 +79,7 @@ def literals(program: Program) -> tuple[Literal, ...]:
                         end=end,
                         line=node.lineno,
                         value=value,
+                        node=node,
                         path=around,
                         power=isinstance(parent, ast.BinOp)
                         and isinstance(parent.op, ast.Pow)

@@ -8,7 +8,7 @@ A line may say so itself, in a comment at its end, for all numbers on it:
 
 Where one line asks to be tuned, numbers on lines that do not are left alone. Without any such line
 the numbers are found: all but those that are structure rather than size (indices, numbers compared
-for equality, steps of counters, `axis=`).
+for equality, steps of counters, keys of dict displays, `axis=`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,25 @@ from functools import lru_cache
 
 from evolve.program import Program, blocks
 from evolve.tree.text import Splice, spliced
-from evolve.tuning.literals import Literal, Number, TuneError, literals, skeleton, written
+from evolve.tuning.literals import (
+    Literal,
+    MarkError,
+    Number,
+    TuneError,
+    literals,
+    skeleton,
+    written,
+)
 
 DIGITS = 6
-"""Significant digits of a number that the tuner writes."""
+"""Significant digits of a number that the tuner writes, where its range is not a narrow one."""
+_MOST_DIGITS = 17
+"""With so many, every float can be written."""
 _REACH = 8.0
 """How far from where it stands a found number may go, in units of its own size."""
-_MARK = re.compile(r"#\s*tune\b\s*(?::\s*(.*?))?\s*$")
-_RANGE = re.compile(r"(\S+?)\s*\.\.\s*(\S+?)(\s+log)?")
+_MARK = re.compile(r"(?:^|\s)#\s*tune\s*(?::\s*([^#]*?)\s*)?(?:#.*)?$", re.IGNORECASE)
+"""A comment may say other things too, before the mark or behind it."""
+_RANGE = re.compile(r"(\S+?)\s*\.\.\s*(\S+?)(\s+log)?", re.IGNORECASE)
 _LARGEST = 1e15
 """Integers up to here are exact as floats; beyond, a number is an identity rather than a size."""
 
@@ -69,7 +80,13 @@ class Parameter:
             return value >= 0.5
         if self.kind is Kind.INTEGER:
             return round(value)
-        return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
+        return min(max(float(f"{value:.{self._digits}g}"), self.low), self.high)
+
+    @property
+    def _digits(self) -> int:
+        """As many that the range holds many values, however far from 0 it lies."""
+        ratio = max(abs(self.low), abs(self.high)) / (self.high - self.low)
+        return min(DIGITS + max(0, math.floor(math.log10(ratio))), _MOST_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +106,16 @@ def parameters(program: Program) -> tuple[Parameter, ...]:
     """
     marks = _marks(program)
     asked = any(not mark.off for mark in marks.values())
+    every = literals(program)
+    sizes = {(literal.file, literal.line) for literal in every if not _names(literal)}
     found = []
-    for index, literal in enumerate(literals(program)):
-        mark = marks.get((literal.file, literal.line))
+    for index, literal in enumerate(every):
+        line = literal.file, literal.line
+        mark = marks.get(line)
         if mark is not None and not mark.off:
-            found.append(_marked(index, literal, mark))
+            # a key or an index is meant only where nothing else stands on the line
+            if line not in sizes or not _names(literal):
+                found.append(_marked(index, literal, mark))
         elif mark is None and not asked:
             kind = _found_kind(literal)
             if kind is not None:
@@ -138,20 +160,23 @@ def values_in(
 def _marks(program: Program) -> dict[tuple[str, int], _Mark]:
     found = {}
     for block in blocks(program):
-        if not block.file.endswith(".py") or "tune" not in block.text:
+        if not block.file.endswith(".py") or "tune" not in block.text.lower():
             continue
-        for line, comment in _comments(program.files[block.file]):
-            match = _MARK.match(comment)
+        for line, comment, alone in _comments(program.files[block.file]):
+            # what follows within a comment on a line of its own belongs to code put out of use
+            match = _MARK.match(comment) if alone else _MARK.search(comment)
             if match is not None and block.first <= line <= block.last:
                 found[block.file, line] = _mark(match[1] or "", f"{block.file}:{line}")
     return found
 
 
-def _comments(text: str) -> Iterator[tuple[int, str]]:
+def _comments(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Line and text of each comment, and whether it has the line to itself."""
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
+                alone = not token.line[: token.start[1]].strip()
+                yield token.start[0], token.string, alone
     except (tokenize.TokenError, SyntaxError):
         return  # `literals` has said that it does not parse, or will
 
@@ -159,7 +184,7 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
 def _mark(text: str, where: str) -> _Mark:
     if not text:
         return _Mark()
-    if text == "off":
+    if text.lower() == "off":
         return _Mark(off=True)
     match = _RANGE.fullmatch(text)
     try:
@@ -167,15 +192,15 @@ def _mark(text: str, where: str) -> _Mark:
     except ValueError:
         low = math.nan
     if match is None or not (abs(low) <= _LARGEST and abs(high) <= _LARGEST):
-        raise TuneError(
+        raise MarkError(
             f"{where}: '# tune: {text[:40]}': expected LOW..HIGH, LOW..HIGH log (at most "
             f"{_LARGEST:g}), or off"
         )
     if low >= high:
-        raise TuneError(f"{where}: the range {match[1]}..{match[2]} is empty")
+        raise MarkError(f"{where}: the range {match[1]}..{match[2]} is empty")
     log = match[3] is not None
     if log and low <= 0:
-        raise TuneError(f"{where}: a range with log must lie above 0, not {match[1]}..{match[2]}")
+        raise MarkError(f"{where}: a range with log must lie above 0, not {match[1]}..{match[2]}")
     return _Mark(low=low, high=high, log=log)
 
 
@@ -188,7 +213,7 @@ def _marked(index: int, literal: Literal, mark: _Mark) -> Parameter:
         else Kind.REAL
     )
     if not abs(literal.value) <= _LARGEST:
-        raise TuneError(
+        raise MarkError(
             f"{literal.file}:{literal.line}: a number beyond {_LARGEST:g} is not tuned; "
             "take its mark away"
         )
@@ -198,11 +223,12 @@ def _marked(index: int, literal: Literal, mark: _Mark) -> Parameter:
     if kind is Kind.INTEGER:
         low, high = math.ceil(low), math.floor(high)
         if low >= high:
-            raise TuneError(
+            raise MarkError(
                 f"{literal.file}:{literal.line}: no two integers in "
                 f"{mark.low:g}..{mark.high:g}; write a float to tune it as one"
             )
-    width = math.log(high / low) if mark.log else high - low
+    # not the logarithm of a quotient, which may be beyond the largest float
+    width = math.log(high) - math.log(low) if mark.log else high - low
     value = min(max(float(literal.value), low), high)
     return Parameter(
         index=index, kind=kind, value=value, low=low, high=high, scale=width / 4, log=mark.log
@@ -232,13 +258,38 @@ def _is_power(literal: Literal) -> bool:
     return isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow) and not literal.power
 
 
+def _names(literal: Literal) -> bool:
+    """Whether it is the key of a dict display or a constant subscript: which, not how much."""
+    inner: ast.AST = literal.node
+    for node in literal.path:
+        match node:
+            case ast.Tuple():
+                inner = node
+            case ast.Subscript(slice=inside):
+                return inside is inner
+            case _:
+                return _is_key(inner, node)
+    return False
+
+
+def _is_key(inner: ast.AST | None, node: ast.AST) -> bool:
+    match node:
+        case ast.Dict(keys=keys):
+            return any(key is inner for key in keys)
+        case ast.DictComp(key=key):
+            return key is inner
+    return False
+
+
 def _found_kind(literal: Literal) -> Kind | None:
     """How a number that nobody marked may be tuned; None for one that is structure."""
     value, path = literal.value, literal.path
     # in this order: an int may be too large for a float
     if isinstance(value, bool) or not abs(value) <= _LARGEST:
         return None
-    for node, inner in zip(path, (None, *path), strict=False):
+    for node, inner in zip(path, (literal.node, *path), strict=False):
+        if _is_key(inner, node):
+            return None
         match node:
             case ast.Subscript(value=of) if of is not inner:
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from evolve.program import Program
 from evolve.tuning import Kind, TuneError, parameters, set_values, skeleton, values_in
 from evolve.tuning.search import WORST, Evolution, Told, open_search
-from islands_db import Reader
+from islands_db import Fate, Reader
 
 if TYPE_CHECKING:
     from conftest import Evolve
@@ -53,6 +54,16 @@ def kinds(text: str) -> list[tuple[float, Kind]]:
         ("a = 1.0  # tune: off\nb = 2.0", [(2.0, Kind.REAL)]),
         ("a = True  # tune", [(1, Kind.CHOICE)]),
         ("a = '# tune'\nb = 2.0", [(2.0, Kind.REAL)]),
+        ("a = 1.0\nb = 2.0  # width  # TUNE", [(2.0, Kind.REAL)]),
+        ("a = 1.0\nb = 2.0  # fine tune", [(1.0, Kind.REAL), (2.0, Kind.REAL)]),
+        ("# b = 3.0  # tune\na = 1.0", [(1.0, Kind.REAL)]),
+        (
+            "a = {2: 3, (4, 5): 6, -7: {8: 0.5}}",
+            [(3, Kind.INTEGER), (6, Kind.INTEGER), (0.5, Kind.REAL)],
+        ),
+        ("a = {9: i + 4 for i in b}", [(4, Kind.INTEGER)]),
+        ("a[2] = {3: 0.5}  # tune\nb = 1.0", [(0.5, Kind.REAL)]),
+        ("a = b[2]  # tune", [(2, Kind.INTEGER)]),
     ],
 )
 def test_sizes_are_parameters_and_structure_is_not(
@@ -65,6 +76,35 @@ def test_a_mark_gives_the_range() -> None:
     real, whole = parameters(program("a = 5.0  # tune: 1..100 log\nb = 9  # tune: 0.5 .. 7.2"))
     assert (real.low, real.high, real.log) == (1.0, 100.0, True)
     assert (whole.low, whole.high, whole.value, whole.kind) == (1, 7, 7, Kind.INTEGER)
+
+
+@pytest.mark.parametrize(
+    "comment", ["# width  # tune: 1..5", "# TUNE: 1..5", "# tune: 1..5  # noqa", "#Tune :1..5"]
+)
+def test_a_mark_is_read_wherever_it_stands_in_a_comment(comment: str) -> None:
+    found = parameters(program(f"a = 3.0  {comment}\nb = 2.0  # Tune: OFF"))
+    assert [(p.low, p.high) for p in found] == [(1.0, 5.0)]
+
+
+def test_every_float_above_0_may_bound_a_logarithmic_range() -> None:
+    (wide,) = chosen = parameters(program("a = 1.0  # tune: 1e-300..1e15 log"))
+    search = open_search(chosen)
+    for seed in range(60):
+        (value,) = search.ask(seed)
+        new = wide.nearest(value)
+        assert 1e-300 <= new <= 1e15
+        search.tell(Told((float(new),), (1, -abs(math.log10(new) + 40))))
+    assert -60 < math.log10(search.ask(60)[0]) < -20
+
+
+@pytest.mark.parametrize(
+    "range_", ["1000000..1000002", "1000000..1000002 log", "-1e15..-999999999999998"]
+)
+def test_a_narrow_range_far_from_0_holds_many_values(range_: str) -> None:
+    (narrow,) = parameters(program(f"a = 1000001.0  # tune: {range_}"))
+    steps = [narrow.low + (narrow.high - narrow.low) * i / 15 for i in range(16)]
+    assert len({narrow.nearest(value) for value in steps}) == 16
+    assert parameters(program("a = 3.0  # tune: 1..5"))[0].nearest(math.pi) == 3.14159
 
 
 @pytest.mark.parametrize(
@@ -207,3 +247,39 @@ def test_a_program_without_numbers_leaves_the_field_to_the_others(
 def test_an_unknown_proposer_or_weight_is_one_line(evolve: Evolve, toy: Path) -> None:
     assert "did you mean 'tuner'" in evolve("run", toy, "--proposer", "tunr").one_line
     assert "expected NAME or NAME:WEIGHT" in evolve("run", toy, "--proposer", "tree:x").one_line
+
+
+def test_the_market_pays_the_tuner_for_what_is_better_than_its_session_also_after_a_resume(
+    evolve: Evolve, tunable: Path
+) -> None:
+    options = (
+        "run", tunable, "--set", "goal=300", "--proposer", "tree", "--proposer", "tuner",
+        "--policy", "fixed", "--seed", 2, "--deterministic", "--lag", 4,
+    )  # fmt: skip
+    assert evolve(*options, "--evals", 120, "--name", "whole").code == 0
+    assert evolve(*options, "--evals", 50, "--name", "halves").code == 0
+    assert evolve("resume", "halves", "--evals", 120).code == 0
+    told = {}
+    for name in ("whole", "halves"):
+        with Reader(evolve.folder / "runs" / name / "run.db") as reader:
+            told[name] = reader.meta["bandit"]
+            tuned = [p for p in reader.proposals() if p.proposer == "tuner" and p.parent]
+            known = {
+                id: (program.rung, program.fitness or 0.0)
+                for id in {p.parent for p in tuned} | {p.duplicate_of or p.program for p in tuned}
+                if id is not None and (program := reader.program(id))
+            }
+    assert told["whole"] == told["halves"]
+    best: dict[int, tuple[int, float]] = {}
+    gained = passed = 0
+    for one in tuned:
+        found, session = one.duplicate_of or one.program, json.loads(one.note).get("session")
+        if one.parent is None or found is None or session is None:
+            continue
+        before = best.get(session, known[one.parent])
+        if one.fate is Fate.EVALUATED:
+            gained += known[found] > before
+            passed += known[found] > known[one.parent]
+        best[session] = max(known[found], before)
+    assert told["whole"]["tuner"][4] == gained  # type: ignore[index]
+    assert gained < passed / 2
