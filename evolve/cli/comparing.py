@@ -38,10 +38,21 @@ def compare(
 
     The same command goes on where it was cut off, and shows the results when all is done.
     """
-    from evolve.compare import Folder, Matrix, Trace, evaluated, plans, showing, write_results
-    from evolve.terminal import inert
+    from evolve.compare import (
+        Folder,
+        Matrix,
+        Trace,
+        evaluated,
+        hopeless,
+        plans,
+        showing,
+        write_results,
+    )
+    from evolve.terminal import inert, wrapped
 
     comparison = plans.read(plan)
+    note = hopeless(comparison)
+    said = wrapped(f"note: {note}", indent=2) if note else ""
     if dry_run:
         cells = comparison.cells
         click.echo(
@@ -49,6 +60,8 @@ def compare(
             f"{len(comparison.seeds)} seeds: {len(cells)} runs of {comparison.limit:g} "
             f"{comparison.unit}, {len(cells) * comparison.limit:g} {comparison.unit} in all"
         )
+        if said:
+            click.echo(said)
         return 0
     folder = Folder(out or Path("comparisons") / plan.stem)
     began = time.monotonic()
@@ -60,6 +73,8 @@ def compare(
     with folder.lock():
         folder.fix(comparison)
         if not show:
+            if said:
+                click.echo(said, err=as_json)
             matrix = Matrix(
                 comparison=comparison,
                 folder=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ from evolve.compare.plan import Comparison, Contest, Measure
 from evolve.compare.statistics import (
     Control,
     holm,
+    least_p,
     median_interval,
     most_alarms,
     rank_test,
@@ -88,6 +90,24 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     sentences: tuple[str, ...]
 
 
+def hopeless(comparison: Comparison) -> str:
+    """Why no test of a plan can come out significant, whatever its runs come to; "" otherwise."""
+    tests, alpha = len(_pairs(comparison)), comparison.alpha
+
+    def corrected(seeds: int) -> float:
+        return tests * least_p(seeds)
+
+    seeds = len(comparison.seeds)
+    if corrected(seeds) <= alpha:
+        return ""
+    enough = next(size for size in itertools.count(seeds) if corrected(size) <= alpha)
+    return (
+        f"nothing can come out significant: with {seeds} seeds no p is below "
+        f"{least_p(seeds):.2g}, corrected over {tests} test{'s' * (tests != 1)} "
+        f"{min(1.0, corrected(seeds)):.2g}, and alpha is {alpha:g}; take {enough} seeds or more"
+    )
+
+
 def evaluated(comparison: Comparison, traces: Sequence[Trace]) -> Results:
     """Everything that follows from the traces there are; the same traces give the same results."""
     place = {(c.method, c.problem, c.seed): n for n, c in enumerate(comparison.cells)}
@@ -123,6 +143,16 @@ def evaluated(comparison: Comparison, traces: Sequence[Trace]) -> Results:
     )  # fmt: skip
 
 
+def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
+    """Problem and method of each test; Holm's correction spans all of them."""
+    return [
+        (problem, method)
+        for problem in comparison.contests
+        for method in comparison.methods
+        if method != comparison.reference
+    ]
+
+
 def _figures(comparison: Comparison, traces: Sequence[Trace]) -> Figures:
     found: dict[str, dict[str, list[float]]] = {
         problem: {method: [] for method in comparison.methods} for problem in comparison.contests
@@ -134,12 +164,7 @@ def _figures(comparison: Comparison, traces: Sequence[Trace]) -> Figures:
 
 
 def _tests(comparison: Comparison, figures: Figures) -> tuple[Test, ...]:
-    pairs = [
-        (problem, method)
-        for problem in figures
-        for method in comparison.methods
-        if method != comparison.reference
-    ]
+    pairs = _pairs(comparison)
     found = [
         rank_test(figures[problem][comparison.reference], figures[problem][method])
         for problem, method in pairs

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from evolve.compare.curves import Trace
-from evolve.compare.results import Interval, Line, Results
-from evolve.terminal import clipped, duration, inert, number, table
+from evolve.compare.plan import Measure
+from evolve.compare.results import Interval, Line, Results, Test
+from evolve.terminal import clipped, columns, duration, inert, number, table, width_of, wrapped
 
 _HEADINGS = {"to_target": "to target", "area": "area", "final": "final"}
+_LESS = ("", "the intervals of what is not tested", "what is not tested")
+"""What is left out of a table, step by step, where there is no room for it."""
+_UNNAMED = ("method", "outcome")
+"""Columns without a heading."""
 
 
 def shown(results: Results) -> list[str]:
@@ -15,18 +22,8 @@ def shown(results: Results) -> list[str]:
     tests = {(test.problem, test.method): test for test in results.tests}
     for problem in dict.fromkeys(line.problem for line in results.lines):
         mine = [line for line in results.lines if line.problem == problem]
-        rows = []
-        for line in mine:
-            test = tests.get((problem, line.method))
-            row = [line.method, *_figures(line)]
-            if test is None:
-                row += ["", "", "reference" if line.method == results.reference else ""]
-            else:
-                row += [f"{test.ahead:.2f}", f"{test.adjusted:.2g}", test.outcome(results.alpha)]
-            rows.append(row)
-        header = ["", "reached", "to target", "area", "final", "ahead", "p", ""]
-        lines += [f"{inert(problem)}", *table(header, rows, right="lrrrrrr"), ""]
-    lines += [
+        lines += [inert(problem), *_table(results, mine, tests), ""]
+    below = [
         f"{results.runs} of {results.of} runs, each of {results.limit:g} {results.unit}, "
         f"{len(results.seeds)} seeds; medians with 95 % intervals",
         f"tested: {_HEADINGS[results.measure]}; ahead: how often {inert(results.reference)} beats "
@@ -34,23 +31,66 @@ def shown(results: Results) -> list[str]:
         f"p: Mann-Whitney, exact, Holm's correction over {len(results.tests)} tests at "
         f"{results.alpha:g}",
     ]
-    lines += [f"no result: {clipped(inert(fault), 160)}" for fault in results.faults[:5]]
+    below += [f"no result: {clipped(inert(fault), 160)}" for fault in results.faults[:5]]
     if len(results.faults) > 5:
-        lines.append(f"no result: {len(results.faults) - 5} more")
-    return [*lines, "", *map(inert, results.sentences)]
+        below.append(f"no result: {len(results.faults) - 5} more")
+    below += ["", *map(inert, results.sentences)]
+    return [*lines, *(wrapped(line, indent=2) for line in below)]
 
 
-def _figures(line: Line) -> list[str]:
-    reached = "" if line.reached is None else f"{line.reached}/{line.runs}"
-    to_target = "" if line.to_target is None else _interval(line.to_target, never="never")
-    return [reached, to_target, _interval(line.area), _interval(line.final)]
+def _table(
+    results: Results, mine: Sequence[Line], tests: Mapping[tuple[str, str], Test]
+) -> list[str]:
+    """The methods on one problem, as much of it as the terminal has room for."""
+    found: list[str] = []
+    step = 0
+    for step in range(len(_LESS)):
+        rows = [_row(results, line, tests.get((line.problem, line.method)), step) for line in mine]
+        names = [name for name in rows[0] if any(row[name] for row in rows)]
+        found = table(
+            ["" if name in _UNNAMED else name for name in names],
+            [[row[name] for name in names] for row in rows],
+            right="".join("l" if name in _UNNAMED else "r" for name in names),
+            elastic=0 if step == len(_LESS) - 1 else None,
+        )
+        if max(map(width_of, found)) <= columns():
+            break
+    if step:
+        found.append(wrapped(f"no room for {_LESS[step]}: results.json has it", indent=2))
+    return found
 
 
-def _interval(interval: Interval, never: str = "none") -> str:
+def _row(results: Results, line: Line, test: Test | None, step: int) -> dict[str, str]:
+    """The cells of a line by column, an empty one where there is nothing to say or no room."""
+
+    def tested(measure: Measure) -> bool:
+        return results.measure == measure.value
+
+    def cell(measure: Measure, interval: Interval | None) -> str:
+        if interval is None or (step == 2 and not tested(measure)):
+            return ""
+        never = "never" if measure is Measure.TO_TARGET else "none"
+        return _interval(interval, never, whole=step == 0 or tested(measure))
+
+    counted = line.reached is not None and (step < 2 or tested(Measure.TO_TARGET))
+    reference = "reference" if line.method == results.reference else ""
+    return {
+        "method": line.method,
+        "reached": f"{line.reached}/{line.runs}" if counted else "",
+        "to target": cell(Measure.TO_TARGET, line.to_target),
+        "area": cell(Measure.AREA, line.area),
+        "final": cell(Measure.FINAL, line.final),
+        "ahead": "" if test is None else f"{test.ahead:.2f}",
+        "p": "" if test is None else f"{test.adjusted:.2g}",
+        "outcome": reference if test is None else test.outcome(results.alpha),
+    }
+
+
+def _interval(interval: Interval, never: str, *, whole: bool) -> str:
     def figure(value: float | None) -> str:
         return never if value is None else number(value, 3)
 
-    if interval.low == interval.high:
+    if interval.low == interval.high or not whole:
         return figure(interval.median)
     return f"{figure(interval.median)} [{figure(interval.low)}, {figure(interval.high)}]"
 

@@ -6,6 +6,7 @@ mean could not express. Everything random has a generator handed in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,6 +55,12 @@ def rank_test(first: Sequence[float], second: Sequence[float]) -> RankTest:
     p = min(1.0, float(counts[far].sum() / counts.sum()))
     wins = n * m + m * (m + 1) / 2 - observed / 2
     return RankTest(p=p, superiority=wins / (n * m))
+
+
+def least_p(size: int) -> float:
+    """The smallest p that two samples of so many values each can come to: one all before the
+    other."""
+    return min(1.0, 2 / math.comb(2 * size, size))
 
 
 def doubled_midranks(values: Sequence[float]) -> NDArray[np.int64]:

@@ -114,3 +114,17 @@ def test_a_dry_run_says_what_it_comes_to_and_makes_nothing(
         "2 methods x 1 problems x 20 seeds: 40 runs of 25 evaluations, 1000 evaluations in all\n"
     )
     assert not (evolve.folder / "comparisons").exists()
+
+
+def test_a_plan_that_can_find_nothing_is_noted_before_anything_runs(
+    evolve: Evolve, plan: Callable[..., Path]
+) -> None:
+    file = plan(seeds="3", budget="{evals = 2}")
+    noted = "note: nothing can come out significant: with 3 seeds no p is below 0.1, "
+    ended = evolve("compare", file, "--dry-run")
+    assert ended.code == 0
+    assert " ".join(ended.out.splitlines()[1:3]).startswith(noted)
+    ended = evolve("compare", file, "--jobs", 1, "--json")
+    assert ended.code == 0, ended.err
+    assert " ".join(ended.err.splitlines()[:2]).startswith(noted)
+    assert ended.data["runs"] == 6

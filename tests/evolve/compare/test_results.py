@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from evolve.compare import Trace, evaluated, showing
+from evolve.compare import Trace, evaluated, hopeless, showing
 from evolve.compare import plan as plans
 from evolve.compare.curves import area, measured, value_at
 from evolve.compare.plan import Measure
@@ -128,3 +128,59 @@ def test_names_from_a_plan_cannot_command_the_terminal(
     found[0] = msgspec.structs.replace(found[0], fault="\x1b[2Jgone")
     assert "\x1b" not in "\n".join(showing.shown(evaluated(twenty, found)))
     assert "\x1b" not in showing.progress(1, 80, found[0], 2.0)
+
+
+@pytest.mark.parametrize("measure", ["final", "area", "to_target"])
+def test_a_table_leaves_out_what_is_empty_or_has_no_room(
+    plan: Callable[..., Path], traces: Traces, measure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"measure": f'"{measure}"', "seeds": "20"}
+    methods = ["default", "best_of_n", "a" * 40]
+    given["methods"] = str(methods)
+    more = f'[method.{methods[2]}]\nlike = "greedy"\n'
+    targeted = plans.read(plan(more=more, **given))
+    results = evaluated(targeted, traces(targeted, chance))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = showing.shown(results)
+    assert max(len(line) for text in lines for line in text.splitlines()) <= 80
+    assert measure.replace("_", " ") in lines[1]
+    assert any(line.startswith("no room for") for line in lines)
+    assert all(f"{test.adjusted:.2g}" in "\n".join(lines) for test in results.tests)
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = showing.shown(results)
+    assert lines[1].split() == ["reached", "to", "target", "area", "final", "ahead", "p"]
+    assert lines[2].count("[") == 2  # all came to the target at the same evaluation
+    assert not any(line.startswith("no room for") for line in lines)
+    if measure != "to_target":
+        without = plans.read(plan(more=more, **given, problems='["./toy"]'))
+        lines = showing.shown(evaluated(without, traces(without, chance)))
+        assert lines[1].split() == ["area", "final", "ahead", "p"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "methods", "alpha", "said"),
+    [
+        ("3", 2, "0.05", "with 3 seeds no p is below 0.1, corrected over 1 test 0.1, and alpha"),
+        (
+            "2",
+            3,
+            "0.05",
+            "below 0.33, corrected over 2 tests 0.67, and alpha is 0.05; take 5 seeds",
+        ),
+        ("3", 2, "0.1", ""),
+        ("4", 2, "0.05", ""),
+        ("4", 3, "0.05", "take 5 seeds or more"),
+        ("[5, 9]", 2, "0.4", ""),
+    ],
+)
+def test_a_plan_that_can_find_nothing_is_told_from_one_that_can(
+    plan: Callable[..., Path], traces: Traces, seeds: str, methods: int, alpha: str, said: str
+) -> None:
+    names = str(["default", "best_of_n", "greedy"][:methods])
+    comparison = plans.read(plan(seeds=seeds, methods=names, alpha=alpha))
+    note = hopeless(comparison)
+    assert said in note if said else note == ""
+    apart = traces(comparison, lambda method, _, seed: seed + (0 if method == "default" else 500))
+    significant = [t for t in evaluated(comparison, apart).tests if t.adjusted <= float(alpha)]
+    assert bool(significant) == (note == "")
