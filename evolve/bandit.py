@@ -35,7 +35,8 @@ BEST_GAIN, BETTER_GAIN, JOINED_GAIN = 1.0, 0.2, 0.02
 
 def gain(*, best: bool, better: bool, joined: bool) -> float:
     """What a settled attempt won: 1 for the best of the run, less for a child better than its
-    parent, little for one that only entered its population."""
+    parent (one of the tuner: than all that its session had tried), little for one that only entered
+    its population."""
     return BEST_GAIN if best else BETTER_GAIN if better else JOINED_GAIN if joined else 0.0
 
 

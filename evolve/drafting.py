@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from evolve.answers import Refused, apply_answer
+from evolve.errors import FaultError
 from evolve.program import Program, ProgramError, outside_changed
 from evolve.proposers import Answer, NoAnswer, Proposer, Request, Settled
 from evolve.proposers.base import describe
@@ -74,11 +75,24 @@ class Drafter:
         self._program = lru_cache(maxsize=1024)(lambda id: Program.of(store.files(id)))
 
     def planned(self, sample: Sample, rng: random.Random) -> Sample:
-        """The sample with what its proposer wants to remember of it."""
+        """The sample with what its proposer wants to remember of it.
+
+        Raises:
+            FaultError: its island is empty, so there is nothing to propose a change to.
+        """
+        _parent(sample)
         proposer = self._proposers[sample.proposer]
         planned = proposer.plan(sample, rng, self)
         proposer.begun(planned, self)
         return planned
+
+    def better(self, sample: Sample, outcome: Outcome) -> bool:
+        """Whether an attempt gained on its parent, or on what its proposer compares it with."""
+        if outcome.fitness is None or sample.parent is None:
+            return False
+        proposer = self._proposers.get(sample.proposer)
+        to_beat = None if proposer is None else proposer.to_beat(sample, self)
+        return (outcome.rung, outcome.fitness) > (to_beat or self.rank(sample.parent))
 
     def settled(self, sample: Sample, outcome: Outcome, program: int | None) -> None:
         """Lets the proposer of an attempt learn from its outcome."""
@@ -102,7 +116,16 @@ class Drafter:
             )
             proposer.begun(sample, self)
             if told.fate is not None:
-                proposer.settled(_settled(sample, told, told.duplicate_of or told.program), self)
+                program = told.duplicate_of or told.program
+                proposer.settled(_settled(sample, told, self._judged(program)), self)
+
+    def has_text(self, program: int) -> bool:
+        """Whether the text of a program has not been dropped."""
+        try:
+            self._store.files(program)
+        except ValueError:
+            return False
+        return True
 
     def program(self, program: int) -> Program:
         """The text of a stored program."""
@@ -111,6 +134,16 @@ class Drafter:
     def rank(self, program: int) -> tuple[int, float]:
         """Rung and fitness of a judged program."""
         return self._store.rank(program)
+
+    def _judged(self, program: int | None) -> int | None:
+        """The program; None where it lost its score, its text being gone when all were rescored."""
+        if program is None:
+            return None
+        try:
+            self._store.rank(program)
+        except ValueError:
+            return None
+        return program
 
     async def draft(self, sample: Sample, seed: int) -> Draft:
         """Drafts one attempt; every expected failure is a fate, never an exception."""
@@ -121,10 +154,9 @@ class Drafter:
         if sample.proposer == NOTES:
             assert self.scribe is not None
             return await self.scribe.write(sample)
-        assert sample.parent is not None
         request = Request(
             attempt=sample.attempt,
-            parent=self.program(sample.parent),
+            parent=self.program(_parent(sample)),
             inspirations=tuple(self.program(id) for id in sample.inspirations),
             seed=seed,
             note=sample.note,
@@ -153,6 +185,15 @@ class Drafter:
         if all(changes):
             return Draft(fate=Fate.OUTSIDE_BLOCK, reason=changes[0] or "", operator=HUMAN)
         return Draft(text=describe(program), operator=HUMAN)
+
+
+def _parent(sample: Sample) -> int:
+    if sample.parent is None:
+        raise FaultError(
+            f"island {sample.island} has no program to start from, as none in this run has a score;"
+            " `evolve run PROBLEM --from RUN:ID` starts anew from one of its programs"
+        )
+    return sample.parent
 
 
 def _settled(sample: Sample, ended: Outcome | StoredProposal, program: int | None) -> Settled:

@@ -300,11 +300,7 @@ class Loop:
             self._group.create_task(_run(self.on_best(placement.program)))
 
     def _learn(self, sample: Sample, outcome: Outcome, placement: Placement) -> None:
-        better = outcome.fitness is not None and sample.parent is not None
-        if better:
-            assert outcome.fitness is not None
-            assert sample.parent is not None
-            better = (outcome.rung, outcome.fitness) > self.store.rank(sample.parent)
+        better = self.drafter.better(sample, outcome)
         won = gain(best=placement.best, better=better, joined=placement.joined)
         self.bandit.tell(sample.proposer, gain=won, cost_usd=outcome.cost_usd)
         if len(self.bandit.weights) > 1:

@@ -174,7 +174,11 @@ def pack(message: msgspec.Struct) -> bytes:
 
 
 def send(sock: socket.socket, message: msgspec.Struct) -> None:
-    sock.sendall(pack(message))
+    """Sends the engine a helper's message; ends the helper where the engine has closed its end."""
+    try:
+        sock.sendall(pack(message))
+    except (BrokenPipeError, ConnectionResetError):
+        raise SystemExit(0) from None
 
 
 def receive(sock: socket.socket) -> bytes | None:

@@ -75,8 +75,11 @@ may rest on no older one."""
 class Programs(Protocol):
     """What proposers may know of stored programs."""
 
+    def has_text(self, program: int) -> bool:
+        """Whether its text is stored; `evolve gc` drops those that nothing seemed to need."""
+
     def program(self, program: int) -> Program:
-        """Its text."""
+        """Its text, which must be stored."""
 
     def rank(self, program: int) -> tuple[int, float]:
         """Its rung and fitness in training; it must have been judged."""
@@ -123,6 +126,12 @@ class Proposer(Protocol):
 
     def begun(self, sample: Sample, programs: Programs) -> None:
         """Told of each of its attempts when it has been planned; again when a run is resumed."""
+
+    def to_beat(self, sample: Sample, programs: Programs) -> tuple[int, float] | None:
+        """The rank above which a child counts as a gain in the market; None for its parent's.
+
+        Asked just before `settled`.
+        """
 
     def settled(self, settled: Settled, programs: Programs) -> None:
         """Told of each of its attempts when its outcome is stored; again when a run is resumed."""

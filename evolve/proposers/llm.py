@@ -126,6 +126,9 @@ class LLMProposer:
     def begun(self, sample: Sample, programs: Programs) -> None:
         """What prompts show of the past is read from the store."""
 
+    def to_beat(self, sample: Sample, programs: Programs) -> None:
+        """A child is compared with its parent."""
+
     def settled(self, settled: Settled, programs: Programs) -> None:
         """What prompts show of the past is read from the store."""
 

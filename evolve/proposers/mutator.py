@@ -19,7 +19,7 @@ import msgspec
 from evolve import diff, messages, tree
 from evolve.lifeline import attend
 from evolve.probes import NUMBERS, ProbeError
-from evolve.program import Program
+from evolve.program import Program, ProgramError
 from evolve.proposers.base import describe
 from evolve.proposers.foretelling import foretelling
 
@@ -75,9 +75,9 @@ def _mutate(request: messages.Mutate) -> messages.Mutated:
             behaviour=echo.behaviour if echo else None,
             worth=_weighing(echo, request.seed) if echo and echo.weighs else None,
         )
-    except (tree.TreeError, ProbeError) as error:
+        return _told(parent, child, echo)
+    except (tree.TreeError, ProbeError, ProgramError) as error:
         return messages.Mutated(reason=str(error))
-    return _told(parent, child, echo)
 
 
 def _told(parent: Program, child: tree.Mutation, echo: Echo | None) -> messages.Mutated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -29,7 +30,7 @@ class TreeProposer:
 
     name = "tree"
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, log: Path | None = None) -> None:
         self._primitives = tuple(task.problem.primitives)
         self._listen = Listen(reference=str(task.problem.folder), parameters=texts(task.parameters))
         self._probed = task.problem.probe is not None
@@ -40,7 +41,7 @@ class TreeProposer:
         # a seed above the usual limit must be able to grow
         self._max_length = 2 * max(map(length, seeds))
         size = min(len(usable_cores()), _MOST_MUTATORS) if self._probed else 1
-        self._pool = Pool("evolve.proposers.mutator", size, at_once=1)
+        self._pool = Pool("evolve.proposers.mutator", size, log=log, at_once=1)
 
     def plan(self, sample: Sample, rng: random.Random, programs: Programs) -> Sample:
         operators = tree.plan(lambda: self.operators.ask(rng), rng)
@@ -48,6 +49,9 @@ class TreeProposer:
 
     def begun(self, sample: Sample, programs: Programs) -> None:
         """What its operators have won is told to their market."""
+
+    def to_beat(self, sample: Sample, programs: Programs) -> None:
+        """A child is compared with its parent."""
 
     def settled(self, settled: Settled, programs: Programs) -> None:
         """As above."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -72,8 +73,8 @@ class TunerProposer:
     name = "tuner"
     operators = None
 
-    def __init__(self, task: Task) -> None:
-        self._pool = Pool("evolve.proposers.tuning", 1)
+    def __init__(self, task: Task, log: Path | None = None) -> None:
+        self._pool = Pool("evolve.proposers.tuning", 1, log=log)
         self.doubts = _doubts(task)
         self._probed: Listen | None = None
         if task.problem.probe is not None:
@@ -100,13 +101,17 @@ class TunerProposer:
         if note.refused:
             return
         self._on_island[sample.island] = note.session
-        if note.session == sample.attempt and sample.parent is not None:
+        base = sample.parent
+        if note.session == sample.attempt and base is not None and programs.has_text(base):
             # attempts under way may belong to sessions that no new attempt joins
             for old in [n for n in self._sessions if n < sample.attempt - 2 * MEMORY]:
                 del self._sessions[old]
-            self._sessions[note.session] = _opened(
-                sample.parent, note.session, note.operator, programs
-            )
+            self._sessions[note.session] = _opened(base, note.session, note.operator, programs)
+
+    def to_beat(self, sample: Sample, programs: Programs) -> Rank | None:
+        # all of a session have one parent: once it is passed, every one of them would gain
+        session = self._sessions.get(_note(sample).session)
+        return None if session is None else session.best
 
     def settled(self, settled: Settled, programs: Programs) -> None:
         session = self._sessions.get(_note(settled.sample).session)
@@ -184,9 +189,10 @@ class TunerProposer:
         left = [one for one in operators if one not in {s.operator for s in known}]
         if not left:
             raise TuneError("its numbers have been tuned, and nothing better has its structure")
-        # from the best values that are known
-        best = max(known, key=lambda session: (session.best, -session.number))
-        return _opened(best.best_program, attempt, left[0], programs)
+        # from the best values that are known and whose text has not been dropped
+        known.sort(key=lambda session: (session.best, -session.number), reverse=True)
+        found = [one.best_program for one in known if programs.has_text(one.best_program)]
+        return _opened([*found, base][0], attempt, left[0], programs)
 
 
 def _doubts(task: Task) -> list[str]:
