@@ -217,7 +217,9 @@ class Budget:
     def spent(self) -> str:
         """Why the run must stop, or an empty text."""
         if self.limits.evals is not None and self.evaluations >= self.limits.evals:
-            return f"{self.limits.evals} evaluation{'s' * (self.limits.evals != 1)} used"
+            used = f"{self.evaluations} evaluation{'s' * (self.evaluations != 1)} used"
+            over = self.evaluations > self.limits.evals  # it went on with a smaller budget
+            return f"{used}, {self.limits.evals} allowed" if over else used
         return self.over()
 
     def over(self) -> str:

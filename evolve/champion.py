@@ -139,9 +139,11 @@ class Champions:
         return False
 
     async def _measure(self, program: int, seed: int) -> float | None:
-        judged = await self._judge.judge(
-            self._store.files(program), split=SplitKind.VALIDATION, seed=seed
-        )
+        try:
+            files = self._store.files(program)
+        except ValueError:
+            return None  # `gc` dropped it, and bans since then made it one of the best
+        judged = await self._judge.judge(files, split=SplitKind.VALIDATION, seed=seed)
         verdict = judged.verdicts[-1]
         if verdict.status is Status.EVALUATOR_ERROR:
             raise FaultError(f"validation: {verdict.reason}")

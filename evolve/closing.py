@@ -65,6 +65,8 @@ class Closing:
         if result is None:
             result, judged = await self._tested_now(program, seed)
         if self.task.problem.certify == "best":
+            if judged is None and objects.kept(self.store) is None:
+                self._keep(program, await self._judged(program, result.seed))
             self._certify_best()
         if not result.champion.values:
             self.tell(f"the champion fails on the test draw: {result.champion.reason}")
@@ -86,9 +88,12 @@ class Closing:
 
     def _certify_best(self) -> None:
         """Certifies the best object of the run, whichever program found it, on whichever draw."""
-        found = objects.best(self.store.meta)
+        found = objects.kept(self.store)
         program = None if found is None else self.store.known(found.program, found.program)
         if found is None or program is None:
+            # they are of a program that was banned
+            self.folder.certificate.unlink(missing_ok=True)
+            self._write_picture("", "")
             self.tell("no certificate: no evaluation handed out an object")
             return
         verifier = certificate.registered().get(self.task.problem.verifier or "")
@@ -128,10 +133,8 @@ class Closing:
             if origin != program:
                 self.store.add_verdicts(origin, alone.verdicts)
             if self.task.problem.certify == "best":
-                for tested, found in ((program, judged), (origin, alone)):
-                    last = found.verdicts[-1]
-                    finder = self.reader.program(tested).hash
-                    objects.keep(self.store, self._objective, finder, last, found.artifact)
+                self._keep(program, judged)
+                self._keep(origin, alone)
             self.store.event(
                 "test",
                 {
@@ -145,6 +148,12 @@ class Closing:
             seed=seed, champion=verdicts[-1], seed_program=alone.verdicts[-1], baselines=baselines
         )
         return result, judged
+
+    def _keep(self, program: int, judged: Judged) -> None:
+        with self.store.atomic():
+            finder = self.reader.program(program).hash
+            last = judged.verdicts[-1]
+            objects.keep(self.store, self._objective, finder, last, judged.artifact)
 
     def _seed_program(self, program: int) -> int:
         """The seed that the lineage began with, or the first seed if a person's program did."""

@@ -10,7 +10,7 @@ from evolve.changes import counted
 from evolve.diff import unified
 from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.program import Program
-from islands_db import CallState, Reader, StoredProgram, StoreError, Verdict
+from islands_db import CallState, Reader, Status, StoredProgram, StoreError, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,8 @@ class Step:
 
     Values are of the first objective, in its own sign and unit. A gain is how much better than
     before, whatever the objective's direction: in training than the step before, in validation
-    than the last step that was validated. None where there is nothing to compare.
+    than the last step that was validated. None where there is nothing to compare; in training also
+    where it came to another stage than the step before, whose values are not of one kind.
     """
 
     program: StoredProgram
@@ -69,6 +70,22 @@ def champion(reader: Reader) -> int:
     return reader.find("champion" if reader.top(1, "validation") else "best")
 
 
+def unvalidated(reader: Reader) -> str:
+    """What the last validation said where all that were validated failed; "" otherwise."""
+    if reader.top(1, SplitKind.VALIDATION):
+        return ""
+    failed = [
+        verdict
+        for verdicts in reader.verdicts_of(SplitKind.VALIDATION).values()
+        for verdict in verdicts
+        if verdict.status is not Status.OK
+    ]
+    if not failed:
+        return ""
+    last = failed[-1]
+    return f"no program passed validation; the last: {last.status} at {last.stage!r}: {last.reason}"
+
+
 def made_by(program: StoredProgram) -> str:
     """Who made a program and how: "tree constant", "seed"."""
     if not program.operator or program.operator == program.proposer:
@@ -97,18 +114,20 @@ def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -
     found: list[Step] = []
     before: Program | None = None
     training: float | None = None
+    rung = -1
     validation: float | None = None
     for stored in line:
         text = Program.of(reader.files(stored.id))
         added, removed = (0, 0) if before is None else counted(before, text)
         values = {kind: value_in(stored.verdicts, kind, objective) for kind in SplitKind}
+        comparable = training if stored.rung == rung else None
         found.append(
             Step(
                 program=stored,
                 added=added,
                 removed=removed,
                 training=values[SplitKind.TRAINING],
-                training_gain=_gain(objective, training, values[SplitKind.TRAINING]),
+                training_gain=_gain(objective, comparable, values[SplitKind.TRAINING]),
                 validation=values[SplitKind.VALIDATION],
                 validation_gain=_gain(objective, validation, values[SplitKind.VALIDATION]),
                 test=values[SplitKind.TEST],
@@ -119,7 +138,7 @@ def steps(reader: Reader, objective: Objective, line: Sequence[StoredProgram]) -
                 text=text,
             )
         )
-        before, training = text, values[SplitKind.TRAINING]
+        before, training, rung = text, values[SplitKind.TRAINING], stored.rung
         if values[SplitKind.VALIDATION] is not None:
             validation = values[SplitKind.VALIDATION]
     return found
@@ -134,7 +153,8 @@ def kind_of(parent: Program, child: Program) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The steps of one kind on a line, and the sum of what they gained in training."""
+    """The steps of one kind on a line, and the sum of what they gained in training, as far as that
+    can be told."""
 
     kind: str
     steps: int
@@ -155,7 +175,8 @@ def divided(path: Sequence[Step]) -> list[Part]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leap:
-    """The step of a line that went furthest beyond the best before it, and that best value."""
+    """The step of a line that went furthest beyond the best before it, and that best value; both
+    of one stage."""
 
     step: Step
     before: float
@@ -166,15 +187,17 @@ def leap(path: Sequence[Step], objective: Objective) -> Leap | None:
     """Which edit made the last program of a line good; None if nothing was gained.
 
     Not simply the largest gain: a line may fall first, and what only climbs back found nothing.
+    Where a line has come to a further stage, only what reached that stage too is compared.
     """
     found: Leap | None = None
     best: float | None = None
+    rung = -1
     for step in path:
         value = step.training
-        if value is None:
+        if value is None or step.program.rung < rung:
             continue
-        if best is None:
-            best = value
+        if best is None or step.program.rung > rung:
+            best, rung = value, step.program.rung
         elif objective.better(value, best):
             if found is None or abs(value - best) > abs(found.after - found.before):
                 found = Leap(step=step, before=best, after=value)

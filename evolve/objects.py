@@ -2,7 +2,8 @@
 
 A search finds a scheme of 47 products once, and not again in the time of the test. So the best
 object that any evaluation handed out is kept, in the transaction that stores its verdict, with the
-program that found it; `Problem.certify` says which problems want that.
+program that found it; `Problem.certify` says which problems want that. What a banned program found
+does not count.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ def best(*metas: Mapping[str, object]) -> Found | None:
     return choose(found, key=lambda one: Fraction(one.value))
 
 
+def kept(store: Store) -> Found | None:
+    """The best object of a run; None where there is none, or its program has been banned since."""
+    found = best(store.meta)
+    return None if found is None or _banned(store, found.program) else found
+
+
 def keep(store: Store, objective: Objective, program: str, verdict: Verdict, artifact: str) -> None:
     """Keeps an object if it is better than what is kept; of equals the first stays.
 
@@ -50,10 +57,17 @@ def keep(store: Store, objective: Objective, program: str, verdict: Verdict, art
     value = verdict.exact.get(objective.name)
     if not artifact or value is None:
         return
-    before = best(store.meta)
-    if before is None or objective.better(Fraction(value), Fraction(before.value)):
+    before = kept(store)
+    if before is not None and not objective.better(Fraction(value), Fraction(before.value)):
+        return
+    if not _banned(store, program):
         found = Found(
             program=program, value=value, direction=objective.direction, artifact=artifact,
             split=verdict.split,
         )  # fmt: skip
         store.set_meta(KEY, msgspec.to_builtins(found))
+
+
+def _banned(store: Store, program: str) -> bool:
+    number = store.known(program, program)
+    return number is not None and store.banned(number)

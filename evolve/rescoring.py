@@ -1,16 +1,18 @@
 """Judges every program of a run again, with the problem and the verifiers as they are now.
 
 Each verdict is stored as it comes, so an interrupted rescoring goes on where it was; all of them
-take effect together at the end, and until then the run keeps its old scores. Tests are not made
-again: the next end of the run makes one, of whoever is champion then.
+take effect together at the end, and until then the run keeps its old scores. Where a program was
+validated it is again, on as many of the run's own draws: in a merged run those were perhaps
+another's. Tests are not made again: the next end of the run makes one, of whoever is champion then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from evolve import config
 from evolve.errors import FaultError, first_leaf
 from evolve.judging import Judge
 from evolve.loop import FAULTS_IN_A_ROW, signature
@@ -31,18 +33,20 @@ async def judge_again(
     """Judges what is due, with a judge that it starts and stops; returns when nothing is due.
 
     Args:
-        seed: The run's; all programs are judged on its training draw.
+        seed: The run's; all programs are judged on its draws.
 
     Raises:
         FaultError: the problem's own code fails on a program; the others' verdicts are kept.
     """
     faults: list[str] = []
+    own = config.parse(work.meta.get("config"), where=f"the stored configuration of {work.path}")
+    draws = [derive(seed, SplitKind.VALIDATION, n) for n in range(own.evaluation.draws)]
     due = _told(work, tell)
 
     async def judge_some() -> None:
         for one in due:
             try:
-                work.put(one.program, await _outcome(one, judge, seed))
+                work.put(one.program, await _outcome(one, judge, seed, draws))
             except _Fault as fault:
                 faults.append(f"program {one.program}: {fault}")
                 if len(faults) >= FAULTS_IN_A_ROW:
@@ -74,15 +78,15 @@ def _told(work: Rescoring, tell: Callable[[str], None]) -> Iterator[Due]:
         yield one
 
 
-async def _outcome(due: Due, judge: Judge, seed: int) -> Outcome:
+async def _outcome(due: Due, judge: Judge, seed: int, draws: Sequence[int]) -> Outcome:
     judged = await judge.judge(
         due.files, split=SplitKind.TRAINING, seed=derive(seed, SplitKind.TRAINING)
     )
     verdicts = [*_sound(judged.verdicts)]
-    for split, draw in due.splits:
-        if split == SplitKind.VALIDATION and judge.judges(SplitKind.VALIDATION):
-            again = await judge.judge(due.files, split=SplitKind.VALIDATION, seed=draw)
-            verdicts += _sound(again.verdicts)
+    validated = sum(split == SplitKind.VALIDATION for split, _ in due.splits)
+    for draw in draws[:validated] if judge.judges(SplitKind.VALIDATION) else ():
+        again = await judge.judge(due.files, split=SplitKind.VALIDATION, seed=draw)
+        verdicts += _sound(again.verdicts)
     last = judged.verdicts[-1]
     scored = judged.fitness is not None
     return Outcome(

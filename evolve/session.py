@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -30,7 +30,8 @@ from evolve.config import RunFile, calls_in_flight, search_settings, weights
 from evolve.consulting import Consulting
 from evolve.control import ControlServer
 from evolve.drafting import SEED, Drafter
-from evolve.errors import UsageError
+from evolve.endings import FAILED
+from evolve.errors import EvolveError, UsageError
 from evolve.halving import Halving
 from evolve.judging import Judge
 from evolve.loading import Task, identity
@@ -43,7 +44,7 @@ from evolve.randomness import derive, unforeseen
 from evolve.runs import RunFolder
 from evolve.status import Status
 from evolve.yardsticks import Yardsticks
-from islands_db import Axis, Outcome, Placement, Reader, Sample, Store
+from islands_db import Axis, Outcome, Placement, Reader, Sample, Store, StoreError
 from islands_db import Status as VerdictStatus
 
 _TICK_S = 0.25
@@ -152,6 +153,10 @@ class Session:
                 ticker = group.create_task(self._tick())
                 try:
                     return await self._work()
+                except EvolveError as error:
+                    with suppress(StoreError):  # the error itself says more
+                        self.store.event(FAILED, {"reason": str(error)})
+                    raise
                 finally:
                     ticker.cancel()
 
@@ -230,7 +235,7 @@ class Session:
     async def _start_proposers(self, stack: AsyncExitStack) -> dict[str, Proposer]:
         proposers = {}
         for name in self.config.proposers:
-            proposer = REGISTRY[name](self.task)
+            proposer = REGISTRY[name](self.task, self.folder.log)
             stack.push_async_callback(proposer.stop)
             await proposer.start()
             self._doubts += [f"{name} cannot change seed {doubt}" for doubt in proposer.doubts]

@@ -11,6 +11,7 @@ import click
 from evolve.closing import TestResult
 from evolve.commands import INTERRUPTED
 from evolve.drafting import SEED
+from evolve.lineage import unvalidated
 from evolve.live import market, money, waste
 from evolve.loading import Task
 from evolve.problem import Objective
@@ -18,11 +19,12 @@ from evolve.runs import RunFolder
 from evolve.session import Ended
 from evolve.standing import standings
 from evolve.status import Status
-from evolve.terminal import clipped, duration, inert, number, telling
+from evolve.terminal import clipped, duration, inert, number, telling, wrapped
 from islands_db import Reader
 
 _FIGURE = 13
 """Columns of a figure in the table of the test."""
+_REASON_SHOWN = 400
 
 
 def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
@@ -46,6 +48,7 @@ def plain_summary(folder: RunFolder, ended: Ended) -> dict[str, object]:
         "champion": None if ended.standing is None else ended.standing.program,
         "champion_value": None if ended.standing is None else ended.standing.value,
         "champion_split": ended.status.champion_split,
+        "unvalidated": _unvalidated(folder) if ended.standing is None else "",
         "test": test,
         "certificate": str(folder.certificate) if folder.certificate.exists() else None,
         "longest_block_ms": round(ended.longest_block_ms, 2),
@@ -73,7 +76,8 @@ def print_summary(
     if ended.reason == INTERRUPTED:
         click.echo(f"  everything is stored; go on with: evolve resume {name}{at}")
     if ended.standing is None:
-        click.echo("  no valid program yet")
+        why = _unvalidated(folder) or "no valid program yet"
+        click.echo(wrapped(f"  {clipped(inert(why), _REASON_SHOWN)}", indent=4))
         return
     if ended.test is not None and ended.test.champion.values:
         _print_test(task, ended.test, objective)
@@ -98,6 +102,11 @@ def _print_panel(status: Status) -> None:
         click.echo(f"  wasted: {spilt}")
     if status.alarm:
         click.echo(f"  ALARM: {status.alarm}")
+
+
+def _unvalidated(folder: RunFolder) -> str:
+    with Reader(folder.database) as reader:
+        return unvalidated(reader)
 
 
 def _is_seed(folder: RunFolder, program: int) -> bool:

@@ -4,8 +4,8 @@ What stays whole:
 * every attempt, program, verdict, score, call and answer as a record, with all hashes, so nothing
   is evaluated or paid for again because its text has gone;
 * the text of every program that is on an island or in an archive, that is a seed, that has a
-  verdict outside training, that is among the best, or that an attempt under way starts from or
-  shows; and of all their ancestors;
+  verdict outside training, that once led, that is among the best of those that are not banned, or
+  that an attempt under way starts from or shows; and of all their ancestors;
 * the text of every program that a paid answer was made from, was shown, or became.
 
 What goes, for all other programs: their text, the patch that made them, what their evaluation wrote
@@ -19,7 +19,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from islands_db import connections
+from islands_db import connections, lineage
 
 BEST = 100
 """So many of the best in training keep their text."""
@@ -32,7 +32,9 @@ roots (id) AS (
     UNION SELECT program FROM elites
     UNION SELECT program FROM attempts WHERE parent IS NULL AND program IS NOT NULL
     UNION SELECT program FROM verdicts WHERE split <> 'training'
+    UNION SELECT json_extract(data, '$.program') FROM events WHERE kind = 'best'
     UNION SELECT * FROM (SELECT id FROM programs WHERE fitness IS NOT NULL
+        AND id NOT IN ({lineage.BANNED})
         ORDER BY rung DESC, fitness DESC, id LIMIT {BEST})
     UNION SELECT parent FROM attempts WHERE fate IS NULL
     UNION SELECT i.value FROM attempts a, json_each(a.inspirations) i WHERE a.fate IS NULL

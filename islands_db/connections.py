@@ -327,8 +327,17 @@ def damage(connection: sqlite3.Connection) -> list[str]:
         if seals.schema_broken(connection):
             found.append("its tables or views are not those of a run")
         else:
-            found += seals.broken(connection)
+            found += _broken_seals(connection)
     return found
+
+
+def _broken_seals(connection: sqlite3.Connection) -> list[str]:
+    try:
+        return seals.broken(connection)
+    except sqlite3.OperationalError as error:
+        if "user-defined function" not in str(error):
+            raise
+        return ["a stored text is no longer UTF-8"]
 
 
 class WriterLock:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from islands_db import audit, connections, formats, migrations, seals
+from islands_db import audit, connections, formats, migrations, rows, seals, writing
 from islands_db.faults import decoding, faults, one_line
-from islands_db.records import StoreError
+from islands_db.records import JSON, StoreError
 from islands_db.relations import FILES, Relation, Values, relations, stored
 from islands_db.texts import Texts
 
@@ -81,13 +81,21 @@ def export_run(path: Path, folder: Path, *, format: str) -> dict[str, int]:
 
 
 def import_run(
-    folder: Path, path: Path, *, hash_of: Callable[[Mapping[str, str]], str] | None = None
+    folder: Path,
+    path: Path,
+    *,
+    hash_of: Callable[[Mapping[str, str]], str] | None = None,
+    changed: Callable[[Mapping[str, JSON]], Mapping[str, JSON]] | None = None,
 ) -> dict[str, int]:
     """Makes a database of an export; the rows of each relation.
 
     Everything in the folder is checked as data from a stranger is: its form, its hashes, that all
     that is referred to is there, and with `hash_of` that every program has the hash it says. That
     its scores were ever measured cannot be checked without measuring them.
+
+    Args:
+        changed: Which of the run's own values become others, by what they are in the folder; the
+            database never stands at `path` with those of the folder.
 
     Raises:
         StoreError: naming the file and its first fault; nothing is left at `path`.
@@ -107,6 +115,9 @@ def import_run(
             for relation in known:
                 if relation.table:
                     _load_part(connection, folder, manifest, files, relation)
+            if changed is not None:
+                with decoding(path):
+                    _change_meta(connection, changed)
             connection.execute("COMMIT")
             migrations.migrate(connection, name=str(folder))
             seals.fill(connection)
@@ -141,6 +152,14 @@ def _insert_settings(connection: sqlite3.Connection, folder: Path, manifest: Man
     text = bytes(manifest.settings).decode()
     compact = msgspec.json.format(text, indent=-1)
     connection.execute("INSERT INTO settings (id, value) VALUES (1, ?)", (compact,))
+
+
+def _change_meta(
+    connection: sqlite3.Connection, changed: Callable[[Mapping[str, JSON]], Mapping[str, JSON]]
+) -> None:
+    held = connection.execute("SELECT key, value FROM meta").fetchall()
+    for key, value in changed({key: rows.json_value(value) for key, value in held}).items():
+        writing.put_meta(connection, key, rows.json_text(value))
 
 
 def _compare(folder: Path, manifest: Manifest, known: list[Relation]) -> None:

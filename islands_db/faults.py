@@ -60,7 +60,8 @@ def _advice(error: sqlite3.Error) -> str:
     text = str(error)
     if "not a database" in text:
         return "expected the database of a run"
-    if "malformed" in text or "corrupt" in text:
+    # a seal could not be made of what is no text
+    if "malformed" in text or "corrupt" in text or "user-defined function" in text:
         return RESTORE
     if "full" in text:
         return "free some disk space and resume: what was committed is safe"

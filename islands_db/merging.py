@@ -2,8 +2,9 @@
 
 Numbers change: attempts, programs and islands of the second run follow those of the first. A
 program that an earlier run has too is not stored twice; the attempt that made it becomes a
-duplicate, and verdicts that the other lacked go to the one that stays. Attempts under way are left
-behind with their calls, and so is what happened to the islands: they are filled anew.
+duplicate, and verdicts of splits that the one that stays lacked go to it: in each split a program
+keeps the draws of one run. Attempts under way are left behind with their calls, and so is what
+happened to the islands: they are filled anew.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from islands_db import calls, connections, lookups, migrations, refill, rows, se
 from islands_db.faults import decoding, faults
 from islands_db.island import Standing
 from islands_db.maps import start
-from islands_db.records import JSON, Fate, Graph, Settings, StoreError
+from islands_db.records import JSON, Cells, Fate, Graph, Settings, StoreError
 from islands_db.settings import check
 from islands_db.texts import Texts
 
 T = TypeVar("T")
 
 _VERDICTS = f"SELECT program, {rows.VERDICT} FROM verdicts ORDER BY program, position"  # noqa: S608
+_SPLIT = rows.VERDICT.split(", ").index("split")
 _ATTEMPTS = (
     "attempt, island, parent, inspirations, proposer, note, fate, reason, operator, diff, program,"
     " duplicate_of, cost_usd, propose_s, created, settled"
@@ -35,6 +37,9 @@ _PROGRAMS = (
     "id, attempt, hash, syntax_hash, length, cell, rung, fitness, signature, behaviour,"
     " objectives, features"
 )
+_NEWEST_NOTES = "notes"
+_OF_ATTEMPTS = ("barren", _NEWEST_NOTES)
+"""Meta keys whose value is the number of an attempt."""
 _TALLIES = (
     "INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd)"
     " SELECT proposer, fate, count(*), count(program), total(cost_usd)"
@@ -75,7 +80,7 @@ def merge_runs(paths: Sequence[Path], into: Path, *, meta: Mapping[str, JSON]) -
     """A new database with what these runs hold; they stay as they are, and may be live.
 
     Args:
-        meta: The new run's own values.
+        meta: The new run's own values; attempts that they name are those of the first run.
 
     Raises:
         StoreError: a run cannot be read, or their archives or objectives are not alike.
@@ -87,8 +92,8 @@ def merge_runs(paths: Sequence[Path], into: Path, *, meta: Mapping[str, JSON]) -
         with faults(into), connections.draft(into) as connection:
             migrations.migrate(connection, name=str(into))
             connection.execute("BEGIN")
-            merged = _merge(paths, connection)
-            for key, value in meta.items():
+            merged, first = _merge(paths, connection)
+            for key, value in _own_values(meta, first, connection).items():
                 writing.put_meta(connection, key, rows.json_text(value))
             seals.fill(connection)
             connection.execute("COMMIT")
@@ -97,8 +102,31 @@ def merge_runs(paths: Sequence[Path], into: Path, *, meta: Mapping[str, JSON]) -
     return merged
 
 
-def _merge(paths: Sequence[Path], connection: sqlite3.Connection) -> Merged:
+def _own_values(
+    meta: Mapping[str, JSON], first: Numbers, connection: sqlite3.Connection
+) -> dict[str, JSON]:
+    """The new run's own values, without those that name an attempt which is not there."""
+    found = dict(meta)
+    for key in _OF_ATTEMPTS:
+        old = found.pop(key, None)
+        number = first.attempts.get(old) if isinstance(old, int) else None
+        if number is not None and (key != _NEWEST_NOTES or _answered(connection, number)):
+            found[key] = number
+    return found
+
+
+def _answered(connection: sqlite3.Connection, attempt: int) -> bool:
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM calls WHERE attempt = ? AND state = 'answered'", (attempt,)
+        ).fetchone()
+    )
+
+
+def _merge(paths: Sequence[Path], connection: sqlite3.Connection) -> tuple[Merged, Numbers]:
+    """Copies all of them; what that came to, and the numbers of the first."""
     settings: Settings | None = None
+    first: Numbers | None = None
     doubles = left = 0
     left_usd, island = 0.0, 0
     for path in paths:
@@ -108,12 +136,14 @@ def _merge(paths: Sequence[Path], connection: sqlite3.Connection) -> Merged:
             own = _settings(source)
             settings = own if settings is None else _joined(settings, own, path)
             numbers = _numbered(source, connection, island)
+            first = first or numbers
             _copy(source, connection, numbers)
             doubles += len(numbers.doubles)
             left += _one(source, "SELECT count(*) FROM attempts WHERE fate IS NULL")
             left_usd += _one(source, _LEFT)
             island += own.islands
     assert settings is not None
+    assert first is not None
     check(settings)
     writing.put_settings(connection, settings)
     for number in range(settings.islands):
@@ -122,13 +152,14 @@ def _merge(paths: Sequence[Path], connection: sqlite3.Connection) -> Merged:
         writing.put_map(connection, rows.json_text(first_map), settled=0)
     connection.execute(_TALLIES)
     refill.refill(connection)
-    return Merged(
+    merged = Merged(
         attempts=_one(connection, "SELECT count(*) FROM attempts"),
         programs=_one(connection, "SELECT count(*) FROM programs"),
         doubles=doubles,
         left=left,
         left_usd=left_usd,
     )
+    return merged, first
 
 
 _LEFT = (
@@ -164,7 +195,10 @@ def _joined(one: Settings, other: Settings, path: Path) -> Settings:
     Raises:
         StoreError: their programs could not be compared.
     """
-    for name in ("axes", "objectives", "cells", "migration"):
+    alike = ["axes", "objectives", "cells", "migration"]
+    if one.cells is Cells.CVT:
+        alike.append("centroids")
+    for name in alike:
         if getattr(one, name) != getattr(other, name):
             raise StoreError(
                 f"{path}: {name} = {getattr(other, name)}, the first run has {getattr(one, name)};"
@@ -294,7 +328,19 @@ def _copy_programs(
 def _copy_verdicts(
     source: sqlite3.Connection, connection: sqlite3.Connection, numbers: Numbers
 ) -> None:
+    known = {
+        program: {
+            split
+            for (split,) in connection.execute(
+                "SELECT DISTINCT split FROM verdicts WHERE program = ?",
+                (numbers.programs[program],),
+            )
+        }
+        for program in numbers.doubles
+    }
     for old, *columns in source.execute(_VERDICTS):
+        if columns[_SPLIT] in known.get(old, ()):
+            continue  # means over the draws of two runs do not compare with means over one's
         number = numbers.programs[old]
         connection.execute(
             f"INSERT OR IGNORE INTO verdicts (program, position, {rows.VERDICT}) VALUES (?,"  # noqa: S608

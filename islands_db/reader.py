@@ -113,6 +113,10 @@ class Reader:
             )
         return files
 
+    def has_text(self, program: int) -> bool:
+        """Whether the text of a program has not been dropped."""
+        return bool(self._ids("SELECT program AS id FROM contents WHERE program = ?", program))
+
     def verdicts(self, program: int) -> list[Verdict]:
         """Everything the stages said of a program, in the order it came."""
         return self._read(

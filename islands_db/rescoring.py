@@ -93,6 +93,15 @@ class Rescoring:
             return rows.settings_value(str(self._one("SELECT value FROM settings")))
 
     @property
+    def meta(self) -> Mapping[str, JSON]:
+        """The run's own values."""
+        with decoding(self.path):
+            return {
+                key: rows.json_value(value)
+                for key, value in self._connection.execute("SELECT key, value FROM meta")
+            }
+
+    @property
     def done(self) -> int:
         """Programs judged again so far."""
         return int(str(self._one("SELECT count(*) FROM rescoring")))

@@ -3,7 +3,7 @@
 Rows are read around the pages that cannot be; attempts whose seal does not fit are left out with
 what belongs to them. The rest is merged into a new run by itself, which
 renumbers it, fills the islands anew and leaves attempts under way behind. A program whose parent
-was lost has none there.
+was lost has none there. Settings that were lost are made anew from the run's configuration.
 """
 
 from __future__ import annotations
@@ -25,6 +25,16 @@ _HIGHEST = (1 << 24) - 1
 """Keys beyond this are not looked for."""
 _PATIENCE = 5_000
 """After so many failures nothing more is looked for in a table: its root is gone."""
+
+_NEEDED = ("problem", "folder", "parameters", "objectives", "identity", "config", "seed")
+"""Meta keys."""
+
+_ISLANDS = (
+    "SELECT max(json_extract(value, '$.islands'),"
+    " ifnull((SELECT 1 + max(island) FROM attempts), 0),"
+    " ifnull((SELECT 1 + max(island) FROM islands), 0)) FROM settings"
+)
+"""How many there were, as far as anything tells."""
 
 _ALIVE = (
     "DELETE FROM attempts WHERE attempt IN (SELECT attempt FROM broken)",
@@ -57,9 +67,18 @@ class Salvaged:
     programs: int
     known: int
     """The highest attempt that anything tells of, plus one."""
+    settings: bool = True
+    """Whether how the islands work could be read."""
+    lost: tuple[str, ...] = ()
+    """Of the run's own values, those that it cannot go on without."""
 
     def __str__(self) -> str:
-        return f"{self.attempts} of {self.known} attempts and {self.programs} programs"
+        said = f"{self.attempts} of {self.known} attempts and {self.programs} programs"
+        if not self.settings:
+            said += "; its settings are lost, so cells go by program length"
+        if self.lost:
+            said += f"; without {', '.join(self.lost)}, so it cannot go on"
+        return said
 
 
 def salvage(path: Path, into: Path) -> Salvaged:
@@ -75,8 +94,8 @@ def salvage(path: Path, into: Path) -> Salvaged:
         file = Path(scratch) / "run.db"
         with decoding(path):
             found, meta = _readable(path, file)
-        if not found.attempts:
-            raise StoreError(f"{path}: nothing in it can be saved; restore the file from a copy")
+        if not found.programs:
+            raise StoreError(f"{path}: no program in it can be saved; restore the file from a copy")
         merge_runs([file], into, meta=meta)
     return found
 
@@ -88,11 +107,13 @@ def promise(path: Path) -> str:
             found, _ = _readable(path, Path(scratch) / "run.db")
     except (sqlite3.Error, StoreError, OSError, ValueError):
         return ""
-    return str(found) if found.attempts else ""
+    return str(found) if found.programs else ""
 
 
 def _readable(path: Path, file: Path) -> tuple[Salvaged, Mapping[str, JSON]]:
     """Copies what can be read into a sound database; its figures, and the run's own values."""
+    from islands_db import mending  # with numpy, too
+
     with closing(sqlite3.connect(file, isolation_level=None)) as copy:
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")
@@ -104,25 +125,30 @@ def _readable(path: Path, file: Path) -> tuple[Salvaged, Mapping[str, JSON]]:
             for table in _tables(copy):
                 _copy(source, copy, table)
         migrations.migrate(copy, name=str(path))
+        seals.install(copy)
+        mending.undo_changed_bytes(copy)
         known = _count(copy, "SELECT 1 + ifnull(max(attempt), -1) FROM attempts")
         _leave_out_broken(copy)
-        for island in range(_count(copy, "SELECT 1 + max(0, max(island)) FROM attempts")):
+        meta = {
+            key: rows.json_value(value)
+            for key, value in copy.execute("SELECT key, value FROM meta")
+        }
+        settings = mending.has_settings(copy)
+        if not settings:
+            mending.make_settings(copy, meta)
+        for island in range(_count(copy, _ISLANDS)):
             copy.execute(
                 "INSERT OR IGNORE INTO islands (island, born, since, improved) VALUES (?, 0, 0, 0)",
                 (island,),
             )
-        if not _count(copy, "SELECT count(*) FROM settings"):
-            raise StoreError(f"{path}: its settings cannot be read")
         copy.execute("UPDATE settings SET seal = NULL")  # what was cut loose has others now
         found = Salvaged(
             attempts=_count(copy, "SELECT count(*) FROM attempts WHERE fate NOT NULL"),
             programs=_count(copy, "SELECT count(*) FROM programs"),
             known=known,
+            settings=settings,
+            lost=tuple(key for key in _NEEDED if key not in meta),
         )
-        meta = {
-            key: rows.json_value(value)
-            for key, value in copy.execute("SELECT key, value FROM meta")
-        }
     return found, meta
 
 
@@ -190,7 +216,6 @@ def _around(source: sqlite3.Connection, query: str, key: str) -> Iterator[tuple[
 
 
 def _leave_out_broken(copy: sqlite3.Connection) -> None:
-    seals.install(copy)
     copy.execute("CREATE TEMP TABLE broken (attempt INTEGER PRIMARY KEY)")
     for table, key in seals.broken_rows(copy):
         if table == "attempts":

@@ -52,7 +52,7 @@ _UNDER_WAY = (
 
 def install(connection: sqlite3.Connection) -> None:
     """Teaches a connection what a seal is; any use of this module's statements needs it."""
-    connection.create_function("seal_of", -1, _seal, deterministic=True)
+    connection.create_function("seal_of", -1, seal, deterministic=True)
 
 
 def fill(connection: sqlite3.Connection) -> None:
@@ -64,8 +64,11 @@ def fill(connection: sqlite3.Connection) -> None:
 
 def filled(connection: sqlite3.Connection) -> bool:
     """Whether every row has been given a seal, as it has but where the schema is from before."""
-    row = connection.execute("SELECT seal NOT NULL FROM settings").fetchone()
-    return row is not None and bool(row[0])
+    # where the settings are lost the run's own values tell
+    (found,) = connection.execute(
+        "SELECT ifnull((SELECT seal NOT NULL FROM settings), (SELECT max(seal NOT NULL) FROM meta))"
+    ).fetchone()
+    return bool(found)
 
 
 def keep(connection: sqlite3.Connection) -> None:
@@ -107,7 +110,8 @@ def schema_broken(connection: sqlite3.Connection) -> bool:
     return _schema(connection) != _made()[0]
 
 
-def _seal(*values: object) -> int:
+def seal(*values: object) -> int:
+    """The seal of a row of these values."""
     return crc32(_encode(values))
 
 

@@ -116,8 +116,7 @@ def load(connection: sqlite3.Connection) -> State:
         # of islands born later too, which are not there yet
         _tries(connection) if any(POLICIES[p].counts_tries for p in settings.policies) else (),
     )
-    if settings.stagnation:
-        islands.seeds = seeds(connection)
+    islands.seeds = seeds(connection)
     stored_map = query("SELECT value FROM maps ORDER BY id DESC LIMIT 1").fetchone()
     seen = _seen(connection) if adaptive else []
     return State(

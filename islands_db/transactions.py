@@ -16,7 +16,8 @@ class Transactions:
     """Opens and ends transactions on one connection.
 
     Memory follows the tables inside a transaction, so after a failed one it may be ahead of them;
-    from then on `atomic` refuses.
+    from then on `atomic` refuses, with the line that the first error had: whoever writes next may
+    be the one who is heard.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -25,6 +26,7 @@ class Transactions:
         self._depth = 0
         self._durable = False
         self._failed = False
+        self._why = ""
         self._first: list[Callable[[], None]] = []
         # held from BEGIN to COMMIT
         self.writing = Lock()
@@ -56,7 +58,9 @@ class Transactions:
 
     def enter(self, *, durable: bool) -> None:
         if self._failed:
-            raise StoreError(f"{self._path}: a write failed before this; open the database again")
+            raise StoreError(
+                self._why or f"{self._path}: a write failed before this; open the database again"
+            )
         if self._depth:
             if durable and not self._durable:
                 raise ValueError("durable atomic() inside one that is not durable")
@@ -84,16 +88,24 @@ class Transactions:
 
     def leave(self, error: BaseException | None) -> None:
         """Ends what `enter` began; what SQLite raised inside comes out as a `StoreError`."""
-        self._failed |= error is not None
+        self._note(error)
         if self._depth > 1:
             self._depth -= 1
             return
         try:
             with faults(self._path):
                 self._end(error)
+        except StoreError as found:
+            self._note(found)
+            raise
         finally:
             self._depth = 0
             self.writing.release()
+
+    def _note(self, error: BaseException | None) -> None:
+        self._failed |= error is not None
+        if not self._why and isinstance(error, StoreError):
+            self._why = str(error)
 
     def _end(self, error: BaseException | None) -> None:
         try:

@@ -31,8 +31,8 @@ def gc(name: str | None, root: Path, as_json: bool) -> None:
     """Drop the texts of programs that nothing needs any more, and make the file smaller.
 
     All proposals, scores, hashes, calls and answers stay, and so do the texts of islands, archives,
-    seeds, champions and the best hundred with all their ancestors, and of what a paid answer was
-    made from.
+    seeds, champions, all that led and the best hundred, all with their ancestors, and of what a
+    paid answer was made from.
     """
     from dataclasses import asdict
 
@@ -61,6 +61,7 @@ def rescore(name: str | None, workers: int | None, root: Path, as_json: bool) ->
     Old verdicts are kept. The new ones take effect together at the end; cut off before that, the
     run keeps its old scores, and the same command goes on.
     """
+    from evolve import objects
     from evolve.cli.stored import stored_run
     from evolve.judging import Judge
     from evolve.loading import identity
@@ -83,12 +84,14 @@ def rescore(name: str | None, workers: int | None, root: Path, as_json: bool) ->
         with Rescoring(folder.database, identity_now) as work:
             asyncio.run(judge_again(work, judge, seed=stored.seed, tell=_tell))
             done = work.done
-            # what the old problem's code had computed is computed again when it is needed
+            # what the old problem's code had computed is computed again when it is needed, and what
+            # an old verifier made of an object says nothing: the test hands out another
             work.finish(
                 {
                     "identity": identity_now,
                     "unsafe": stored.without_sandbox,
                     MIXED: None,
+                    objects.KEY: None,
                     **dict.fromkeys(_COMPUTED),
                 }
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,17 +63,17 @@ def import_(folder: Path, name: str | None, problem: str | None, root: Path, as_
     `evolve rescore` measures them again.
     """
     from evolve.program import Program
-    from islands_db import Store, import_run
+    from islands_db import JSON, import_run
 
+    def ours(meta: Mapping[str, JSON]) -> dict[str, JSON]:
+        # a path from elsewhere must not decide what code runs here
+        return {"folder": here(str(meta.get("problem", ""))), "imported": True}
+
+    here = _local(problem)
     with _new(root, name or folder.name.removesuffix("-export")) as run:
-        rows = import_run(folder, run.database, hash_of=lambda files: Program.of(files).hash)
-        store = Store.open(run.database)
-        try:
-            # a path from elsewhere must not decide what code runs here
-            store.set_meta("folder", _local(problem, str(store.meta.get("problem", ""))))
-            store.set_meta("imported", True)
-        finally:
-            store.close()
+        rows = import_run(
+            folder, run.database, hash_of=lambda files: Program.of(files).hash, changed=ours
+        )
     if as_json:
         print_json({"run": run.name, "path": str(run.path), "rows": rows})
         return
@@ -102,7 +102,12 @@ def merge(names: tuple[str, ...], new_name: str, root: Path, as_json: bool) -> N
     metas = []
     for folder in folders:
         with Reader(folder.database) as reader:
-            metas.append(dict(reader.meta))
+            meta = dict(reader.meta)
+            banned = {reader.program(program).hash for program in reader.banned()}
+        found = objects.best(meta)
+        if found is not None and found.program in banned:
+            del meta[objects.KEY]
+        metas.append(meta)
     for folder, meta in zip(folders[1:], metas[1:], strict=True):
         for key in _SAME:
             if meta.get(key) != metas[0].get(key):
@@ -176,11 +181,13 @@ def _new(root: Path, name: str) -> Iterator[RunFolder]:
             raise
 
 
-def _local(problem: str | None, stored: str) -> str:
-    """The folder here of the problem named, or else of the stored name, "" where there is none."""
+def _local(problem: str | None) -> Callable[[str], str]:
+    """What tells the folder here of a stored problem name: that of the problem named, or else of
+    the one that has the stored name, "" where there is none."""
     from evolve.loading import available, load
 
     if problem is not None:
-        return str(load(problem).problem.folder)
-    found = available().get(stored.partition(":")[0])
-    return "" if found is None else str(found)
+        folder = str(load(problem).problem.folder)
+        return lambda stored: folder
+    known = available()
+    return lambda stored: str(known.get(stored.partition(":")[0], ""))

@@ -13,7 +13,7 @@ from evolve.cli.opening import opened_program, opened_run, unsafe
 from evolve.cli.options import below, json_option, print_json, runs_option
 from evolve.cycling import cycling
 from evolve.endings import INTERRUPTED, KILLED, ending
-from evolve.lineage import champion, made_by, objective_of, value_in
+from evolve.lineage import champion, made_by, objective_of, unvalidated, value_in
 from evolve.problem import Objective
 from evolve.terminal import clipped, inert, number, shortened, table, wrapped
 from islands_db import Reader, StoredProgram, StoreError, Verdict
@@ -25,6 +25,8 @@ _FELL_BEHIND = (
     "* It fell behind the champion on the first draws and was measured on no more, so the values "
     "do not compare."
 )
+_ALL_FAILED = "* no program passed validation; the value is of the best in training"
+_REASON_SHOWN = 400
 _SPLITS = ("training", "validation", "test")
 
 
@@ -40,6 +42,7 @@ def ls(root: Path, as_json: bool) -> None:
             with Reader(folder.database) as reader:
                 meta, counts = reader.meta, reader.counts()
                 value, split = _champion_value(reader)
+                failed = unvalidated(reader)
                 state = "live" if folder.in_use() else ending(reader)
         except StoreError as error:
             data.append({"run": folder.name, "state": "damaged", "fault": str(error)})
@@ -49,12 +52,13 @@ def ls(root: Path, as_json: bool) -> None:
         data.append(
             {"run": folder.name, "problem": problem, "state": state,
              "evaluated": counts.evaluated, "champion": value, "split": split,
+             "unvalidated": failed,
              "unsafe": unsafe(meta)}
         )  # fmt: skip
         mark = "NO SANDBOX, " if unsafe(meta) else ""
         shown = mark + clipped(inert(state), _STATE_SHOWN - len(mark))
         name = f"…/{Path(problem).name}" if len(problem) > _PATH_SHOWN else problem
-        measured = f"{number(value)} {split}"
+        measured = f"{number(value)} {split}{' *' if failed else ''}"
         rows.append([folder.name, name, shown, str(counts.evaluated), measured.rstrip()])
     if as_json:
         print_json(data)
@@ -66,6 +70,8 @@ def ls(root: Path, as_json: bool) -> None:
         return
     header = ["run", "problem", "state", "evaluated", "champion, in"]
     click.echo("\n".join(table(header, rows, right="---rr", elastic=1)))
+    if any(one.get("unvalidated") for one in data):
+        click.echo(_ALL_FAILED)
     cut = [str(one["run"]) for one in data if one["state"] in (KILLED, INTERRUPTED)]
     if cut:
         click.echo("killed or interrupted: all that was done is stored; to go on:")
@@ -86,11 +92,14 @@ def best(name: str | None, top: int | None, root: Path, as_json: bool) -> None:
             return
         program = reader.program(champion(reader))
         files = reader.files(program.id)
-        forgeable = unsafe(reader.meta)
+        forgeable, failed = unsafe(reader.meta), unvalidated(reader)
     if as_json:
         plain = {**_plain(program, objective), "files": files}
-        print_json({"run": folder.name, "unsafe": forgeable, **plain})
+        print_json({"run": folder.name, "unsafe": forgeable, "unvalidated": failed, **plain})
         return
+    if failed:
+        said = clipped(inert(failed), _REASON_SHOWN)
+        click.echo(f"evolve: {said}; this is the best in training", err=True)
     for path, text in files.items():
         if len(files) > 1:
             click.echo(f"# {inert(path)}")
@@ -107,16 +116,18 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
     ID is a number, the start of a hash, "best" (training) or "champion" (validation).
     """
     with opened_program(target, root) as (folder, reader, objective, program):
-        files = reader.files(program.id)
+        dropped = not reader.has_text(program.id)
+        files = {} if dropped else reader.files(program.id)
         line = [one.id for one in reader.lineage(program.id)]
-        repeats = cycling([reader.files(id) for id in line])
+        whole = all(map(reader.has_text, line))
+        repeats = cycling([reader.files(id) for id in line] if whole else [])
         returns = [
             {"text": back.text, "deleted_by": line[back.deleted], "back_by": line[back.back]}
             for back in repeats.returns
         ]
         markets = _markets(reader)
         if as_json:
-            plain = {**_plain(program, objective), "files": files}
+            plain = {**_plain(program, objective), "files": files, "dropped": dropped}
             plain["operators"] = markets
             plain["cycling"] = {"added": repeats.added, "returns": returns}
             print_json({"run": folder.name, "unsafe": unsafe(reader.meta), **plain})
@@ -165,6 +176,8 @@ def show(target: str | None, root: Path, as_json: bool) -> None:
         for path, text in files.items():
             click.echo(f"--- {inert(path)}")
             click.echo(inert(text, lines=True), nl=not text.endswith("\n"))
+        if dropped:
+            click.echo("its text was dropped by `evolve gc`")
 
 
 def _markets(reader: Reader) -> dict[str, dict[str, dict[str, float]]]:

@@ -16,8 +16,8 @@ from evolve.cli.differing import changed_lines, hunk_lines, standing
 from evolve.cli.opening import opened_program, opened_run
 from evolve.cli.options import below, json_option, print_json, runs_option
 from evolve.errors import UsageError
-from evolve.lineage import Step, divided, leap, made_by, steps
-from evolve.problem import Objective
+from evolve.lineage import Step, divided, leap, made_by, steps, value_in
+from evolve.problem import Objective, SplitKind
 from evolve.terminal import (
     clipped,
     columns,
@@ -86,6 +86,8 @@ def lineage(target: str | None, with_diff: bool, tree: bool, root: Path, as_json
         click.echo(
             "gain: how much better than the step before (validation: than the last one there)"
         )
+        if any(s.training_gain is None and s.training is not None for s in path[1:]):
+            click.echo("  none is told where the two reached different stages")
         click.echo(
             "gained in training by "
             + ", by ".join(f"{p.kind} {signed(p.gain)} in {_steps(p.steps)}" for p in divided(path))
@@ -184,7 +186,8 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
     made = next(p for p in proposals if p.attempt == program.attempt)
     parent = None if program.parent is None else reader.program(program.parent)
     line = [program] if parent is None else [parent, program]
-    last = steps(reader, objective, line)[-1]
+    dropped = [one.id for one in line if not reader.has_text(one.id)]
+    last = None if dropped else steps(reader, objective, line)[-1]
     children = reader.offspring(program.id)
     calls = reader.calls(attempt=program.attempt)
     cases, parents = reader.cases(program.id), tuple[float, ...]()
@@ -193,7 +196,8 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
     if as_json:
         print_json(
             {
-                **_plain(last),
+                **(_without_text(program, made, objective) if last is None else _plain(last)),
+                "dropped": dropped,
                 "cases": _as_scored(cases, objective),
                 "parent_program": None if parent is None else asdict(parent),
                 "parent_cases": _as_scored(parents, objective),
@@ -210,10 +214,12 @@ def _explain(reader: Reader, objective: Objective, program: StoredProgram, as_js
     _print_origin(made, parent, objective)
     again = len(proposals) - 1
     click.echo(f"  {children} children; proposed again {again} times")
-    if last.diff:
+    if last is not None and last.diff:
         _heading(f"what it changed: +{last.added} -{last.removed} lines")
         for changed in hunk_lines(last.diff):
             click.echo(f"  {changed}")
+    for id in dropped:
+        click.echo(f"  the text of program {id} was dropped by `evolve gc`")
     _heading("what the stages said")
     _print_verdicts(program.verdicts)
     if cases and len(cases) == len(parents):
@@ -340,6 +346,18 @@ def _indented(text: str, *, fold: bool = False) -> str:
     if fold:
         lines = [part for line in lines for part in textwrap.wrap(line, columns() - 2) or [""]]
     return "\n".join(f"  {line}" for line in lines)
+
+
+def _without_text(
+    program: StoredProgram, made: StoredProposal, objective: Objective
+) -> dict[str, object]:
+    return {
+        **asdict(program),
+        "by": made_by(program),
+        **{split.value: value_in(program.verdicts, split, objective) for split in SplitKind},
+        "cost_usd": made.cost_usd,
+        "answer": program.diff,
+    }
 
 
 def _plain(step: Step) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -74,7 +75,8 @@ class Validated:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """What one proposer, or one kind of edit, came to; `gain` is the sum of what its new bests in
-    training were better than the best before them. What two kinds made together counts for both."""
+    training were better than the best before them of the same stage. What two kinds made together
+    counts for both."""
 
     name: str
     now: float | None
@@ -215,12 +217,10 @@ def _shares(
 ) -> tuple[list[Share], list[Share]]:
     won = np.zeros(len(history.attempt))
     new = np.zeros(len(history.attempt), dtype=np.int64)
-    before: float | None = None
-    for row, value in bests:
-        if before is not None:
-            new[row] = 1
-            won[row] = max(0.0, objective.fitness(value) - objective.fitness(before))
-        before = value
+    for (before, old), (row, value) in pairwise(bests):
+        new[row] = 1
+        if history.rung[row] == history.rung[before]:
+            won[row] = max(0.0, objective.fitness(value) - objective.fitness(old))
 
     chances: dict[str, float] = {}
     for market in markets.opened().values():

@@ -400,6 +400,25 @@ def test_a_seed_that_one_proposer_can_do_nothing_with_is_said_and_the_other_goes
     assert ended.data["status"]["evaluated"] == 12  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("mark", "line"),
+    [
+        ("5..1", "program.py:3: the range 5..1 is empty"),
+        ("off", None),
+    ],
+)
+def test_a_mark_that_cannot_be_followed_is_no_sound_seed(
+    evolve: Evolve, variant: Callable[..., Path], mark: str, line: str | None
+) -> None:
+    block = f"def answer():\n    return 3.0  # width  # tune: {mark}"
+    folder = variant("toy", seed=f"# EVOLVE-BLOCK-START\n{block}\n# EVOLVE-BLOCK-END\n")
+    ended = evolve("check", folder)
+    assert [one for one in ended.out.splitlines() if "tuner" in one] == (
+        [f"BAD   tuner: {line}"] if line else []
+    )
+    assert ("not sound" in ended.out) == (ended.code == 1) == (line is not None)
+
+
 def test_a_seed_that_no_proposer_can_change_is_said_at_the_start(
     evolve: Evolve, variant: Callable[..., Path]
 ) -> None:

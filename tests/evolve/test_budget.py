@@ -22,6 +22,8 @@ def test_evaluations_given_back_may_be_used_again() -> None:
 
 def test_totals_count_what_an_earlier_session_used() -> None:
     assert Budget(Limits(evals=5), evaluated=5).spent() == "5 evaluations used"
+    over = Budget(Limits(evals=100), evaluated=310)
+    assert over.spent() == "310 evaluations used, 100 allowed"
     assert Budget(Limits(minutes=1), elapsed_s=61).spent() == "1 minute used"
     assert not Budget(Limits(minutes=2), elapsed_s=61).spent()
 

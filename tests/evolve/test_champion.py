@@ -106,3 +106,26 @@ def _led(evolve: Evolve) -> int:
 def test_a_few_leaders_behind_are_no_cause_for_alarm() -> None:
     assert parting(PARTED_AFTER - 1) == ""
     assert parting(PARTED_AFTER).startswith(f"training and validation part: {PARTED_AFTER} ")
+
+
+def test_a_validation_that_nothing_passes_says_why_and_the_best_in_training_is_marked(
+    evolve: Evolve, variant: Callable[..., Path]
+) -> None:
+    toy = variant(
+        "toy",
+        (VALIDATION, "def fresh(candidate, *, goal):\n    return Invalid('not \x1b[2J\\n today')"),
+    )
+    why = "no program passed validation; the last: invalid at 'fresh': not \\x1b[2J\\x0a today"
+    ended = evolve("run", toy, "--evals", 12, "--seed", 1, "--name", "a")
+    assert ended.code == 0, ended.err
+    assert why in " ".join(ended.out.split())
+    listed = evolve("ls").out.splitlines()
+    assert listed[1].endswith(" training *")
+    assert listed[2] == "* no program passed validation; the value is of the best in training"
+    best = evolve("best", "a")
+    assert "def answer" in best.out
+    assert best.one_line == f"evolve: {why}; this is the best in training"
+    assert "no program passed" in evolve("best", "a", "--json").data["unvalidated"]  # type: ignore[operator]
+    assert evolve("run", variant("fine"), "--evals", 3, "--name", "b").code == 0
+    assert evolve("best", "b").err == ""
+    assert evolve("ls").out.count("*") == 2

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
+
+import pytest
 
 from evolve.drafting import HUMAN
 from evolve.endings import ending
@@ -17,8 +20,8 @@ def _begin(store: Store, attempt: int, proposer: str) -> None:
     time.sleep(0.01)  # times are told in milliseconds
 
 
-def _end(store: Store, reason: str) -> None:
-    store.event("ended", {"reason": reason})
+def _end(store: Store, reason: str, how: str = "ended") -> None:
+    store.event(how, {"reason": reason})
     time.sleep(0.01)
 
 
@@ -37,7 +40,28 @@ def test_what_a_database_says_of_its_end(tmp_path: Path) -> None:
         assert ending(reader) == "killed", "it went on, and said nothing after"
         _end(store, "interrupted")
         assert ending(reader) == "interrupted"
+        _end(store, "test: broke", "failed")
+        assert ending(reader) == "failed: test: broke"
+        _end(store, "4 evaluations used")
+        assert ending(reader) == "ended: 4 evaluations used"
     store.close()
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_run_that_the_problems_own_code_ended_is_not_called_killed(
+    tmp_path: Path, split: str
+) -> None:
+    folder = write_toy(tmp_path / "toy", {})
+    before, mark, after = (folder / "problem.py").read_text().partition(f"@problem.{split}")
+    broken = after.replace("return close(candidate, goal=goal)", 'raise KeyError("x")', 1)
+    (folder / "problem.py").write_text(before + mark + broken)
+    line = Evolve(tmp_path)
+    assert line("run", "./toy", "--name", "a", "--evals", 3).code == 5
+    (listed,) = json.loads(line("ls", "--json").out)
+    assert listed["state"].startswith(f"failed: {split}: stage ")
+    shown = line("ls").out
+    assert " failed: " in shown
+    assert "killed" not in shown
 
 
 def test_a_killed_run_is_called_killed_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -144,6 +144,38 @@ def test_runs_of_other_seeds_are_merged_and_scored_on_one_draw(ran: Evolve, toy:
     assert ran("resume", "both", "--evals", 40).code == 0
 
 
+VALIDATED = "SELECT program, count(*) FROM verdicts WHERE split = 'validation' GROUP BY program"
+
+
+def test_a_program_of_two_runs_is_validated_on_the_draws_of_one(ran: Evolve, toy: Path) -> None:
+    """Else the seed, which every run has, would lead in validation by the number of its draws."""
+    assert ran("merge", "one", "two", "-o", "both").code == 0
+    most = max(int(str(draws)) for _, draws in query(ran, "one", VALIDATED))
+    merged = query(ran, "both", VALIDATED)
+    assert max(int(str(draws)) for _, draws in merged) == most
+    assert ran("rescore", "both").code == 0
+    assert query(ran, "both", VALIDATED) == merged
+    draws = "SELECT DISTINCT seed FROM verdicts WHERE split = 'validation' ORDER BY seed"
+    assert query(ran, "both", draws) == query(ran, "one", draws)
+
+
+def test_draws_that_a_run_would_not_make_are_not_made_when_scores_are_given_anew(
+    ran: Evolve, toy: Path
+) -> None:
+    """As in runs that were merged by an earlier version, and have both runs' draws."""
+    with connections.alone(ran.folder / "runs" / "one" / "run.db") as connection:
+        columns = ", ".join(
+            name for _, name, *_ in connection.execute("PRAGMA table_info(verdicts)")
+        )
+        other = columns.replace("seed", "seed || '1'").replace("position", "position + 100")
+        connection.execute(
+            f"INSERT INTO verdicts ({columns}) SELECT {other} FROM verdicts"  # noqa: S608
+            " WHERE split = 'validation'"
+        )
+    assert ran("rescore", "one").code == 0
+    assert {draws for _, draws in query(ran, "one", VALIDATED)} <= {1, 2, 3}
+
+
 def test_runs_of_other_problems_are_not_merged(ran: Evolve, toy: Path) -> None:
     ended = ran("merge", "one", "other", "-o", "both")
     assert (ended.code, "parameters" in ended.one_line or "problem" in ended.one_line) == (2, True)
@@ -181,6 +213,18 @@ def test_a_verifier_that_breaks_leaves_the_old_scores(ran: Evolve, toy: Path) ->
     problem.write_text(whole)
     assert ran("rescore", "one").code == 0
     assert query(ran, "one", scores) == before
+
+
+def test_an_import_that_is_killed_leaves_no_run_of_a_foreign_path(ran: Evolve) -> None:
+    assert ran("export", "one", "-o", "out").code == 0
+    database = ran.folder / "runs" / "came" / "run.db"
+    process = ran.start("import", "out", "--name", "came")
+    while process.poll() is None and not database.exists():
+        pass
+    process.kill()
+    process.communicate()
+    found = dict(query(ran, "came", "SELECT key, value FROM meta"))
+    assert (found["folder"], found["imported"]) == ('""', "true")
 
 
 def test_a_run_starts_from_a_program_of_another(ran: Evolve, toy: Path) -> None:
@@ -223,9 +267,15 @@ def test_a_program_without_its_text_is_told_of_in_one_line(ran: Evolve) -> None:
     id = max(set(query(ran, "one", "SELECT id FROM programs")) - shown)[0]
     with connections.alone(ran.folder / "runs" / "one" / "run.db") as connection:
         connection.execute("DELETE FROM contents WHERE program = ?", (id,))
-    for command in ("show", "diff"):
+    ended = ran("diff", f"one:{id}")
+    assert (ended.code, "dropped by `evolve gc`" in ended.one_line) == (3, True)
+    for command in ("show", "why"):  # scores and origin are still there
         ended = ran(command, f"one:{id}")
-        assert (ended.code, "dropped by `evolve gc`" in ended.one_line) == (3, True)
+        assert (ended.code, ended.err) == (0, "")
+        for said in ("dropped by `evolve gc`", f"program {id} of one", "distance", "attempt "):
+            assert said in ended.out
+        data = ran(command, f"one:{id}", "--json").data
+        assert (data["id"], bool(data["dropped"])) == (id, True)
     for command in ("report", "gc"):
         assert ran(command, "one").code == 0
 
@@ -241,6 +291,24 @@ def test_a_damaged_run_is_named_with_what_can_be_saved_and_saved(ran: Evolve) ->
     saved = ran("salvage", "one", "-o", "again", "--json").data
     assert saved["attempts"] == saved["known"] - 1 - _pending(ran)  # type: ignore[operator]
     assert ran("best", "again").code == 0
+
+
+def test_where_no_program_was_saved_no_run_is_made(ran: Evolve) -> None:
+    connection = sqlite3.connect(ran.folder / "runs" / "one" / "run.db")
+    connection.execute("UPDATE attempts SET reason = 'changed' WHERE program NOT NULL")
+    connection.commit()
+    connection.close()
+    ended = ran("salvage", "one", "-o", "again")
+    assert (ended.code, "no program in it can be saved" in ended.one_line) == (3, True)
+    assert not (ran.folder / "runs" / "again").exists()
+
+
+def test_where_no_program_has_a_score_there_is_nothing_to_go_on_from(ran: Evolve) -> None:
+    with connections.alone(ran.folder / "runs" / "one" / "run.db") as connection:
+        connection.execute("UPDATE programs SET fitness = NULL, rung = 0 WHERE fitness NOT NULL")
+    assert ran("salvage", "one", "-o", "again").code == 0
+    ended = ran("resume", "again", "--evals", 40)
+    assert (ended.code, "none in this run has a score" in ended.one_line) == (5, True)
 
 
 def _pending(ran: Evolve) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +16,11 @@ from hypothesis import strategies as st
 
 from evolve.changes import counted, hunks
 from evolve.program import Program
+from evolve.proposers.base import describe
+from evolve.report.facts import gather
+from evolve.runs import RunFolder
+from islands_db import Fate, Outcome, Sample, Settings, Status, Store, Verdict
+from islands_db.records import JSON
 
 from .conftest import Ended, Evolve, write_toy
 
@@ -177,3 +184,40 @@ def test_a_wide_terminal_gets_both_side_by_side(run: Evolve, terminal: Callable[
     for columns in (40, 80, 200):
         for line in terminal(run, columns, "lineage", "a").splitlines():
             assert len(re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip()) <= max(columns, 80)
+
+
+BEGIN, END = "# EVOLVE-BLOCK-START", "# EVOLVE-BLOCK-END"
+
+
+def test_values_of_different_stages_make_no_gain(evolve: Evolve) -> None:
+    folder = evolve.folder / "runs" / "staged"
+    folder.mkdir(parents=True)
+    meta: dict[str, JSON] = {"objectives": ["min x"], "problem": "staged"}
+    with closing(Store.create(folder / "run.db", settings=Settings(islands=1), meta=meta)) as store:
+        # the seed, then each a child of the one before
+        for attempt, (rung, value) in enumerate(
+            [(1, 10.0), (2, 4.0), (2, 3.0), (1, 1.0), (2, 2.5)]
+        ):
+            parent, proposer = (attempt, "tree") if attempt else (None, "seed")
+            store.begin(Sample(attempt=attempt, island=0, parent=parent, proposer=proposer))
+            verdict = Verdict(
+                stage=f"stage{rung}", split="training", status=Status.OK, values={"x": value},
+                fitness=-value,
+            )  # fmt: skip
+            outcome = Outcome(
+                fate=Fate.EVALUATED if attempt else Fate.SEED, rung=rung, fitness=-value,
+                program=describe(_program([BEGIN, f"x = {value}", END])), verdicts=(verdict,),
+            )  # fmt: skip
+            store.settle(attempt, outcome)
+    line = evolve("lineage", "staged:5", "--json").data["lineage"]
+    assert isinstance(line, list)
+    assert [step["training_gain"] for step in line] == [None, None, 1.0, None, None]
+    shown = _shown(evolve("lineage", "staged:5"))
+    assert "it owes most to program 3, by tree: from 4 to 3" in shown
+    assert "by structure 0 in 0 steps, by constants +1 in 4 steps" in shown
+    assert "none is told where the two reached different stages" in shown
+    [tree] = [p for p in gather(RunFolder(folder)).proposers if p.name == "tree"]
+    assert (tree.bests, tree.gain) == (3, 1.5)
+    with closing(sqlite3.connect(folder / "run.db")) as connection:
+        edges = connection.execute("SELECT gain FROM lineage_edges ORDER BY child").fetchall()
+    assert edges == [(None,), (1.0,), (None,), (None,)]

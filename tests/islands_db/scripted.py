@@ -51,7 +51,15 @@ CHANGING = replace(
 )
 """Everything that can change about islands does."""
 
-KINDS = {"plain": SETTINGS, "changing": CHANGING}
+ADAPTIVE = replace(
+    SETTINGS,
+    axes=(Axis(name="ones", low=0, high=4, cells=2),),
+    population=3,
+    cells=Cells.ADAPTIVE,
+)
+"""Cells that move while no island is born; the seeds' do when the seeds have left the islands."""
+
+KINDS = {"plain": SETTINGS, "changing": CHANGING, "adaptive": ADAPTIVE}
 SEEDS = 2
 LAG = 4
 

@@ -6,6 +6,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from struct import pack
@@ -61,6 +62,7 @@ CHANGING = Settings(
     cells=Cells.ADAPTIVE,
     seed=5,
 )
+ADAPTIVE = replace(DEFAULT, population=2, cells=Cells.ADAPTIVE)
 SEVERAL = Settings(
     islands=3,
     axes=(*AXES, Axis(name="length", low=0, high=3, cells=1)),
@@ -826,6 +828,12 @@ class ChangingStoreAgrees(StoreAgrees):
     settings = CHANGING
 
 
+class AdaptiveStoreAgrees(StoreAgrees):
+    """Cells that move while no island is born."""
+
+    settings = ADAPTIVE
+
+
 class SeveralObjectivesAgree(StoreAgrees):
     """Fronts of two objectives, given edges, and the cells of a CVT."""
 
@@ -845,4 +853,5 @@ def agreement(machine, steps):
 
 TestStoreAgrees = agreement(StoreAgrees, 30)
 TestChangingStoreAgrees = agreement(ChangingStoreAgrees, 30)
+TestAdaptiveStoreAgrees = agreement(AdaptiveStoreAgrees, 30)
 TestSeveralObjectivesAgree = agreement(SeveralObjectivesAgree, 30)

@@ -20,8 +20,10 @@ from islands_db import (
     Sample,
     Settings,
     Store,
+    collect,
     fingerprint,
 )
+from islands_db.collecting import BEST
 from islands_db.refill import refill
 
 SETTINGS = Settings(islands=2, migration_every=3)
@@ -144,6 +146,27 @@ def test_an_island_that_a_ban_empties_begins_again_with_the_seeds(tmp_path: Path
     assert _anywhere(store.path) == {1}
     assert store.sample(3, random.Random(1), proposer="x").parent == 1
     store.close()
+
+
+def test_gc_keeps_the_text_of_the_best_that_are_left_and_of_all_that_led(tmp_path: Path) -> None:
+    settings = Settings(islands=2, population=1)
+    path = tmp_path / "run.db"
+    store = Store.create(path, settings=settings, meta={})
+    _made(store, 0, None, 0.0)
+    _made(store, 1, 1, 1.0)
+    for attempt in range(2, BEST + 2):
+        _made(store, attempt, 2, float(attempt))
+    for attempt in range(BEST + 2, 2 * BEST + 2):
+        _made(store, attempt, 1, 3.0)
+    led = 2 * BEST + 3
+    _made(store, led - 1, 1, 2.0)
+    store.event("best", {"program": led})
+    store.ban(2)
+    store.close()
+    collect(path)
+    with Reader(path) as reader:
+        assert reader.files(led)
+        assert all(reader.files(program.id) for program in reader.top(BEST))
 
 
 @pytest.mark.parametrize(

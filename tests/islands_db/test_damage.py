@@ -8,18 +8,26 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from msgspec import structs
 
 from islands_db import (
+    Axis,
     Call,
     CallState,
+    Fate,
+    Inspire,
+    Outcome,
+    ProgramText,
     Reader,
     Sample,
     Settings,
+    Status,
     Store,
     StoreError,
+    Verdict,
     audit,
     connections,
     fingerprint,
@@ -64,7 +72,7 @@ def sound(path):
 
 def test_a_flipped_bit_is_harmless_or_named(whole, tmp_path):
     expected, content = all_of(whole), whole.read_bytes()
-    rng, named, saved = random.Random(11), 0, 0
+    rng, named, promised, saved = random.Random(11), 0, 0, 0
     for number in range(FLIPS):
         path = tmp_path / f"{number}.db"
         place = rng.randrange(len(content))
@@ -79,7 +87,8 @@ def test_a_flipped_bit_is_harmless_or_named(whole, tmp_path):
             named += 1
             assert str(path) in str(error)  # noqa: PT017
             assert "\n" not in str(error)  # noqa: PT017
-            if named % 8 == 1 and " attempts and " in str(error):
+            promised += " attempts and " in str(error)
+            if promised % 8 == 1 and " attempts and " in str(error):
                 found = salvage(path, tmp_path / f"saved{number}.db")
                 assert str(found) in str(error)  # noqa: PT017
                 assert found.attempts >= 40
@@ -111,6 +120,109 @@ def test_an_attempt_under_way_is_sealed_once_a_call_of_it_has_ended(tmp_path):
 def damaged(path):
     with closing(sqlite3.connect(path)) as connection:
         return connections.damage(connection)
+
+
+def told(path, **meta):
+    """A run that says of itself what is given."""
+    settings = Settings(
+        islands=2,
+        axes=(Axis(name="x", low=0, high=3, cells=3),),
+        population=7,
+        policies=("funsearch", "mix"),
+        inspire=(Inspire.TOP, Inspire.MIXED),
+    )
+    store = Store.create(path, settings=settings, meta={**NEEDED, **meta})
+    store.begin(Sample(attempt=0, island=0, parent=None, proposer="seed"))
+    text = "values = [\n    1,\n]\n"
+    program = ProgramText(hash="a" * 64, syntax_hash="b" * 64, files={"a.py": text}, length=30)
+    store.settle(
+        0,
+        Outcome(
+            fate=Fate.SEED,
+            program=program,
+            rung=1,
+            fitness=1.0,
+            features={"x": 1.0},
+            verdicts=(Verdict(stage="s", split="training", status=Status.OK, fitness=1.0),),
+        ),
+    )
+    store.close()
+    return settings
+
+
+NEEDED = {
+    "problem": "toy", "folder": "/toy", "parameters": {}, "objectives": ["min x"], "identity": {},
+    "seed": 5,
+    "config": {
+        "islands": {
+            "count": 3, "population": 7, "policy": ["funsearch", "mix"], "most": 9,
+            "inspire": ["top", "mixed"],
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "name"), [("settings", "id"), ("meta", "key")])
+def test_one_changed_byte_in_a_runs_own_values_is_undone(table, name, tmp_path):
+    rng = random.Random(3)
+    for number in range(30):
+        path, saved = tmp_path / f"{number}.db", tmp_path / f"saved{number}.db"
+        settings = told(path)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            rows = connection.execute(f"SELECT {name}, value FROM {table}").fetchall()  # noqa: S608
+            key, value = rng.choice(rows)
+            place = rng.randrange(len(value))
+            changed = bytearray(value.encode())
+            changed[place] ^= 1 << rng.randrange(8)
+            connection.execute(
+                f"UPDATE {table} SET value = CAST(? AS TEXT) WHERE {name} = ?",  # noqa: S608
+                (bytes(changed), key),
+            )
+        with pytest.raises(StoreError, match="1 of 1 attempts and 1 programs\\)"):
+            Store.open(path)
+        found = salvage(path, saved)
+        assert (found.settings, found.lost) == (True, ())
+        with Reader(saved) as reader:
+            assert reader.meta == NEEDED
+            assert reader.settings == settings
+            assert reader.program(1).fitness == 1.0
+
+
+def test_lost_settings_are_made_anew_from_the_configuration(tmp_path):
+    settings = told(tmp_path / "run.db")
+    with closing(sqlite3.connect(tmp_path / "run.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE settings SET value = '?'")
+    found = salvage(tmp_path / "run.db", tmp_path / "saved.db")
+    assert "settings are lost" in str(found)
+    store = Store.open(tmp_path / "saved.db")
+    assert store.settings == replace(
+        settings,
+        axes=(),
+        islands=3,
+        most_islands=9,
+        policies=("funsearch", "mix", "funsearch"),
+        inspire=(Inspire.TOP, Inspire.MIXED, Inspire.TOP),
+    )
+    assert store.best == (1, 1.0)
+    assert all(island.elites == 1 for island in store.counts().islands)
+    store.close()
+    sound(tmp_path / "saved.db")
+
+
+@pytest.mark.parametrize("config", [None, {"islands": {"count": 2, "policy": "?"}}, [3]])
+def test_without_a_configuration_too_programs_are_saved(config, tmp_path):
+    told(tmp_path / "run.db", config=config)
+    with closing(sqlite3.connect(tmp_path / "run.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM settings")
+        connection.execute("UPDATE meta SET value = 'lost' WHERE key = 'seed'")
+        # what is left is judged by its checksum all the same
+        connection.execute("UPDATE meta SET value = '\"other\"' WHERE key = 'problem'")
+    found = salvage(tmp_path / "run.db", tmp_path / "saved.db")
+    assert (found.settings, found.lost) == (False, ("problem", "seed"))
+    assert "without problem, seed" in str(found)
+    with Reader(tmp_path / "saved.db") as reader:
+        assert reader.files(1)
+        assert len(reader.counts().islands) == 2
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
@@ -195,6 +307,20 @@ def test_a_disk_that_is_full_in_the_middle_of_a_commit(tmp_path, scripted):
         sound(path)
         with Reader(path) as reader:
             assert reader.counts().attempts == 60
+
+
+def test_what_is_written_after_a_full_disk_says_the_same(tmp_path, scripted):
+    """The one who is heard may be another than the one who met it."""
+    store = scripted.play(tmp_path / "run.db", 60, until=5)
+    store._connection.execute("PRAGMA max_page_count = 1")  # no page more than there are
+    with pytest.raises(StoreError, match="disk is full; free some disk space") as first:
+        store.set_meta("large", "x" * 10**6)
+    for _ in range(2):
+        with pytest.raises(StoreError) as again:
+            store.event("ended", {})
+        assert str(again.value) == str(first.value)
+    store.close()
+    scripted.play(tmp_path / "run.db", 60).close()
 
 
 def test_a_clock_that_jumps_back_changes_no_decision(tmp_path, scripted, monkeypatch):

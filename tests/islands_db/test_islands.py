@@ -161,7 +161,7 @@ def test_migration_can_be_switched_off(new_run):
     assert members(run, 1) == []
 
 
-@pytest.mark.parametrize("kind", ["plain", "changing"])
+@pytest.mark.parametrize("kind", ["plain", "changing", "adaptive"])
 @pytest.mark.parametrize(("every", "attempts"), [(1, 60), (7, 400)])
 def test_reopening_at_any_time_changes_no_decision(every, attempts, kind, tmp_path, scripted):
     path = tmp_path / "reopened.db"

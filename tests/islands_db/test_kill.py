@@ -11,7 +11,7 @@ from islands_db import Reader, fingerprint
 ATTEMPTS = 500
 
 
-@pytest.fixture(scope="module", params=["plain", "changing"])
+@pytest.fixture(scope="module", params=["plain", "changing", "adaptive"])
 def uninterrupted(tmp_path_factory, scripted, request):
     path = tmp_path_factory.mktemp("whole") / f"{request.param}.db"
     scripted.play(path, ATTEMPTS, kind=request.param).close()

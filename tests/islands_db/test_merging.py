@@ -15,6 +15,7 @@ import pytest
 from islands_db import (
     Call,
     CallState,
+    Cells,
     Fate,
     Outcome,
     Reader,
@@ -114,6 +115,43 @@ def test_a_merged_run_has_every_program_once_with_every_verdict(stored, tmp_path
     sound(tmp_path / "new.db")
 
 
+def test_a_program_of_both_keeps_the_draws_of_the_first(tmp_path, scripted):
+    """In each split: means over the draws of two runs would not compare with the others'."""
+    paths = [tmp_path / "one.db", tmp_path / "two.db"]
+    for number, path in enumerate(paths):
+        scripted.play(path, 30).close()
+        with connections.alone(path) as connection:
+            connection.execute("UPDATE verdicts SET seed = ?", (f"{number}",))
+            if number == 0:
+                connection.execute("DELETE FROM verdicts WHERE split <> 'training' AND program > 1")
+    merge_runs(paths, tmp_path / "new.db", meta={})
+    with Reader(paths[0]) as one, Reader(paths[1]) as two, Reader(tmp_path / "new.db") as new:
+        assert new.counts().programs == one.counts().programs
+        for number in range(1, new.counts().programs + 1):
+            own, other = one.verdicts(number), two.verdicts(number)
+            if number > 1:
+                own += [verdict for verdict in other if verdict.split != "training"]
+            assert new.verdicts(number) == own
+        assert any(v.seed == 1 for v in new.verdicts(new.find("best")))
+    sound(tmp_path / "new.db")
+
+
+def test_attempts_among_a_runs_own_values_have_their_new_numbers(tmp_path, scripted):
+    path = other_run(tmp_path / "one.db", scripted, "plain", seed=1, attempts=30)
+    store = Store.open(path)
+    store.begin(scripted.sample_of(store, 30))
+    store.begin(scripted.sample_of(store, 31))
+    store.settle(31, Outcome(fate=Fate.NO_ANSWER))
+    store.close()
+    merge_runs([path, path], tmp_path / "a.db", meta={"notes": 5, "barren": 31, "seed": 5})
+    with Reader(tmp_path / "a.db") as reader:
+        assert reader.meta == {"notes": 5, "barren": 30, "seed": 5}
+        assert reader.calls(attempt=5)
+    merge_runs([path], tmp_path / "b.db", meta={"notes": 6, "barren": 30})
+    with Reader(tmp_path / "b.db") as reader:
+        assert reader.meta == {}  # one was never answered, and one is left behind
+
+
 def test_a_merged_run_has_every_ended_attempt_and_call(stored, tmp_path, scripted):
     other = other_run(tmp_path / "other.db", scripted, stored.stem, seed=1)
     merged = merge_runs([stored, other], tmp_path / "new.db", meta={})
@@ -178,6 +216,11 @@ def test_runs_that_cannot_be_compared_are_not_merged(stored, tmp_path, scripted)
     with pytest.raises(StoreError, match=r"o\.db: axes = "):
         merge_runs([stored, tmp_path / "o.db"], tmp_path / "new.db", meta={})
     assert not (tmp_path / "new.db").exists()
+    for centroids in (9, 8):
+        few = replace(kind, cells=Cells.CVT, centroids=centroids)
+        Store.create(tmp_path / f"{centroids}.db", settings=few, meta={}).close()
+    with pytest.raises(StoreError, match=r"8\.db: centroids = 8, the first run has 9"):
+        merge_runs([tmp_path / "9.db", tmp_path / "8.db"], tmp_path / "new.db", meta={})
     with pytest.raises(StoreError, match="exists already"):
         merge_runs([stored, stored], stored, meta={})
 

@@ -60,7 +60,7 @@ export function program({ run, rest, get, again }) {
         h("h2", {}, "Verdicts"), verdicts(data.verdicts),
         asked(data),
         h("h2", {}, "Lineage"),
-        h("p", { class: "soft" }, `From the program the search began with to this one; a gain is how much better than the step before.${data.left_out ? ` ${data.left_out} steps are left out.` : ""}`),
+        h("p", { class: "soft" }, `From the program the search began with to this one; a gain is how much better than the step before, if that reached the same stage.${data.left_out ? ` ${data.left_out} steps are left out.` : ""}`),
         table([{ text: "program" }, { text: "by" }, { text: "lines" }, { text: "training", n: true }, { text: "gain", n: true }, { text: "validation", n: true }],
           data.lineage.map((step) => ({ mark: step.id === data.leap?.id ? "first" : null, cells: [link(step.id), step.by, step.added + step.removed ? `+${step.added} -${step.removed}` : "", number(step.training), gain(step.training_gain), number(step.validation)] })), { key: "lineage" }),
         data.children.length > 0 && [h("h2", {}, "Made from it"), table([{ text: "program" }, { text: "edit" }, { text: "training", n: true }, { text: "validation", n: true }],
