@@ -68,4 +68,7 @@ def _line(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("benchmarks: interrupted; what was kept stays, and --full goes on from there")
