@@ -116,7 +116,9 @@ def load(connection: sqlite3.Connection) -> State:
         # of islands born later too, which are not there yet
         _tries(connection) if any(POLICIES[p].counts_tries for p in settings.policies) else (),
     )
-    islands.seeds = seeds(connection)
+    # births begin from them, and adaptive cells move; to find them takes a look at every attempt
+    if settings.stagnation or adaptive:
+        islands.seeds = seeds(connection)
     stored_map = query("SELECT value FROM maps ORDER BY id DESC LIMIT 1").fetchone()
     seen = _seen(connection) if adaptive else []
     return State(

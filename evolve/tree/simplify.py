@@ -193,7 +193,9 @@ def _idle_statements(work: Work) -> list[Splice] | None:
             return [_without(work, slot, slot.behind)]
         if (file := slot.part.file) not in read:
             read[file] = _read(work.source.program.files[file])
-        if rest and (_does_nothing(slot.statement, rest) or _is_not_read(slot, read[file])):
+        if rest and (
+            _does_nothing(slot.statement, rest) or _is_not_read(slot.statement, read[file])
+        ):
             return [_without(work, slot, [slot.statement])]
     return None
 
@@ -212,9 +214,8 @@ def _does_nothing(statement: ast.stmt, rest: Sequence[ast.stmt]) -> bool:
     return False
 
 
-def _is_not_read(slot: Slot, read: Set[str]) -> bool:
+def _is_not_read(statement: ast.stmt, read: Set[str]) -> bool:
     """It only sets locals that nothing reads."""
-    statement = slot.statement
     if not isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
         return False
     if statement.value is not None and purity.has_effects(statement.value):
