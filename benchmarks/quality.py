@@ -105,9 +105,17 @@ def ahead(plan: Plan, method: str) -> Measured | NotMeasured:
         assert other is not None
         figures = f"{_figure(mine.median)} against {_figure(other.median)}"
         parts.append(f"{test.problem} {figures} ({test.outcome(results.alpha)})")
+    mean = next(mean for mean in results.overall if mean.method == method)
+    there = {
+        name: sum(line.reached or 0 for line in results.lines if line.method == name)
+        for name in (results.reference, method)
+    }
+    runs = len(results.seeds) * len(tests)
     return Measured(
-        value=sum(test.ahead for test in tests) / len(tests),
-        detail=f"median evaluations over {len(results.seeds)} seeds: {'; '.join(parts)}",
+        value=mean.ahead,
+        detail=f"95 % interval {mean.low:.2f} to {mean.high:.2f}; there in "
+        f"{there[results.reference]} and {there[method]} of {runs} runs; "
+        f"median evaluations over {len(results.seeds)} seeds: {'; '.join(parts)}",
     )
 
 

@@ -18,6 +18,7 @@ from evolve.compare.statistics import (
     median_interval,
     most_alarms,
     rank_test,
+    superiority_interval,
 )
 from evolve.randomness import derive
 
@@ -70,6 +71,18 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
         return "better" if self.ahead > 0.5 else "worse"
 
 
+class Overall(msgspec.Struct, frozen=True, kw_only=True):
+    """The reference against one method over all problems: the mean of `Test.ahead`.
+
+    With a 95 % bootstrap interval. It is no test: problems are no sample of all that there are.
+    """
+
+    method: str
+    ahead: float
+    low: float
+    high: float
+
+
 class Results(msgspec.Struct, frozen=True, kw_only=True):
     """All of it, as JSON has it. `tests` is empty until every run of the plan has its result."""
 
@@ -86,6 +99,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...]
     lines: tuple[Line, ...]
     tests: tuple[Test, ...]
+    overall: tuple[Overall, ...]
+    """Empty where `tests` is, and where there is one problem only."""
     control: dict[str, float | bool] | None
     sentences: tuple[str, ...]
 
@@ -116,6 +131,7 @@ def evaluated(comparison: Comparison, traces: Sequence[Trace]) -> Results:
     complete = len(good) == len(comparison.cells)
     figures = _figures(comparison, good)
     tests = _tests(comparison, figures) if complete else ()
+    overall = _overall(comparison, figures) if complete else ()
     control = _control(comparison, figures) if complete else None
     return Results(
         plan=str(comparison.file),
@@ -133,13 +149,14 @@ def evaluated(comparison: Comparison, traces: Sequence[Trace]) -> Results:
         ),
         lines=tuple(_lines(comparison, good)),
         tests=tests,
+        overall=overall,
         control=None if control is None else {
             "permutations": control.permutations,
             "false_alarms": control.false_alarms,
             "most_expected": control.most_expected,
             "holds": control.holds,
         },
-        sentences=tuple(_sentences(comparison, tests, control, len(good))),
+        sentences=tuple(_sentences(comparison, tests, overall, control, len(good))),
     )  # fmt: skip
 
 
@@ -174,6 +191,20 @@ def _tests(comparison: Comparison, figures: Figures) -> tuple[Test, ...]:
         Test(problem=problem, method=method, ahead=test.superiority, p=test.p, adjusted=p)
         for (problem, method), test, p in zip(pairs, found, adjusted, strict=True)
     )
+
+
+def _overall(comparison: Comparison, figures: Figures) -> tuple[Overall, ...]:
+    if len(figures) == 1:
+        return ()
+    found = []
+    for method in comparison.methods:
+        if method == comparison.reference:
+            continue
+        rng = np.random.default_rng(derive(0, f"{comparison.digest} {method} overall"))
+        pairs = [(of[comparison.reference], of[method]) for of in figures.values()]
+        ahead, low, high = superiority_interval(pairs, rng)
+        found.append(Overall(method=method, ahead=ahead, low=low, high=high))
+    return tuple(found)
 
 
 def _control(comparison: Comparison, figures: Figures) -> Control:
@@ -245,13 +276,18 @@ def _finite(value: float) -> float | None:
 
 
 def _sentences(
-    comparison: Comparison, tests: Sequence[Test], control: Control | None, runs: int
+    comparison: Comparison,
+    tests: Sequence[Test],
+    overall: Sequence[Overall],
+    control: Control | None,
+    runs: int,
 ) -> list[str]:
     reference, alpha = comparison.reference, comparison.alpha
     if control is None:
         left = len(comparison.cells) - runs
         return [f"not tested: {left} of {len(comparison.cells)} runs have no result yet"]
     found = []
+    means = {mean.method: mean for mean in overall}
     for method in comparison.methods:
         mine = [test for test in tests if test.method == method]
         if not mine:
@@ -265,7 +301,10 @@ def _sentences(
         undecided = sum(said == "undecided" for said, _ in outcomes)
         if parts and undecided:
             parts.append(f"undecided on {undecided}")
-        found.append(f"{reference} against {method}: {'; '.join(parts) or 'undecided everywhere'}")
+        said = "; ".join(parts) or "undecided everywhere"
+        if (mean := means.get(method)) is not None:
+            said += f"; ahead {mean.ahead:.2f} [{mean.low:.2f}, {mean.high:.2f}] on average"
+        found.append(f"{reference} against {method}: {said}")
     if all(test.adjusted > alpha for test in tests):
         found.append(
             f"nothing is significant: these {runs} runs do not tell {reference} from any other"

@@ -110,11 +110,42 @@ def median_interval(
     """
     array = np.asarray(values, dtype=np.float64)
     drawn = np.sort(array[rng.integers(len(array), size=(RESAMPLES, len(array)))], axis=1)
-    medians = np.sort(_middle(drawn))
+    low, high = _percentiles(_middle(drawn))
+    return float(_middle(np.sort(array)[None, :])[0]), low, high
+
+
+def superiority_interval(
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]], rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """The mean superiority over several pairs of samples, as `rank_test` has it for one.
+
+    With a bootstrap interval (percentiles, 95 %), for which each sample is drawn anew by itself:
+    the pairs, such as problems, are taken as given, not as drawn from more of their kind.
+
+    Args:
+        pairs: At least one; of each, samples of at least one value, `inf` allowed, no NaN.
+
+    Source: as of `median_interval`.
+    """
+    mean, drawn = 0.0, np.zeros(RESAMPLES)
+    for first, second in pairs:
+        a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+        wins = np.where(a[:, None] == b, 0.5, a[:, None] < b)
+        times = [  # how often each value is drawn
+            rng.multinomial(len(sample), np.full(len(sample), 1 / len(sample)), size=RESAMPLES)
+            for sample in (a, b)
+        ]
+        mean += float(wins.mean()) / len(pairs)
+        drawn += ((times[0] @ wins) * times[1]).sum(axis=1) / (wins.size * len(pairs))
+    return mean, *_percentiles(drawn)
+
+
+def _percentiles(drawn: Floats) -> tuple[float, float]:
+    ordered = np.sort(drawn)
     tail = (1 - CONFIDENCE) / 2
-    low = medians[int(np.floor(tail * (RESAMPLES - 1)))]
-    high = medians[int(np.ceil((1 - tail) * (RESAMPLES - 1)))]
-    return float(_middle(np.sort(array)[None, :])[0]), float(low), float(high)
+    low = ordered[int(np.floor(tail * (RESAMPLES - 1)))]
+    high = ordered[int(np.ceil((1 - tail) * (RESAMPLES - 1)))]
+    return float(low), float(high)
 
 
 def _middle(rows: Floats) -> Floats:

@@ -41,8 +41,34 @@ def test_a_real_difference_is_found_and_named(twenty: plans.Comparison, traces: 
     assert "default against greedy: significantly worse on toy" in text
     assert "default against random_walk: undecided everywhere" in text
     assert "nothing is significant" not in text
+    assert results.overall == ()
+    assert "on average" not in text
     assert results.control is not None
     assert results.control["holds"]
+
+
+def test_over_several_problems_there_is_a_mean_with_its_interval(
+    plan: Callable[..., Path], traces: Traces
+) -> None:
+    problems = '[{problem = "./toy", target = 900}, {problem = "./toy", name = "again"}]'
+    methods = '["default", "best_of_n", "greedy"]'
+    comparison = plans.read(plan(problems=problems, methods=methods, seeds="20", measure='"final"'))
+
+    def value(method: str, problem: str, seed: int) -> float:
+        if method == "best_of_n":  # far behind on one, far ahead on the other
+            return chance(method, problem, seed) + (300 if problem == "toy" else -300)
+        return chance(method, problem, seed) + 300 * (method == "greedy")
+
+    results = evaluated(comparison, traces(comparison, value))
+    torn, behind = results.overall
+    assert (torn.method, behind.method) == ("best_of_n", "greedy")
+    assert torn.low <= torn.ahead <= torn.high
+    assert torn.ahead == pytest.approx(0.5, abs=0.02)
+    assert 0.95 < behind.low <= behind.ahead <= behind.high <= 1
+    line = next(said for said in results.sentences if "against greedy" in said)
+    assert line.startswith("default against greedy: significantly better on toy, again; ahead ")
+    short = traces(comparison, value)[1:]
+    assert evaluated(comparison, short).overall == ()
 
 
 def test_where_there_is_nothing_it_says_so(twenty: plans.Comparison, traces: Traces) -> None:

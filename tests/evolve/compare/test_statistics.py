@@ -17,6 +17,7 @@ from evolve.compare.statistics import (
     median_interval,
     most_alarms,
     rank_test,
+    superiority_interval,
 )
 
 VALUES = st.lists(st.sampled_from([0.0, 1.0, 2.0, 5.0, math.inf]), min_size=1, max_size=5)
@@ -103,6 +104,36 @@ def test_runs_that_never_came_there_make_an_interval_infinite() -> None:
     median, low, high = median_interval([1.0, 2.0, math.inf], rng)
     assert (median, low, high) == (2.0, 1.0, math.inf)
     assert median_interval([3.0, 4.0], rng)[0] == 3.5
+
+
+@given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=4), st.integers(0, 99))
+@settings(max_examples=50)
+def test_the_mean_superiority_is_that_of_the_tests_and_lies_in_its_interval(
+    pairs: list[tuple[list[float], list[float]]], seed: int
+) -> None:
+    mean, low, high = superiority_interval(pairs, np.random.default_rng(seed))
+    each = [rank_test(first, second).superiority for first, second in pairs]
+    assert mean == pytest.approx(sum(each) / len(each))
+    assert 0 <= low <= high <= 1 + 1e-9
+    if any(0 < one < 1 for one in each):
+        assert low <= mean + 1e-9
+        assert mean - 1e-9 <= high
+    else:
+        assert low == pytest.approx(mean)
+        assert high == pytest.approx(mean)
+
+
+def test_its_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(6)
+    covered = 0
+    for _ in range(200):
+        pairs = [
+            (rng.normal(size=20).tolist(), rng.normal(shift, size=20).tolist())
+            for shift in (0.0, 1.0, -1.0)  # the mean over the three is one half
+        ]
+        _, low, high = superiority_interval(pairs, rng)
+        covered += low <= 0.5 <= high
+    assert 178 <= covered <= 200
 
 
 @given(st.integers(1, 300), st.sampled_from([0.01, 0.05, 0.2]))
