@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 
 import msgspec
 
@@ -52,9 +53,16 @@ class Closing:
         """Whether the program has been tested in this run."""
         return self._stored(program) is not None
 
-    def next_draw(self, seed: int) -> int:
+    def next_draw(self, program: int, seed: int) -> int:
         """The test draw of a deterministic run: another one for each champion it tests."""
-        return derive(seed, SplitKind.TEST, len(self.reader.events("test")))
+        used = {  # of a salvaged run it may be verdicts only that tell of a test
+            verdict.seed
+            for one in (program, self._seed_program(program))
+            for verdict in self.reader.verdicts(one)
+            if verdict.split == SplitKind.TEST
+        }
+        draws = (derive(seed, SplitKind.TEST, n) for n in count(len(self.reader.events("test"))))
+        return next(draw for draw in draws if draw not in used)
 
     async def test(self, standing: Standing, *, seed: int) -> TestResult | None:
         """Tests the champion, or reads what its test gave; None where the problem has no test."""

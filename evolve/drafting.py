@@ -121,11 +121,7 @@ class Drafter:
 
     def has_text(self, program: int) -> bool:
         """Whether the text of a program has not been dropped."""
-        try:
-            self._store.files(program)
-        except ValueError:
-            return False
-        return True
+        return self._store.has_text(program)
 
     def program(self, program: int) -> Program:
         """The text of a stored program."""

@@ -185,7 +185,7 @@ class Session:
             if reason != INTERRUPTED:
                 self.monitor.phase = "testing"
                 # nothing in the loop reads either; the deterministic mode must end the same
-                fixed = self.closing.next_draw(self.seed)
+                fixed = self.closing.next_draw(standing.program, self.seed)
                 seed = fixed if self.config.deterministic else unforeseen()
                 test = await self.closing.test(standing, seed=seed)
         self.monitor.phase = "ended"

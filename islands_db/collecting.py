@@ -6,7 +6,8 @@ What stays whole:
 * the text of every program that is on an island or in an archive, that is a seed, that has a
   verdict outside training, that once led, that is among the best of those that are not banned, or
   that an attempt under way starts from or shows; and of all their ancestors;
-* the text of every program that a paid answer was made from, was shown, or became.
+* the text of every program that a paid answer was made from, was shown, or became, or that one
+  which is still to be asked for will be shown; notes are shown the programs they sum up.
 
 What goes, for all other programs: their text, the patch that made them, what their evaluation wrote
 to standard error and said as feedback; and patches that came to nothing, unless a model was paid
@@ -27,6 +28,11 @@ BEST = 100
 _KEPT = f"""
 CREATE TEMP TABLE kept AS
 WITH RECURSIVE
+asked (attempt, parent, program, duplicate_of, inspirations, note) AS (
+    SELECT attempt, parent, program, duplicate_of, inspirations,
+        CASE WHEN json_valid(note) THEN note ELSE '{{}}' END
+    FROM attempts WHERE fate IS NULL OR attempt IN (SELECT attempt FROM calls)
+),
 roots (id) AS (
     SELECT program FROM members
     UNION SELECT program FROM elites
@@ -36,16 +42,13 @@ roots (id) AS (
     UNION SELECT * FROM (SELECT id FROM programs WHERE fitness IS NOT NULL
         AND id NOT IN ({lineage.BANNED})
         ORDER BY rung DESC, fitness DESC, id LIMIT {BEST})
-    UNION SELECT parent FROM attempts WHERE fate IS NULL
-    UNION SELECT i.value FROM attempts a, json_each(a.inspirations) i WHERE a.fate IS NULL
-    UNION SELECT a.parent FROM attempts a JOIN calls c ON c.attempt = a.attempt
-    UNION SELECT a.program FROM attempts a JOIN calls c ON c.attempt = a.attempt
-    UNION SELECT a.duplicate_of FROM attempts a JOIN calls c ON c.attempt = a.attempt
-    UNION SELECT i.value FROM calls c JOIN attempts a ON a.attempt = c.attempt,
-        json_each(a.inspirations) i
-    UNION SELECT ifnull(r.program, r.duplicate_of) FROM calls c
-        JOIN attempts a ON a.attempt = c.attempt
-        JOIN attempts r ON r.parent = a.parent AND r.attempt < a.attempt
+    UNION SELECT parent FROM asked
+    UNION SELECT program FROM asked
+    UNION SELECT duplicate_of FROM asked
+    UNION SELECT i.value FROM asked, json_each(asked.inspirations) i
+    UNION SELECT i.value FROM asked, json_each(asked.note, '$.programs') i
+    UNION SELECT ifnull(r.program, r.duplicate_of) FROM asked
+        JOIN attempts r ON r.parent = asked.parent AND r.attempt < asked.attempt
 ),
 line (id) AS (
     SELECT id FROM roots WHERE id IS NOT NULL

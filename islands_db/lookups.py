@@ -28,6 +28,12 @@ def known(connection: sqlite3.Connection, hash: str, syntax_hash: str) -> int | 
     return None
 
 
+def has_text(connection: sqlite3.Connection, program: int) -> bool:
+    """Whether the text of a program has not been dropped."""
+    query = "SELECT 1 FROM contents WHERE program = ? LIMIT 1"
+    return connection.execute(query, (program,)).fetchone() is not None
+
+
 def behaving(
     connection: sqlite3.Connection,
     behaviour: int,

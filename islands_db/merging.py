@@ -2,9 +2,9 @@
 
 Numbers change: attempts, programs and islands of the second run follow those of the first. A
 program that an earlier run has too is not stored twice; the attempt that made it becomes a
-duplicate, and verdicts of splits that the one that stays lacked go to it: in each split a program
-keeps the draws of one run. Attempts under way are left behind with their calls, and so is what
-happened to the islands: they are filled anew.
+duplicate, and verdicts of splits that the one that stays lacked go to it: in training and in
+validation a program keeps the draws of one run. Attempts under way are left behind with their
+calls, and so is what happened to the islands: they are filled anew.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ _PROGRAMS = (
 _NEWEST_NOTES = "notes"
 _OF_ATTEMPTS = ("barren", _NEWEST_NOTES)
 """Meta keys whose value is the number of an attempt."""
+_PROGRAM_KEYS = ("program", "seed_program")
+_ABOUT_PROGRAMS = ("ban", "best", "test")
+"""Kinds of events that say nothing without the program they name."""
 _TALLIES = (
     "INSERT INTO tallies (proposer, fate, attempts, programs, cost_usd)"
     " SELECT proposer, fate, count(*), count(program), total(cost_usd)"
@@ -57,6 +60,12 @@ class Numbers:
     programs: dict[int, int] = field(default_factory=dict)
     doubles: set[int] = field(default_factory=set)
     """Its programs that an earlier run has too."""
+
+    def known(self, key: str) -> Mapping[int, int] | None:
+        """The new numbers of what an event names so; None where it is no number of the run."""
+        return (
+            self.attempts if key == "attempt" else self.programs if key in _PROGRAM_KEYS else None
+        )
 
     def program(self, number: int | None) -> int | None:
         return None if number is None else self.programs[number]
@@ -267,12 +276,7 @@ def _copy(source: sqlite3.Connection, connection: sqlite3.Connection, numbers: N
         connection,
         "events",
         "kind, data, created",
-        (
-            (kind, rows.json_text(_renumbered(data, numbers)), created)
-            for kind, data, created in source.execute(
-                "SELECT kind, data, created FROM events ORDER BY id"
-            )
-        ),
+        _events(source, numbers),
     )
 
 
@@ -339,8 +343,10 @@ def _copy_verdicts(
         for program in numbers.doubles
     }
     for old, *columns in source.execute(_VERDICTS):
-        if columns[_SPLIT] in known.get(old, ()):
-            continue  # means over the draws of two runs do not compare with means over one's
+        # means over the draws of two runs do not compare with means over one's; of test draws
+        # there are no means, and beside each stands what the seed program came to on it
+        if columns[_SPLIT] != "test" and columns[_SPLIT] in known.get(old, ()):
+            continue
         number = numbers.programs[old]
         connection.execute(
             f"INSERT OR IGNORE INTO verdicts (program, position, {rows.VERDICT}) VALUES (?,"  # noqa: S608
@@ -389,19 +395,23 @@ def _copy_calls(
     _insert(connection, "calls", columns, renumbered())
 
 
-def _renumbered(data: str, numbers: Numbers) -> JSON:
-    """An event's data: what it calls program, seed_program and attempt are numbers of its run."""
-    found = rows.json_value(data)
-    assert isinstance(found, Mapping)
-    known = {
-        "program": numbers.programs,
-        "seed_program": numbers.programs,
-        "attempt": numbers.attempts,
-    }
-    return {
-        key: known[key].get(value, value) if key in known and isinstance(value, int) else value
-        for key, value in found.items()
-    }
+def _events(source: sqlite3.Connection, numbers: Numbers) -> Iterator[tuple[object, ...]]:
+    """What happened, without what it was that happened to a program which is not there any more.
+
+    Its number would be that of another one.
+    """
+    for kind, data, created in source.execute("SELECT kind, data, created FROM events ORDER BY id"):
+        found = rows.json_value(data)
+        assert isinstance(found, Mapping)
+        told: dict[str, JSON] = {}
+        for key, value in found.items():
+            known = numbers.known(key)
+            if known is None or not isinstance(value, int):
+                told[key] = value
+            elif value in known:
+                told[key] = known[value]
+        if kind not in _ABOUT_PROGRAMS or len(told) == len(found):
+            yield kind, rows.json_text(told), created
 
 
 def _insert(

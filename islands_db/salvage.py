@@ -3,20 +3,22 @@
 Rows are read around the pages that cannot be; attempts whose seal does not fit are left out with
 what belongs to them. The rest is merged into a new run by itself, which
 renumbers it, fills the islands anew and leaves attempts under way behind. A program whose parent
-was lost has none there. Settings that were lost are made anew from the run's configuration.
+was lost has none there, and stays banned if it was. Settings that were lost are made anew from the
+run's configuration; of marks that warn, those that cannot be read are set.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import time
 
-from islands_db import connections, migrations, rows, seals
+from islands_db import connections, lineage, migrations, rows, seals
 from islands_db.faults import decoding
 from islands_db.records import JSON, StoreError
 from islands_db.texts import Texts
@@ -28,6 +30,8 @@ _PATIENCE = 5_000
 
 _NEEDED = ("problem", "folder", "parameters", "objectives", "identity", "config", "seed")
 """Meta keys."""
+_WARNING = ("unsafe", "mixed_draws")
+"""Meta keys that are true where a run's scores are not to be trusted, or not to be compared."""
 
 _ISLANDS = (
     "SELECT max(json_extract(value, '$.islands'),"
@@ -71,6 +75,8 @@ class Salvaged:
     """Whether how the islands work could be read."""
     lost: tuple[str, ...] = ()
     """Of the run's own values, those that it cannot go on without."""
+    taken: tuple[str, ...] = ()
+    """Marks that could not be read, and are taken to have been set."""
 
     def __str__(self) -> str:
         said = f"{self.attempts} of {self.known} attempts and {self.programs} programs"
@@ -78,6 +84,8 @@ class Salvaged:
             said += "; its settings are lost, so cells go by program length"
         if self.lost:
             said += f"; without {', '.join(self.lost)}, so it cannot go on"
+        if self.taken:
+            said += f"; {' and '.join(self.taken)} cannot be read and counts as set"
         return said
 
 
@@ -128,7 +136,11 @@ def _readable(path: Path, file: Path) -> tuple[Salvaged, Mapping[str, JSON]]:
         seals.install(copy)
         mending.undo_changed_bytes(copy)
         known = _count(copy, "SELECT 1 + ifnull(max(attempt), -1) FROM attempts")
-        _leave_out_broken(copy)
+        broken = list(seals.broken_rows(copy))
+        taken = _warnings(copy, broken)
+        _leave_out(copy, broken)
+        for key in taken:
+            copy.execute("INSERT INTO meta (key, value) VALUES (?, ?)", (key, rows.json_text(True)))
         meta = {
             key: rows.json_value(value)
             for key, value in copy.execute("SELECT key, value FROM meta")
@@ -148,6 +160,7 @@ def _readable(path: Path, file: Path) -> tuple[Salvaged, Mapping[str, JSON]]:
             known=known,
             settings=settings,
             lost=tuple(key for key in _NEEDED if key not in meta),
+            taken=taken,
         )
     return found, meta
 
@@ -215,16 +228,40 @@ def _around(source: sqlite3.Connection, query: str, key: str) -> Iterator[tuple[
                 stretches += [(low, middle), (middle + 1, high)]
 
 
-def _leave_out_broken(copy: sqlite3.Connection) -> None:
+def _warnings(copy: sqlite3.Connection, broken: Sequence[seals.Place]) -> tuple[str, ...]:
+    """The marks that warn, as far as their rows are damaged or verdicts tell of what they said."""
+    found = {key for table, (key, *_) in broken if table == "meta"}
+    outside = copy.execute("SELECT 1 FROM verdicts WHERE tier = 'none' LIMIT 1").fetchone()
+    marked = copy.execute("SELECT 1 FROM meta WHERE key = 'unsafe'").fetchone()
+    if outside and not marked:
+        found.add("unsafe")
+    return tuple(key for key in _WARNING if key in found)
+
+
+def _banned(copy: sqlite3.Connection) -> set[int]:
+    return {program for (program,) in copy.execute(lineage.BANNED)}
+
+
+def _leave_out(copy: sqlite3.Connection, broken: Sequence[seals.Place]) -> None:
     copy.execute("CREATE TEMP TABLE broken (attempt INTEGER PRIMARY KEY)")
-    for table, key in seals.broken_rows(copy):
+    for table, key in broken:
         if table == "attempts":
             copy.execute("INSERT INTO broken VALUES (?)", key)
         else:
             seals.delete(copy, table, key)
     _drop_torn_texts(copy)
+    banned = _banned(copy)
     for statement in _ALIVE:
         copy.execute(statement)
+    left = {program for (program,) in copy.execute("SELECT id FROM programs")}
+    still = _banned(copy)
+    for program in sorted(banned & left):  # what it was made from has a lower number
+        if program not in still:
+            copy.execute(
+                "INSERT INTO events (kind, data, created) VALUES ('ban', ?, ?)",
+                (rows.json_text({"program": program}), time()),
+            )
+            still = _banned(copy)
 
 
 def _drop_torn_texts(copy: sqlite3.Connection) -> None:

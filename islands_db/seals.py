@@ -41,6 +41,9 @@ _SMALL = {
 }
 """Tables whose rows are sealed one by one, with their keys."""
 
+Place = tuple[str, tuple[object, ...]]
+"""A table and the key of one of its rows."""
+
 _PARTS = ("programs", "verdicts", "contents", "calls")
 """Tables whose rows an attempt's seal covers."""
 
@@ -86,7 +89,7 @@ def broken(connection: sqlite3.Connection, *, most: int = 20) -> list[str]:
     ]
 
 
-def broken_rows(connection: sqlite3.Connection) -> Iterator[tuple[str, tuple[object, ...]]]:
+def broken_rows(connection: sqlite3.Connection) -> Iterator[Place]:
     """Table and key of every row that does not have its seal."""
     if not filled(connection):
         return

@@ -464,6 +464,11 @@ class Store:
                 self._connection, behaviour, length=length, up_to_attempt=up_to_attempt
             )
 
+    def has_text(self, program: int) -> bool:
+        """Whether the text of a program has not been dropped."""
+        with faults(self.path):
+            return lookups.has_text(self._connection, program)
+
     def rank(self, program: int) -> tuple[int, float]:
         """Rung and fitness of a program, the fitness -inf where it has none.
 

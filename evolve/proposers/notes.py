@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from math import inf, isfinite
 
 import msgspec
@@ -97,11 +98,16 @@ def _chosen(store: Store, last: int, count: int, rng: random.Random) -> tuple[in
         _, parent = store.came_from(program)
         if parent is None:
             continue
-        (rung, fitness), (old_rung, old) = store.rank(program), store.rank(parent)
+        try:
+            (rung, fitness), (old_rung, old) = store.rank(program), store.rank(parent)
+        except ValueError:
+            continue  # without a score since all were rescored, as its text had been dropped
         if (rung, fitness) > (old_rung, old):
             won = fitness - old if isfinite(old) else inf
             gains.append(((rung - old_rung, won), program))
         else:
             losses.append(program)
-    best = [program for _, program in sorted(gains, reverse=True)[:MOST_GAINS]]
-    return tuple(sorted([*best, *rng.sample(losses, min(MOST_LOSSES, len(losses)))]))
+    ranked = (program for _, program in sorted(gains, reverse=True))
+    best = list(islice(filter(store.has_text, ranked), MOST_GAINS))
+    others = rng.sample(losses, min(MOST_LOSSES, len(losses)))
+    return tuple(sorted([*best, *filter(store.has_text, others)]))

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -291,6 +292,28 @@ def test_a_damaged_run_is_named_with_what_can_be_saved_and_saved(ran: Evolve) ->
     saved = ran("salvage", "one", "-o", "again", "--json").data
     assert saved["attempts"] == saved["known"] - 1 - _pending(ran)  # type: ignore[operator]
     assert ran("best", "again").code == 0
+
+
+@pytest.mark.parametrize("lost", ["test", "champion"])
+def test_a_deterministic_run_that_was_salvaged_ends(lost: str, evolve: Evolve, toy: Path) -> None:
+    """Also where it was tested and only the verdicts tell, or where its champion is lost."""
+    arguments = ("--evals", 12, "--name", "same", "--seed", 3, "--workers", 1, "--deterministic")
+    assert evolve("run", toy, *arguments).code == 0
+    (first,) = query(evolve, "same", "SELECT data FROM events WHERE kind = 'test'")
+    with closing(sqlite3.connect(evolve.folder / "runs" / "same" / "run.db")) as connection:
+        connection.execute(
+            "UPDATE events SET created = created + 1 WHERE kind = 'test'"
+            if lost == "test"
+            else "UPDATE attempts SET created = created + 1 WHERE attempt >= (SELECT max("
+            "json_extract(data, '$.attempt')) FROM events WHERE kind = 'best')"
+        )
+        connection.commit()
+    assert evolve("salvage", "same", "-o", "again").code == 0
+    ended = evolve("resume", "again", "--evals", 8 if lost == "test" else 4)
+    assert (ended.code, ended.err.count("bug of ours")) == (0, 0)
+    (second,) = query(evolve, "again", "SELECT data FROM events WHERE kind = 'test'")
+    if lost == "test":
+        assert json.loads(str(second[0]))["seed"] != json.loads(str(first[0]))["seed"]
 
 
 def test_where_no_program_was_saved_no_run_is_made(ran: Evolve) -> None:

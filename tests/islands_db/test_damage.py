@@ -264,11 +264,109 @@ def test_pages_overwritten_are_read_around(whole, tmp_path, scripted):
     store.close()
 
 
+def broken(path, attempt):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "UPDATE attempts SET created = created + 1 WHERE attempt = ?", (attempt,)
+        )
+
+
+@pytest.fixture
+def copied(whole, tmp_path):
+    with closing(sqlite3.connect(whole)) as one, closing(sqlite3.connect(tmp_path / "a.db")) as two:
+        one.backup(two)
+    return tmp_path / "a.db"
+
+
+def test_what_happened_to_a_lost_program_happened_to_no_other(copied, tmp_path):
+    with Reader(copied) as reader:
+        born = [reader.program(n) for n in range(3, reader.counts().programs + 1)]
+        parents = {program.parent for program in born}
+        leaf = next(p for p in born if p.id not in parents and p.id < born[-1].id)
+        kept = next(p for p in born if p.id > leaf.id)
+    store = Store.open(copied)
+    assert store.ban(leaf.id) == 1
+    for program in (leaf, kept):
+        store.event("best", {"program": program.id, "attempt": program.attempt})
+        store.event("test", {"program": program.id, "seed": 1, "seed_program": 1})
+    store.event("deterministic_mode_ended", {"attempt": leaf.attempt, "stage": "x"})
+    store.close()
+    with Reader(copied) as reader:
+        expected = {
+            kind: [reader.program(event.data["program"]).hash for event in reader.events(kind)]
+            for kind in ("best", "test")
+        }
+    broken(copied, leaf.attempt)
+    salvage(copied, tmp_path / "saved.db")
+    with Reader(tmp_path / "saved.db") as reader:
+        assert reader.events("ban") == []
+        assert not reader.banned()
+        for kind in ("best", "test"):
+            told = [reader.program(event.data["program"]).hash for event in reader.events(kind)]
+            assert told == [hash for hash in expected[kind] if hash != leaf.hash]
+            assert told[-1] == kept.hash
+        (ended,) = reader.events("deterministic_mode_ended")
+        assert ended.data == {"stage": "x"}
+    sound(tmp_path / "saved.db")
+
+
+def test_what_came_of_a_lost_program_that_was_banned_stays_banned(copied, tmp_path):
+    with Reader(copied) as reader:
+        numbers = range(3, reader.counts().programs + 1)
+        most = max(numbers, key=lambda n: len(reader.children(n)))
+        attempt = reader.program(most).attempt
+    store = Store.open(copied)
+    assert store.ban(most) > 2
+    store.close()
+    with Reader(copied) as reader:
+        hashes = {reader.program(n).hash for n in reader.banned() if n != most}
+    broken(copied, attempt)
+    salvage(copied, tmp_path / "saved.db")
+    with Reader(tmp_path / "saved.db") as reader:
+        assert {reader.program(n).hash for n in reader.banned()} == hashes
+    sound(tmp_path / "saved.db")
+
+
+@pytest.mark.parametrize("mark", ["unsafe", "mixed_draws"])
+def test_a_mark_that_cannot_be_read_counts_as_set(mark, copied, tmp_path):
+    for number, value in enumerate((True, False)):
+        store = Store.open(copied)
+        store.set_meta(mark, value)
+        store.close()
+        with closing(sqlite3.connect(copied, isolation_level=None)) as connection:
+            connection.execute("UPDATE meta SET value = 'tqqe' WHERE key = ?", (mark,))
+        saved = tmp_path / f"saved{number}.db"
+        found = salvage(copied, saved)
+        assert found.taken == (mark,)
+        assert f"{mark} cannot be read and counts as set" in str(found)
+        with Reader(saved) as reader:
+            assert reader.meta[mark] is True
+        with closing(sqlite3.connect(copied, isolation_level=None)) as connection:
+            connection.execute("DELETE FROM meta WHERE key = ?", (mark,))
+
+
+def test_without_the_mark_verdicts_tell_of_a_run_without_a_sandbox(tmp_path):
+    path = tmp_path / "run.db"
+    store = Store.create(path, settings=Settings(islands=1), meta={"unsafe": True})
+    store.begin(Sample(attempt=0, island=0, parent=None, proposer="seed"))
+    verdict = Verdict(stage="s", split="training", status=Status.OK, fitness=1.0, tier="none")
+    program = ProgramText(hash="a", syntax_hash="a", files={"program.py": "1"}, length=1)
+    store.settle(
+        0,
+        Outcome(fate=Fate.SEED, program=program, verdicts=(verdict,), rung=1, fitness=1.0),
+    )
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM meta")
+    assert salvage(path, tmp_path / "saved.db").taken == ("unsafe",)
+
+
 def test_a_sound_run_is_salvaged_whole(whole, tmp_path):
     found = salvage(whole, tmp_path / "saved.db")
     with Reader(whole) as one, Reader(tmp_path / "saved.db") as other:
         counts = one.counts()
         assert (found.attempts, found.programs) == (counts.attempts, counts.programs)
+        assert found.taken == ()
         for number in range(1, counts.programs + 1):
             assert other.program(number).hash == one.program(number).hash
 

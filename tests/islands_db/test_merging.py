@@ -20,6 +20,7 @@ from islands_db import (
     Outcome,
     Reader,
     Rescoring,
+    Sample,
     Status,
     Store,
     StoreError,
@@ -133,6 +134,20 @@ def test_a_program_of_both_keeps_the_draws_of_the_first(tmp_path, scripted):
                 own += [verdict for verdict in other if verdict.split != "training"]
             assert new.verdicts(number) == own
         assert any(v.seed == 1 for v in new.verdicts(new.find("best")))
+    sound(tmp_path / "new.db")
+
+
+def test_every_test_draw_of_a_program_of_both_is_kept(tmp_path, scripted):
+    """So the seed program stays beside each champion that was tested with it."""
+    paths = [tmp_path / "one.db", tmp_path / "two.db"]
+    for number, path in enumerate(paths):
+        store = scripted.play(path, 30)
+        tested = Verdict(stage="test", split="test", seed=number, status=Status.OK, fitness=1.0)
+        store.add_verdicts(1, [tested])
+        store.close()
+    merge_runs(paths, tmp_path / "new.db", meta={})
+    with Reader(tmp_path / "new.db") as reader:
+        assert [v.seed for v in reader.verdicts(1) if v.split == "test"] == [0, 1]
     sound(tmp_path / "new.db")
 
 
@@ -444,6 +459,49 @@ def test_what_is_dropped_is_only_what_nothing_needs(run_db, scripted):
         pass
     store.close()
     sound(run_db)
+
+
+@pytest.mark.parametrize("paid", [False, True])
+def test_what_notes_are_written_from_is_kept(paid, run_db, tmp_path):
+    """It stands in the attempt's own note only, and is read again when a run is resumed."""
+    shutil.copy(run_db, tmp_path / "copy.db")
+    collect(tmp_path / "copy.db")
+    with Reader(tmp_path / "copy.db") as reader:
+        every = range(1, reader.counts().programs + 1)
+        dropped = [n for n in every if not reader.has_text(n)]
+        attempt = max(p.attempt for p in reader.proposals()) + 1
+    shown = dropped[:: max(1, len(dropped) // 3)]
+    assert shown
+    store = Store.open(run_db)
+    note = f'{{"arm":"m","programs":{shown},"notes":null,"count":9}}'
+    store.begin(Sample(attempt=attempt, island=0, parent=None, proposer="notes", note=note))
+    if paid:
+        asked = Call(attempt=attempt, turn=0, model="m", state=CallState.ANSWERED, answer="notes")
+        store.end_call(store.open_call(Call(attempt=attempt, turn=0, model="m")), asked)
+        store.settle(attempt, Outcome(fate=Fate.NOTES, operator="notes"))
+    texts = {n: store.files(n) for n in shown}
+    store.close()
+    collect(run_db)
+    with Reader(run_db) as reader:
+        assert {n: reader.files(n) for n in shown} == texts
+        parents = {reader.came_from(n)[1] for n in shown} - {None}
+        assert all(map(reader.has_text, parents))
+
+
+def test_what_an_attempt_under_way_shows_of_its_parents_children_is_kept(run_db, tmp_path):
+    shutil.copy(run_db, tmp_path / "copy.db")
+    collect(tmp_path / "copy.db")
+    with Reader(tmp_path / "copy.db") as reader:
+        every = range(1, reader.counts().programs + 1)
+        parents = {n: reader.came_from(n)[1] for n in every if not reader.has_text(n)}
+        attempt = max(p.attempt for p in reader.proposals()) + 1
+    child, parent = next((n, p) for n, p in parents.items() if p is not None)
+    store = Store.open(run_db)
+    store.begin(Sample(attempt=attempt, island=0, parent=parent, proposer="a model", note="not it"))
+    store.close()
+    collect(run_db)
+    with Reader(run_db) as reader:
+        assert reader.has_text(child)
 
 
 def test_a_second_time_there_is_nothing_to_drop(run_db):

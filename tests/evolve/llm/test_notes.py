@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -123,6 +125,21 @@ def test_they_are_written_from_the_largest_gains_and_some_losses(store: Store) -
     assert len(recipe.programs) == len(better) + MOST_LOSSES  # of 10 losses
     assert min(recipe.programs) > 15
     assert (recipe.arm, recipe.count, recipe.notes) == ("large", 30, None)
+
+
+def test_what_lost_its_text_or_its_score_is_left_out(store: Store) -> None:
+    scribe = scribe_of(store, Answering(store, "x"))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM contents WHERE program IN (16, 17, 28)")
+        connection.execute("UPDATE programs SET rung = NULL, fitness = NULL WHERE id IN (17, 28)")
+        recipe = msgspec.json.decode(scribe.plan(30, random.Random(1)), type=NotesRecipe)
+        assert [n for n in recipe.programs if n % 3 == 1] == [19, 22, 25]
+        assert 17 not in recipe.programs
+        assert scribe.prompting.render_notes(recipe).text
+        connection.execute("UPDATE programs SET rung = NULL, fitness = NULL")
+        recipe = msgspec.json.decode(scribe.plan(30, random.Random(1)), type=NotesRecipe)
+        assert recipe.programs == ()
+        assert scribe.prompting.render_notes(recipe).text
 
 
 def test_another_model_writes_them_while_the_first_is_down(store: Store) -> None:
