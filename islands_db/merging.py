@@ -396,10 +396,7 @@ def _copy_calls(
 
 
 def _events(source: sqlite3.Connection, numbers: Numbers) -> Iterator[tuple[object, ...]]:
-    """What happened, without what it was that happened to a program which is not there any more.
-
-    Its number would be that of another one.
-    """
+    """The events, but for those about a program that was lost: its number is another's now."""
     for kind, data, created in source.execute("SELECT kind, data, created FROM events ORDER BY id"):
         found = rows.json_value(data)
         assert isinstance(found, Mapping)
