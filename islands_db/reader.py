@@ -142,12 +142,15 @@ class Reader:
         )
 
     def verdicts_of(self, split: str) -> dict[int, list[Verdict]]:
-        """The verdicts of a split, by program; programs and verdicts in the order they came."""
+        """The verdicts of a split, by program; programs and verdicts in the order they came.
+
+        Of training, which has one or more for each program, none are given.
+        """
         found: dict[int, list[Verdict]] = {}
         for program, verdict in self._read(
             lambda row: (row["program"], rows.verdict_value(row)),
             f"SELECT program, {rows.VERDICT} FROM verdicts WHERE split = ?"  # noqa: S608
-            " ORDER BY program, position",
+            " AND split <> 'training' ORDER BY program, position",
             split,
         ):
             found.setdefault(program, []).append(verdict)

@@ -159,7 +159,7 @@ def render_again(
         return "the prompt templates have changed since this prompt was sent"
     prompt = render(templates, facts, assemble(stored.recipe, source))
     if prompt.hash != stored.hash:
-        return "the problem's texts or baselines have changed since this prompt was sent"
+        return "the problem's texts, baselines or scores have changed since this prompt was sent"
     return prompt
 
 

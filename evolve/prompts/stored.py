@@ -103,6 +103,10 @@ def prompts_of(reader: Reader, proposal: StoredProposal) -> Sequence[Mapping[str
     except (msgspec.DecodeError, ValueError, StoreError) as error:
         prompt = f"what is stored of it cannot be read: {error}"
     if isinstance(prompt, str):
+        if reader.meta.get("merged"):  # programs have other numbers here, and a prompt names them
+            prompt = (
+                "this run was merged from others: the prompt can be read in the one that sent it"
+            )
         return [{"fixed": "", "text": "", "fault": prompt}]
     return [{"fixed": prompt.fixed, "text": prompt.text, "fault": ""}]
 

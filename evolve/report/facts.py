@@ -21,7 +21,7 @@ from evolve.certificate import Checked
 from evolve.champion import behind, parting
 from evolve.endings import ending
 from evolve.errors import UsageError
-from evolve.lineage import Leap, Step, leap, steps, value_in
+from evolve.lineage import Leap, Step, leap, steps, unvalidated, value_in
 from evolve.messages import BaselineValue
 from evolve.problem import Objective, ProblemError, SplitKind
 from evolve.runs import RunFolder
@@ -107,6 +107,8 @@ class Facts:
     branches: Mapping[int, Sequence[Branch]]
     files: Mapping[str, str]
     validated: Sequence[Validated]
+    unvalidated: str
+    """That no program passed validation, and why the last did not; "" where one did."""
     alarm: str
     """That training and validation part; "" for no cause."""
     test: Tested | None
@@ -177,6 +179,7 @@ def gather(folder: RunFolder) -> Facts:
             branches=branches(history, [p.id for p in line], objective) if line else {},
             files={} if champion is None else reader.files(champion),
             validated=_validated(reader, objective),
+            unvalidated=unvalidated(reader),
             alarm=parting(len(behind(reader, champion))),
             test=_test(reader, objective),
             proposers=proposers,

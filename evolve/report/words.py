@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from evolve.lineage import divided
 from evolve.problem import Objective
 from evolve.report.facts import Facts
-from evolve.terminal import duration, number, signed
+from evolve.terminal import clipped, duration, number, signed
 
 TEXT_SHOWN = 20_000
-EDITS_SHOWN = 30
 """Characters of one text on the page; of longer ones the middle is left out."""
+EDITS_SHOWN = 30
+_REASON_SHOWN = 400
 DIFFS_SHOWN = 800_000
 """Characters of all diffs of the lineage together."""
 STEPS_SHOWN = 400
@@ -31,7 +32,10 @@ def headline(facts: Facts) -> str:
     last = facts.path[-1]
     if last.validation is not None:
         return f"{name} {number(last.validation)} in validation; not tested yet"
-    return f"{name} {number(last.training)} in training; neither validated nor tested"
+    said = f"{name} {number(last.training)} in training"
+    if facts.unvalidated:
+        return f"{said}; {clipped(facts.unvalidated, _REASON_SHOWN)}"
+    return f"{said}; neither validated nor tested"
 
 
 def story(facts: Facts) -> str:

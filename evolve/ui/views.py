@@ -17,7 +17,7 @@ from evolve import picture
 from evolve.config import flat
 from evolve.diff import unified
 from evolve.endings import ending
-from evolve.lineage import Leap, Step, leap, steps, value_in
+from evolve.lineage import Leap, Step, leap, steps, unvalidated, value_in
 from evolve.problem import SplitKind
 from evolve.program import Program
 from evolve.prompts.stored import prompts_of
@@ -50,6 +50,7 @@ def card(run: Watched) -> Plain:
             "evaluated": counts.evaluated,
             "best": value_at(run, champion),
             "validation": run.validated.get(champion or 0),
+            "unvalidated": unvalidated(reader),
             "cost_usd": counts.cost_usd,
             "created": meta.get("created"),
             "elapsed_s": meta.get("elapsed_s"),
@@ -86,6 +87,7 @@ def overview(run: Watched) -> Plain:
                 "fates": {fate.value: count for fate, count in counts.fates.items()},
             },
             "champion": None if champion is None else standing(run, reader, champion),
+            "unvalidated": unvalidated(reader),
             "curve": _curve(run),
             "references": [asdict(r) for r in _references(meta)],
             "proposers": _proposers(run, reader),

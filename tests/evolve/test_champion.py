@@ -15,6 +15,8 @@ import pytest
 
 from evolve.champion import PARTED_AFTER, parting
 from evolve.randomness import derive
+from evolve.ui import views
+from evolve.watched import Runs
 from islands_db import Reader
 
 if TYPE_CHECKING:
@@ -126,6 +128,12 @@ def test_a_validation_that_nothing_passes_says_why_and_the_best_in_training_is_m
     assert "def answer" in best.out
     assert best.one_line == f"evolve: {why}; this is the best in training"
     assert "no program passed" in evolve("best", "a", "--json").data["unvalidated"]  # type: ignore[operator]
+    assert evolve("report", "a", "--md", "-o", "report.md").code == 0
+    head = (evolve.folder / "report.md").read_text().replace("\\", "").splitlines()[2]
+    assert "in training; no program passed validation; the last: invalid at 'fresh'" in head
+    watched = Runs(evolve.folder / "runs").get("a")
+    assert str(views.overview(watched)["unvalidated"]).startswith("no program passed validation")
+    assert str(views.card(watched)["unvalidated"]).startswith("no program passed validation")
     assert evolve("run", variant("fine"), "--evals", 3, "--name", "b").code == 0
     assert evolve("best", "b").err == ""
     assert evolve("ls").out.count("*") == 2

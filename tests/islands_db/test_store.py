@@ -553,3 +553,22 @@ def test_looking_up_a_program_does_not_read_the_others(run, make):
     assert run.store.known("other", stored.syntax_hash) == 1501
     run.store._connection.set_progress_handler(None, 0)
     assert steps < 10
+
+
+def test_verdicts_of_validation_are_read_without_those_of_training(run, make):
+    for number in range(2000):
+        run.add(f"p{number}", 1.0)
+        run.store.add_verdicts(number + 1, [make.verdict()])
+    run.store.add_verdicts(1234, [make.verdict("fresh", "validation", fitness=2.0)])
+    steps = 0
+
+    def count():
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with Reader(run.path, check=False) as reader:
+        reader._database.conn.set_progress_handler(count, 100)
+        found = reader.verdicts_of("validation")
+    assert list(found) == [1234]
+    assert steps < 10

@@ -23,7 +23,7 @@ function figures(data) {
   return facts([
     ["state", `${status ? "live: " : ""}${data.state}`],
     ["champion", champion ? h("a", { key: "champion", href: `#/run/${encodeURIComponent(data.name)}/program/${champion.id}` }, `program ${champion.id}`) : "none yet"],
-    ["in validation", champion ? number(champion.validation) : null],
+    ["in validation", data.unvalidated ? "none passed" : champion ? number(champion.validation) : null],
     ["in training", champion ? number(champion.training) : null],
     ["in the test", champion?.test === null ? null : number(champion?.test)],
     ["evaluated", `${count(counts.evaluated)}${status ? ` at ${number(status.rate)}/s` : ""}`],
@@ -72,7 +72,7 @@ export function overview({ run, get }) {
     update(data) {
       last = data;
       const goal = data.objective.direction === "min" ? "lower" : "higher";
-      put(warn, h("p", {}, `${data.problem ?? ""}: ${data.objective.name}, ${goal} is better.`));
+      put(warn, h("p", {}, `${data.problem ?? ""}: ${data.objective.name}, ${goal} is better.`), data.unvalidated && h("p", { class: "fault" }, `${brief(data.unvalidated, 400)}; the champion is the best in training.`));
       controls.update(data);
       put(numbers, figures(data));
       draw();
@@ -90,13 +90,11 @@ export function overview({ run, get }) {
             : h("p", { class: "soft" }, "None."))),
       data.picture && h("figure", {}, h("img", { src: data.picture, alt: "What was found, as the problem draws it" }), h("figcaption", {}, "What was found, as the problem draws it")));
       put(log, h("h2", {}, "What happened"), data.events.length
-        ? table([{ text: "when (UTC)" }, { text: "event" }, { text: "with" }], data.events.map((one) => [one.created.slice(0, 19).replace("T", " "), one.kind.replaceAll("_", " "), h("code", {}, brief(one.data))]))
+        ? table([{ text: "when (UTC)" }, { text: "event" }, { text: "with" }], data.events.map((one) => [one.created.slice(0, 19).replace("T", " "), one.kind.replaceAll("_", " "), h("code", {}, brief(listed(one.data)))]))
         : h("p", { class: "soft" }, "Nothing but the search."));
     },
   };
 }
 
-const brief = (data) => {
-  const text = Object.entries(data).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => `${name} ${value}`).join(", ");
-  return text.length > 160 ? `${text.slice(0, 157)}...` : text;
-};
+const listed = (data) => Object.entries(data).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => `${name} ${value}`).join(", ");
+const brief = (text, most = 160) => text.length > most ? `${text.slice(0, most - 3)}...` : text;

@@ -16,7 +16,7 @@ export function runs({ get }) {
         ? ["", run.name, h("span", { class: "worse" }, run.fault), "cannot be read", "", "", "", "", ""]
         : [h("input", { type: "checkbox", key: `compare-${run.name}`, "aria-label": `compare ${run.name}`, checked: chosen.has(run.name), onchange: (event) => choose(run.name, event.target.checked) }),
           h("a", { href: `#/run/${encodeURIComponent(run.name)}`, key: `run-${run.name}` }, run.name), run.problem ?? "", `${run.live ? "live: " : ""}${run.state}`,
-          number(run.validation), number(run.best), count(run.evaluated), duration(run.elapsed_s), dollars(run.cost_usd)]);
+          run.unvalidated ? "none passed" : number(run.validation), number(run.best), count(run.evaluated), duration(run.elapsed_s), dollars(run.cost_usd)]);
       put(place, data.runs.length ? [table(head, rows, { key: "runs" }), h("div", { class: "bar" }, go)] : h("p", {}, "No run yet: ", h("code", {}, "evolve run PROBLEM"), " starts one."),
         h("p", { class: "soft" }, `in ${data.root}`));
     },

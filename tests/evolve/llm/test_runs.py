@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.loopback import EVOLVE, Loopback, compare, loopback, models
 from benchmarks.vendor import KEYS
+from evolve.prompts.stored import prompts_of
 from islands_db import Fate, Reader, fingerprint
 
 from ..warm import warm
@@ -115,6 +116,26 @@ def test_a_replay_needs_no_network_and_ends_the_same(vendor: Loopback, tmp_path:
     runs = tmp_path / "runs"
     assert fingerprint(runs / "a" / "run.db") == fingerprint(runs / "a-replay" / "run.db")
     assert len(vendor.entries()) == before
+
+
+@pytest.mark.slow
+def test_prompts_of_merged_runs_are_read_where_they_were_sent(
+    vendor: Loopback, tmp_path: Path
+) -> None:
+    for name in "ab":
+        ended = evolve(vendor, tmp_path, "run", "bin_packing:or1", *BOTH, "--evals", "12",
+                       "--seed", str(ord(name)), "--name", name)  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+    ended = evolve(None, tmp_path, "merge", "a", "b", "-o", "both")
+    assert ended.returncode == 0, ended.stderr
+    faults = {name: list[str]() for name in ("a", "both")}
+    for name, found in faults.items():
+        with Reader(tmp_path / "runs" / name / "run.db") as reader:
+            for proposal in reader.proposals():
+                found += [prompt["fault"] for prompt in prompts_of(reader, proposal)]
+    assert set(faults["a"]) == {""}
+    assert any(faults["both"])
+    assert all("merged from others" in fault for fault in faults["both"] if fault)
 
 
 @pytest.mark.slow
