@@ -167,18 +167,25 @@ def _print(
     rows = []
     for step in found.steps:
         program = stored[step.position]
+        edit = made_by(program)
+        if len(step.edits) == 1:
+            edit += f": {step.edits[0]}"
         rows.append(
-            [str(program.id), step.kind.value, *_figures(step.effect), inert(made_by(program))]
+            [str(program.id), step.kind.value, *_figures(step.effect), _noted(step.effect, edit)]
         )
         for hunk in step.hunks:
-            rows.append(["", "", *_figures(hunk.effect), inert(hunk.what)])
+            joint = "(together) " if hunk.together else ""
+            rows.append(["", "", *_figures(hunk.effect), _noted(hunk.effect, joint + hunk.what)])
     if rows:
         _print_table(["program", "kind", "verdict", "training", "fresh", "+-", "edit"], rows)
     if found.parts:
         click.echo("")
         click.echo(paint("the program without each of its statements", bold=True))
         worst = sorted(found.parts, key=_by_what_it_brings)
-        rows = [[*_figures(part.effect), inert(part.what)] for part in worst[:_PARTS_SHOWN]]
+        rows = [
+            [*_figures(part.effect), _noted(part.effect, part.what)]
+            for part in worst[:_PARTS_SHOWN]
+        ]
         _print_table(["verdict", "training", "fresh", "+-", "statement"], rows)
     if found.kept:
         click.echo(
@@ -202,12 +209,19 @@ def _figures(effect: Effect) -> list[str]:
     return [effect.word.value, signed(effect.training), signed(effect.mean), number(half)]
 
 
+def _noted(effect: Effect, edit: str) -> str:
+    """An edit, behind what its figures leave out."""
+    sides = [(effect.further, "further"), (effect.behind, "less far")]
+    said = " and ".join(f"{word} on {count}" for count, word in sides if count)
+    return inert(f"[{said} of {effect.draws}] {edit}" if said and effect.mean is not None else edit)
+
+
 def _said(effect: Effect) -> str:
     if effect.mean is None or effect.low is None or effect.high is None:
         return effect.word.value
     return (
         f"{signed(effect.mean)} (between {signed(effect.low)} and {signed(effect.high)}, "
-        f"{effect.draws} draws)"
+        f"{effect.draws} draw{'s' * (effect.draws != 1)})"
     )
 
 

@@ -12,34 +12,23 @@ Four experiments, all on fresh draws:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from evolve.explain.effects import (
-    FIRST,
-    LEVEL,
-    MOST,
-    TIMES,
-    USUAL,
-    Effect,
-    Span,
-    Word,
-    effect,
-)
+from evolve.explain.asking import Asked, Looks
+from evolve.explain.effects import FIRST, TIMES, USUAL, Effect, Span, Word
 from evolve.explain.measuring import Measure
 from evolve.explain.minimal import MOST_CUTS, smallest, tidied
-from evolve.explain.parts import Without, hunks, reductions
+from evolve.explain.pairing import Rank, paired, typical
+from evolve.explain.parts import Without, hunks, reductions, reverted
 from evolve.program import Program, length, syntax_hash
 from evolve.randomness import derive
 from evolve.tuning import Parameter, TuneError, parameters, set_values
 from evolve.tuning.literals import same_structure
 from evolve.tuning.search import WORST, Told, generation_of, open_search
 
-_PATIENCE_S = 60.0
-"""So long an account may take for looks beyond the usual draws, where none are asked for."""
 _SECOND = FIRST * TIMES
 """Draws on which programs as wholes are compared."""
 _SHARE = 0.8
@@ -57,10 +46,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunked:
-    """One changed place of a step, or one part of the last program, and what it does."""
+    """One changed place of a step, or one part of the last program, and what it does.
+
+    Attributes:
+        together: The effect is that of all places of its step that nothing is valid without one of.
+    """
 
     what: str
     effect: Effect
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +63,13 @@ class Explained:
 
     Attributes:
         position: Of its program on the line; the first step makes program 1.
+        edits: The text of each changed place, in one line.
     """
 
     position: int
     kind: Kind
     effect: Effect
+    edits: tuple[str, ...]
     hunks: tuple[Hunked, ...]
 
 
@@ -101,8 +97,8 @@ class Account:
 
     Attributes:
         whole: The last program beside the first.
-        structure: How far steps that change more than numbers went beyond the best before them,
-            in all; what only undoes a loss is no gain.
+        structure: How far gains by steps that change more than numbers went beyond the best before
+            them, in all; what only undoes a loss is no gain.
         constants: The same of steps that change numbers only.
         minimal: The last program without what has no effect, written as a person would; None where
             that is the program itself.
@@ -143,14 +139,17 @@ async def account(
     Raises:
         ValueError: the last program has no score on fresh draws.
     """
-    if await measure.fresh(line[-1], FIRST) is None:
+    if typical(await measure.fresh(line[-1], FIRST)) is None:
         raise ValueError("it has no score on fresh draws, so nothing can be compared with it")
     taken = [hunks(before, after) for before, after in pairwise(line)]
     questions = len(taken) + sum(len(places) for places in taken if len(places) > 1)
     tell(f"{len(line) - 1} steps, {sum(map(len, taken))} changed places")
+    await measure.look_for_noise([line[0], line[-1]])
+    if measure.noisy:
+        tell("judged again, a program has another score: each figure is of several measurements")
     span = await _span(measure, line)
-    looks = _Looks(draws)
-    asked = _Asked(measure, span, questions + 1, looks)
+    looks = Looks(draws)
+    asked = Asked(measure, span, questions + 1, looks)
     whole = await asked.effect(line[-1], line[0])
     steps = []
     for position, (before, after) in enumerate(pairwise(line), 1):
@@ -160,22 +159,20 @@ async def account(
                 position=position,
                 kind=_kind(before, after),
                 effect=await asked.effect(after, before),
-                hunks=tuple(
-                    [await asked.hunk(after, without) for without in places]
-                    if len(places) > 1
-                    else []
-                ),
+                edits=tuple(place.what for place in places),
+                hunks=tuple(await _hunks(asked, before, after, places)),
             )
         )
     tell("the ancestor's numbers tuned")
     # on no more draws than the whole, of which these are parts
-    leaps = await _leaps(measure, line, steps, min(whole.draws, USUAL))
+    leaps = await _leaps(measure, line, steps, span, max(FIRST, min(whole.draws, USUAL)))
     retuned = await _retuned(measure, line, leaps, tune_evals)
     tell("parts of the program taken out")
     parts, smaller = await _parts(measure, line[-1], span, looks)
     minimal = await tidied(measure, smaller)
+    counted = _counted(leaps, whole)
     structure, constants = (
-        sum(leap.gain for leap in leaps if leap.step.kind is kind)
+        sum(leap.gain for leap in counted if leap.step.kind is kind)
         for kind in (Kind.STRUCTURE, Kind.CONSTANTS)
     )
     return Account(
@@ -212,87 +209,41 @@ def _verdict(whole: Effect, structure: float, constants: float, retuned: Retuned
     return "new structure"
 
 
-class _Looks:
-    """After how many draws an effect is looked at, as long as it is unclear."""
-
-    def __init__(self, draws: int | None) -> None:
-        most = draws or MOST
-        powers = (FIRST * TIMES**step for step in range(10))
-        self.counts: list[int] = [*(count for count in powers if count < most), most]
-        self.asked_for = draws is not None
-        self._spent_s = 0.0
-        self._evaluation_s = 0.0
-
-    def worth_it(self, index: int) -> bool:
-        """Whether there is such a look, and time for it."""
-        if index >= len(self.counts):
-            return False
-        if self.asked_for or self.counts[index] <= USUAL:
-            return True
-        return self._spent_s + 2 * self.counts[index] * self._evaluation_s < _PATIENCE_S
-
-    def took(self, index: int, seconds: float, evaluations: int) -> None:
-        """Notes what a look at two programs took."""
-        if self.counts[index] > USUAL:
-            self._spent_s += seconds
-        if evaluations:
-            self._evaluation_s = seconds / evaluations
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Effects, measured on as many draws as each needs."""
-
-    measure: Measure
-    span: Span
-    questions: int
-    looks: _Looks
-
-    async def hunk(self, program: Program, without: Without) -> Hunked:
-        return Hunked(what=without.what, effect=await self.effect(program, without.program))
-
-    async def effect(self, program: Program, without: Program) -> Effect:
-        """What `program` has over `without`."""
-        ranks = await self.measure.training_of([program, without])
-        training = None
-        if ranks[0] is not None and ranks[1] is not None and ranks[0][0] == ranks[1][0]:
-            training = ranks[0][1] - ranks[1][1]
-        found = None
-        level = LEVEL / 2 / (self.questions * len(self.looks.counts))
-        for index, draws in enumerate(self.looks.counts):
-            if not self.looks.worth_it(index):
-                break
-            began, before = time.monotonic(), self.measure.evaluations
-            ours = await self.measure.fresh(program, draws)
-            theirs = await self.measure.fresh(without, draws)
-            self.looks.took(index, time.monotonic() - began, self.measure.evaluations - before)
-            if ours is None or theirs is None or ours.rung != theirs.rung:
-                word = Word.NONE
-                if ours is not None or theirs is not None:
-                    further = theirs is None or (ours is not None and ours.rung > theirs.rung)
-                    word = Word.NEEDED if further else Word.LOSS
-                return Effect(
-                    word=word, training=training, mean=None, low=None, high=None, draws=draws
-                )
-            differences = [a - b for a, b in zip(ours.values, theirs.values, strict=True)]
-            more = self.measure.varies and self.looks.worth_it(index + 1)
-            found = effect(differences, training=training, span=self.span, level=level, more=more)
-            if found.word is not Word.UNCLEAR or len(differences) < draws:
-                break
-        assert found is not None
-        return found
+async def _hunks(
+    asked: Asked, before: Program, after: Program, places: Sequence[Without]
+) -> list[Hunked]:
+    """What each changed place of a step does. Those that the program is not valid without one of,
+    as when a name changes in two of them, are taken back together."""
+    if len(places) < 2 or _kind(before, after) is Kind.TEXT:
+        return []
+    found = [
+        Hunked(what=place.what, effect=await asked.effect(after, place.program)) for place in places
+    ]
+    broken = [
+        index
+        for index, one in enumerate(found)
+        if one.effect.word is Word.NEEDED and one.effect.mean is None
+    ]
+    if len(broken) > 1:
+        joint = await asked.effect(after, reverted(before, after, broken))
+        for index in broken:
+            found[index] = Hunked(what=found[index].what, effect=joint, together=True)
+    return found
 
 
 async def _span(measure: Measure, line: Sequence[Program]) -> Span:
     """How far the best of a line came from its first; some on it may be far worse than both."""
-    ranks = [rank for rank in await measure.training_of(line) if rank is not None]
-    top = max((rung for rung, _ in ranks), default=0)
-    trained = [fitness for rung, fitness in ranks if rung == top]
-    drawn = [one for program in line if (one := await measure.fresh(program, FIRST)) is not None]
-    top = max((one.rung for one in drawn), default=0)
-    means = [one.mean for one in drawn if one.rung == top]
-    training, fresh = (max(found) - found[0] if found else 0.0 for found in (trained, means))
+    trained = [await measure.training(program) for program in line]
+    drawn = [typical(await measure.fresh(program, FIRST)) for program in line]
+    training, fresh = (_reach(found) for found in (trained, drawn))
     return Span(fresh=fresh, most=max(fresh, training))
+
+
+def _reach(ranks: Sequence[Rank | None]) -> float:
+    found = [rank for rank in ranks if rank is not None]
+    top = max((rung for rung, _ in found), default=0)
+    values = [value for rung, value in found if rung == top]
+    return max(values) - values[0] if values else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +256,11 @@ class _Leap:
 
 
 async def _leaps(
-    measure: Measure, line: Sequence[Program], steps: Sequence[Explained], draws: int
+    measure: Measure,
+    line: Sequence[Program],
+    steps: Sequence[Explained],
+    span: Span,
+    draws: int,
 ) -> list[_Leap]:
     """The steps that went beyond the best before them, as far as that can be said in numbers.
 
@@ -315,13 +270,23 @@ async def _leaps(
     best, top = 0, await measure.fresh(line[0], draws)
     for step in steps:
         drawn = await measure.fresh(line[step.position], draws)
-        if drawn is None:
+        if typical(drawn) is None:
             continue
-        if top is not None and top.rung == drawn.rung and drawn.mean > top.mean:
-            found.append(_Leap(step=step, best=best, gain=drawn.mean - top.mean))
-        if top is None or (drawn.rung, drawn.mean) >= (top.rung, top.mean):
+        pairs = paired(drawn, top, scale=span.most)
+        if pairs.mean is not None and pairs.mean > 0:
+            found.append(_Leap(step=step, best=best, gain=pairs.mean))
+        if pairs.lead >= 0:
             best, top = step.position, drawn
     return found
+
+
+def _counted(leaps: Sequence[_Leap], whole: Effect) -> list[_Leap]:
+    """The leaps that are more than luck; where none is by itself and all together are, all those
+    of which it is not known that they are nothing."""
+    gains = [leap for leap in leaps if leap.step.effect.word in (Word.GAIN, Word.NEEDED)]
+    if gains or whole.word not in (Word.GAIN, Word.NEEDED):
+        return gains
+    return [leap for leap in leaps if leap.step.effect.word is Word.UNCLEAR]
 
 
 async def _retuned(
@@ -344,17 +309,12 @@ async def _retuned(
             tuned = await _tuned(measure, ancestor, chosen, evals)
         except TuneError:
             continue
-        values = [await measure.fresh(one, _SECOND) for one in (ancestor, tuned, line[-1])]
-        start, numbers, end = values
-        if start is None or numbers is None or end is None:
-            continue
-        if not start.rung == numbers.rung == end.rung:
-            continue
-        return Retuned(
-            position=leap.best,
-            gain=numbers.mean - start.mean,
-            line_gain=end.mean - start.mean,
-        )
+        start, numbers, end = [
+            await measure.fresh(one, _SECOND) for one in (ancestor, tuned, line[-1])
+        ]
+        gain, line_gain = paired(numbers, start).mean, paired(end, start).mean
+        if gain is not None and line_gain is not None:
+            return Retuned(position=leap.best, gain=gain, line_gain=line_gain)
     return None
 
 
@@ -380,13 +340,16 @@ async def _tuned(
 
 
 async def _parts(
-    measure: Measure, program: Program, span: Span, looks: _Looks
+    measure: Measure, program: Program, span: Span, looks: Looks
 ) -> tuple[list[Hunked], Program]:
     """What each part does, and the program without those that do nothing."""
     cuts = list(reductions(program))[:MOST_CUTS]
-    asked = _Asked(measure, span, len(cuts), looks)
-    statements = [cut for cut in cuts if cut.what.startswith("- ")]
-    parts = [await asked.hunk(program, cut) for cut in statements]
+    asked = Asked(measure, span, len(cuts), looks)
+    parts = [
+        Hunked(what=cut.what, effect=await asked.effect(program, cut.program))
+        for cut in cuts
+        if cut.what.startswith("- ")
+    ]
     return parts, await smallest(measure, program)
 
 

@@ -27,6 +27,9 @@ SMALL = 0.02
 """An effect within this share of how far the line went is none, where there are no more draws."""
 TINY = 0.001
 """The same where there are more, even if it is shown to be one; what is exact counts as it is."""
+LUCK = 6
+"""A gain in training beyond so many standard deviations of what one fresh draw shows is more than
+luck, however small it is beside the line."""
 CARRIED = 0.25
 """A gain of which less than this share is left on fresh draws was learnt by heart."""
 
@@ -53,6 +56,9 @@ class Effect:
         mean: Mean over fresh draws; None where the program without it is not valid.
         low: Lower end of its confidence interval.
         draws: How many fresh draws there were.
+        further: Of them, those on which the program came to a later stage than without the change,
+            or alone had a score. They are not in the mean.
+        behind: The same of the program without it.
     """
 
     word: Word
@@ -61,6 +67,8 @@ class Effect:
     low: float | None
     high: float | None
     draws: int
+    further: int = 0
+    behind: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +87,7 @@ def effect(
     span: Span,
     level: float,
     more: bool = False,
+    noisy: bool = False,
 ) -> Effect:
     """What differences on fresh draws (with the change less without, positive is better) say.
 
@@ -86,12 +95,19 @@ def effect(
         training: The difference on the training draw.
         level: Chance of a false claim that this question may take.
         more: More draws can be had, so that what is small may yet turn out to be something.
+        noisy: A program's score changes when it is judged again, in training too.
     """
     mean = statistics.fmean(differences)
     half = interval(differences, level=level)
     low, high = mean - half, mean + half
     small, tiny = SMALL * span.fresh, TINY * span.fresh
-    learnt = training is not None and training > SMALL * span.most
+    learnt = (
+        training is not None
+        and training > 0
+        and (
+            training > LUCK * deviation(differences) or (training > SMALL * span.most and not noisy)
+        )
+    )
     if more and half == 0 and len(differences) < USUAL:
         word = Word.UNCLEAR
     elif not any(differences):
@@ -115,13 +131,19 @@ def effect(
 
 def interval(values: Sequence[float], *, level: float) -> float:
     """Half the width of the two-sided confidence interval of the mean; 0 for equal values."""
+    spread = deviation(values)
+    if not spread:
+        return 0.0
     count = len(values)
-    if count < 2:
+    return quantile(1 - level / 2, count - 1) * spread / math.sqrt(count)
+
+
+def deviation(values: Sequence[float]) -> float:
+    """The standard deviation; 0 for equal values, and for a single one."""
+    if len(values) < 2:
         return 0.0
     spread = statistics.stdev(values)
-    if spread <= 1e-12 * max(map(abs, values)):
-        return 0.0
-    return quantile(1 - level / 2, count - 1) * spread / math.sqrt(count)
+    return 0.0 if spread <= 1e-12 * max(map(abs, values)) else spread
 
 
 @lru_cache(maxsize=256)

@@ -26,9 +26,10 @@ async def smallest(measure: Measure, program: Program) -> Program:
     takes nothing out.
     """
     smaller, left, again = program, MOST_CUTS, True
+    endless = set[tuple[str, int]]()  # of which a round costs as much as the time limit
     while again:
         again, needed = False, set[tuple[str, int]]()
-        while few := [(key, cut) for key, cut in _numbered(smaller) if key not in needed]:
+        while few := [(key, cut) for key, cut in _numbered(smaller) if key not in needed | endless]:
             few = few[: min(_AHEAD, left)]
             await measure.training_of([cut.program for _, cut in few])
             for key, cut in few:
@@ -36,7 +37,7 @@ async def smallest(measure: Measure, program: Program) -> Program:
                 if await measure.behaves_as(cut.program, program, _LOOKS):
                     smaller, again = cut.program, True
                     break
-                needed.add(key)
+                (endless if measure.timed_out(cut.program) else needed).add(key)
             if left <= 0:
                 return smaller
     return smaller

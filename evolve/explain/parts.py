@@ -29,12 +29,20 @@ class Without:
 
 def hunks(parent: Program, child: Program) -> list[Without]:
     """The child with each changed run of lines taken back alone."""
-    places = [place for path in parent.files for place in changed_places(parent, child, path)]
-    found = []
-    for one in places:
-        kept = [place for place in places if place is not one]
-        found.append(Without(program=_applied(parent, kept), what=_shown(parent, one)))
-    return found
+    return [
+        Without(program=reverted(parent, child, [index]), what=_shown(parent, place))
+        for index, place in enumerate(_places(parent, child))
+    ]
+
+
+def reverted(parent: Program, child: Program, chosen: Sequence[int]) -> Program:
+    """The child with these of its `hunks` taken back."""
+    places = enumerate(_places(parent, child))
+    return _applied(parent, [place for index, place in places if index not in chosen])
+
+
+def _places(parent: Program, child: Program) -> list[Place]:
+    return [place for path in parent.files for place in changed_places(parent, child, path)]
 
 
 def _applied(parent: Program, places: Sequence[Place]) -> Program:

@@ -18,7 +18,9 @@ import pytest
 from benchmarks.planted.lineages import FOLDER, lineage
 from evolve.cli.explaining import _ended_by_signals
 from evolve.explain import Account, Kind, Measure, Word, account
+from evolve.explain.asking import judged
 from evolve.explain.effects import Span, effect, quantile
+from evolve.explain.pairing import Pairs, paired, typical
 from evolve.explain.parts import hunks, reductions
 from evolve.judging import Judge
 from evolve.loading import load
@@ -54,6 +56,11 @@ def test_quantiles_are_those_of_the_tables(probability: float, freedom: int, t: 
         ([0.01, -0.01, 0.011, -0.012], 0.0, Word.NONE),
         ([3.0, -2.0, 1.0, -1.5], 0.5, Word.UNCLEAR),
         ([0.5], 0.5, Word.GAIN),
+        # small beside the line, and far beyond what any fresh draw shows
+        ([0.0, 0.0, 0.0, 0.0], 0.001, Word.OVERFIT),
+        ([0.0], 0.001, Word.OVERFIT),
+        ([0.01, -0.01, 0.011, -0.012], 0.19, Word.OVERFIT),
+        ([0.01, -0.01, 0.011, -0.012], 0.05, Word.NONE),
     ],
 )
 def test_a_change_is_called_what_it_does(
@@ -87,6 +94,51 @@ def test_what_is_small_is_nothing_once_there_are_no_more_draws(
 ) -> None:
     span = Span(fresh=10.0, most=40.0)
     assert effect(differences, training=0.0, span=span, level=0.1, more=more).word is word
+
+
+def test_differences_are_taken_on_the_draws_on_which_both_come_as_far() -> None:
+    ours = [(2, 5.0), (2, 4.0), (1, 9.0), None, (2, 1.0), (2, 0.3)]
+    theirs = [(2, 3.0), (1, 4.0), (1, 1.0), None, None, (2, 0.1 + 0.2)]
+    pairs = paired(ours, theirs)
+    assert pairs.differences == [2.0, 0.0]
+    assert (pairs.further, pairs.behind) == (2, 0)
+    assert paired(theirs, ours).behind == 2
+    assert pairs.mean is None
+    assert pairs.lead == 2
+    assert paired(ours[:1], theirs[:1]).lead == 2.0
+    assert paired([(1, 3e-12)], [(1, 1e-12)]).differences == [3e-12 - 1e-12]
+    assert paired([(1, 3e-12)], [(1, 1e-12)], scale=1.0).differences == [0.0]
+    assert paired([(1, 10.0**12 + 1)], [(1, 10.0**12)]).differences == [1.0]
+    assert typical([None, (2, 1.0), (1, 9.0), (2, 2.0)]) == (2, 1.5)
+    assert typical([None]) is None
+
+
+@pytest.mark.parametrize(
+    ("further", "behind", "gains", "word"),
+    [
+        (8, 0, [], Word.NEEDED),
+        (0, 8, [], Word.LOSS),
+        (4, 4, [], Word.UNCLEAR),
+        (30, 2, [1.0, 1.1] * 48, Word.GAIN),
+        (30, 2, [0.0] * 96, Word.NEEDED),
+        (2, 30, [1.0, 1.1] * 48, Word.LOSS),
+        (2, 1, [1.0, 1.1] * 62, Word.GAIN),
+        (1, 0, [0.0] * 127, Word.UNCLEAR),
+        (0, 0, [0.0] * 128, Word.NONE),
+        (4, 3, [1.0], Word.UNCLEAR),
+        (0, 0, [], Word.NONE),
+    ],
+)
+def test_a_change_after_which_some_draws_fail_is_judged_by_those_too(
+    further: int, behind: int, gains: list[float], word: Word
+) -> None:
+    pairs = Pairs(differences=gains, further=further, behind=behind)
+    given = {"training": None, "span": Span(fresh=1.0, most=1.0), "level": 1e-4, "noisy": False}
+    found = judged(pairs, climbed=False, fewest=8, more=False, **given)  # type: ignore[arg-type]
+    assert found.word is word
+    assert (found.further, found.behind) == (further, behind)
+    climbed = judged(pairs, climbed=True, fewest=8, more=False, **given)  # type: ignore[arg-type]
+    assert climbed.word is (Word.OVERFIT if word is Word.NONE else word)
 
 
 def test_noise_alone_is_rarely_called_anything() -> None:
@@ -230,6 +282,28 @@ def training(candidate, *, seed):
 def validation(candidate, *, seed):
     return fit(candidate, seed)
 """
+MARKED = """
+import random
+
+from evolve import Problem, Score
+
+problem = Problem(name="marked", statement="statement.md", seeds=["seed.py"], objective="max value")
+
+
+def fit(candidate, seed):
+    x = random.Random(seed).uniform(0, 2)
+    return Score(value=-abs(candidate.call("f", x) - 3 * x))
+
+
+@problem.stage(timeout_s=2, pass_mark=-2)
+def easy(candidate, *, seed):
+    return fit(candidate, seed)
+
+
+@problem.stage(timeout_s=2)
+def hard(candidate, *, seed):
+    return fit(candidate, seed)
+"""
 
 
 def account_of(
@@ -239,6 +313,7 @@ def account_of(
     seed: int = 1,
     tune_evals: int = 0,
     draws: int | None = None,
+    measure: type[Measure] = Measure,
 ) -> Account:
     """The account of programs with these bodies of `f`."""
     texts = [
@@ -251,7 +326,9 @@ def account_of(
     (folder / "statement.md").write_text("A fit.")
     (folder / "seed.py").write_text(texts[0])
     line = [Program.of({"program.py": text}) for text in texts]
-    return asyncio.run(accounted(str(folder), {}, seed, line, tune_evals=tune_evals, draws=draws))
+    return asyncio.run(
+        accounted(str(folder), {}, seed, line, tune_evals=tune_evals, draws=draws, kind=measure)
+    )
 
 
 def body_of(found: Program | None) -> str:
@@ -278,6 +355,72 @@ def test_a_step_that_changes_nothing_that_runs_is_called_so(tmp_path: Path) -> N
     )
     assert [step.kind for step in found.steps] == [Kind.TEXT, Kind.CONSTANTS, Kind.STRUCTURE]
     assert found.steps[0].effect.word is Word.NONE
+
+
+def test_rounding_is_no_effect(tmp_path: Path) -> None:
+    bodies = "return 0.0", "return 2.0 * x + 0.3", "return 0.3 + x + x", "return x * 2 + 0.1 + 0.2"
+    found = account_of(tmp_path, EXACT, *bodies)
+    assert [step.effect.word for step in found.steps] == [Word.GAIN, Word.NONE, Word.NONE]
+    assert found.steps[2].effect.mean == 0
+
+
+def test_a_name_that_changes_in_several_places_is_no_effect_in_any(tmp_path: Path) -> None:
+    before = "def g(a):\n    return a\ny = x\nz = 1.0\nreturn g(y)"
+    after = "def h(a):\n    return a\ny = x\nz = 1.0\nreturn 2.0 * y\nreturn h(y)"
+    renamed = "def h(a):\n    return a\ny = x * 2.0\nz = 1.0\nreturn h(y)"
+    found = account_of(tmp_path, EXACT, before, renamed, after)
+    words = [[hunk.effect.word for hunk in step.hunks] for step in found.steps]
+    assert words[0] == [Word.NONE, Word.GAIN, Word.NONE]
+    assert [hunk.together for hunk in found.steps[0].hunks] == [True, False, True]
+
+
+def test_gains_on_draws_some_of_which_end_earlier_count(tmp_path: Path) -> None:
+    bodies = "return 0.0 * x", "return 0.6 * x", "return 0.6 * x + 0.0"
+    found = account_of(tmp_path, MARKED, *bodies, draws=128)
+    assert [step.effect.word for step in found.steps] == [Word.GAIN, Word.NONE]
+    first = found.steps[0].effect
+    assert 0 < first.further < first.draws
+    assert first.mean is not None
+    assert first.mean > 0
+    assert found.structure + found.constants > 0
+    assert found.verdict != "no gain"
+
+
+def test_what_opens_the_next_stage_in_training_only_is_overfit(tmp_path: Path) -> None:
+    drawn = {
+        seed: random.Random(derive(seed, SplitKind.TRAINING)).uniform(0, 2) for seed in range(100)
+    }
+    # one whose mark `return 0.0` does not pass
+    seed, draw = next((seed, draw) for seed, draw in drawn.items() if 3 * draw > 2)
+    bodies = "return 0.0", f"return 3.0 * x if x == {draw!r} else 0.0"
+    found = account_of(tmp_path, MARKED, *bodies, seed=seed)
+    assert found.steps[0].effect.word is Word.OVERFIT
+
+
+def test_a_program_with_luck_of_its_own_is_measured_more_often(tmp_path: Path) -> None:
+    noise = "import random\ny = random.Random().random()"
+    bodies = [f"{noise}\nreturn {rest}" for rest in ("y", "y + 0 * x", "3 * x + 0.01 * y")]
+    found = account_of(tmp_path, EXACT, *bodies, f"{noise}\nreturn 3 * x + 0.01 * y  # so")
+    words = [step.effect.word for step in found.steps]
+    assert words[0] in (Word.UNCLEAR, Word.NONE)
+    assert words[1:] == [Word.GAIN, Word.NONE]
+    assert found.steps[1].effect.draws > 1
+
+
+def test_a_part_without_which_nothing_ends_is_waited_for_once(tmp_path: Path) -> None:
+    body = "n = 0\nspare = 1\nother = 2\nwhile n < 2:\n    n += 1\nreturn 3.0 * x"
+    ends = []
+
+    class Counting(Measure):
+        async def _judged(self, program: Program, split: SplitKind, seed: int) -> object:  # type: ignore[override]
+            found = await super()._judged(program, split, seed)
+            ends.append(self.timed_out(program))
+            return found
+
+    found = account_of(tmp_path, EXACT.replace("timeout_s=2", "timeout_s=0.5"), "return x", body,
+                       measure=Counting)  # fmt: skip
+    assert body_of(found.minimal) == "return 3.0 * x"
+    assert ends.count(True) <= 4
 
 
 def test_the_minimal_program_is_without_what_became_idle(tmp_path: Path) -> None:
@@ -377,12 +520,13 @@ async def accounted(
     line: Sequence[Program],
     tune_evals: int = 30,
     draws: int | None = None,
+    kind: type[Measure] = Measure,
 ) -> Account:
     task = load(folder, given)
     judge = Judge(task, workers=2, unsafe=False, log=None)
     try:
         await judge.start()
-        measure = Measure(task=task, judge=judge, seed=seed)
+        measure = kind(task=task, judge=judge, seed=seed)
         return await account(measure, line, tune_evals=tune_evals, draws=draws, tell=lambda _: None)
     finally:
         await judge.stop()
