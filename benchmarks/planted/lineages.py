@@ -13,8 +13,9 @@ from evolve.program import Program
 from evolve.randomness import derive
 
 FOLDER = Path(__file__).parent
-_TABLE = 12
-"""Points of the training draw that an overfit edit learns by heart."""
+_LEARNT = (1, 12)
+"""Points of the training draw that an overfit edit learns by heart: one is nearly nothing beside
+the gains of the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class _Body:
     def edit(self, kind: str) -> None:
         options: dict[str, list[Callable[[], None]]] = {
             "gain": [self.new_term, self.better_number],
-            "no effect": [self.dead_value, self.dead_branch, self.zero_term],
+            "no effect": [self.dead_value, self.dead_branch, self.zero_term, self.rounding],
             "overfit": [self.table],
         }
         self.rng.choice(options[kind])()
@@ -106,10 +107,15 @@ class _Body:
         i = self.rng.randrange(SIZE)
         self._put(f"total += {self.rng.choice(('0.0', 'min(0.0, 1.0)'))} * x[{i}]")
 
+    def rounding(self) -> None:
+        """Other last digits, in training and elsewhere."""
+        factor = self.rng.choice((3.0, 7.0, 0.1))
+        self._put(f"total = total * {factor} / {factor}")
+
     def table(self) -> None:
         """What is left of the error at some training points, learnt by heart."""
         rows = {}
-        for x, y in self.rng.sample(self.draw, _TABLE):
+        for x, y in self.rng.sample(self.draw, self.rng.choice(_LEARNT)):
             total = sum(term * x[i] for i, term in self.terms.items())
             rows[round(x[0], 9)] = round(y - total, 3)
         self._put(f"total += {rows!r}.get(round(x[0], 9), 0.0)", last=True)
