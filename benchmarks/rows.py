@@ -14,6 +14,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 _PARTS = ("evolve", "islands_db", "sandbox", "evaluators", "problems", "requirements.lock")
+_NO_README = ":(exclude,glob)**/README.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,18 +129,19 @@ def commit() -> str:
     return name.strip() + ("+" if changed.strip() else "")
 
 
-def code() -> str:
+def code(root: Path = Path(__file__).parent.parent) -> str:
     """What a run consists of, as a hash, with a mark when the tree differs from the commit.
 
-    Documents, tests, results and benchmarks do not count, so what was begun goes on beyond them.
+    Documents (the problems' READMEs among them), tests, results and benchmarks do not count, so
+    what was begun goes on beyond them.
     """
-    root = Path(__file__).parent.parent
     try:
-        trees = _git(root, "rev-parse", *(f"HEAD:{part}" for part in _PARTS))
-        changed = _git(root, "status", "--porcelain", "--", *_PARTS)
+        files = _git(root, "ls-tree", "-r", "HEAD", "--", *_PARTS).splitlines()
+        changed = _git(root, "status", "--porcelain", "--", *_PARTS, _NO_README)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    name = hashlib.sha256(trees.encode()).hexdigest()[:12]
+    counted = "\n".join(file for file in files if not file.endswith("/README.md"))
+    name = hashlib.sha256(counted.encode()).hexdigest()[:12]
     return name + ("+" if changed.strip() else "")
 
 

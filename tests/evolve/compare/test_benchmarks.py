@@ -1,9 +1,8 @@
 """The comparisons among the benchmarks: what a full one has made, it takes from its file."""
 
 import shutil
+import subprocess
 from pathlib import Path
-
-import pytest
 
 from benchmarks import quality, rows
 from evolve.compare import plans
@@ -36,8 +35,29 @@ def test_a_comparison_goes_on_from_its_file_of_traces(tmp_path: Path) -> None:
     assert again.lines == first.lines
 
 
-def test_code_is_what_runs_consist_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = rows.code()
-    assert name == "unknown" or len(name.rstrip("+")) == 12
-    monkeypatch.setattr(rows, "_PARTS", ("evolve",))
-    assert name == "unknown" or rows.code().rstrip("+") != name.rstrip("+")
+def test_code_is_what_runs_consist_of(tmp_path: Path) -> None:
+    assert rows.code(tmp_path) == "unknown"
+    problem, read_me = (
+        tmp_path / "problems" / "mine" / name for name in ("problem.py", "README.md")
+    )
+    problem.parent.mkdir(parents=True)
+    problem.write_text("one = 1\n")
+    read_me.write_text("Mine.\n")
+    _git(tmp_path, "init", "-q")
+
+    def committed() -> str:
+        _git(tmp_path, "add", "-A")
+        _git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "as it is")
+        return rows.code(tmp_path)
+
+    first = committed()
+    assert len(first) == 12
+    read_me.write_text("Mine, and what was measured.\n")
+    assert rows.code(tmp_path) == committed() == first
+    problem.write_text("one = 2\n")
+    assert rows.code(tmp_path) == first + "+"
+    assert committed() != first
+
+
+def _git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True)
