@@ -47,7 +47,8 @@ def test_code_is_what_runs_consist_of(tmp_path: Path) -> None:
 
     def committed() -> str:
         _git(tmp_path, "add", "-A")
-        _git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "as it is")
+        who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+        _git(tmp_path, *who, "commit", "-qm", "as it is")
         return rows.code(tmp_path)
 
     first = committed()
