@@ -25,6 +25,7 @@ from benchmarks.planted.lineages import FOLDER, lineage
 from benchmarks.quality import compared
 from benchmarks.rows import Measured, NotMeasured, Plan, Row
 from evolve import diff, tree
+from evolve.compare import Results, showing
 from evolve.explain import Measure, account
 from evolve.judging import Judge
 from evolve.loading import load
@@ -138,7 +139,7 @@ def _worse_than_a_baseline(plan: Plan) -> Measured | NotMeasured:
     said = [(test, test.outcome(results.alpha)) for test in results.tests]
     return Measured(
         value=sum(outcome == "worse" for _, outcome in said),
-        detail=_seeds(plan, len(results.seeds))
+        detail=_seeds(plan, results)
         + "; ".join(
             f"{test.problem}, {test.method}: {test.ahead:.2f} ahead, {outcome}"
             for test, outcome in said
@@ -156,12 +157,12 @@ def _better_than_both(plan: Plan) -> Measured | NotMeasured:
         if test.method in ("best_of_n", "greedy") and test.outcome(results.alpha) == "better":
             better[test.problem] = better.get(test.problem, 0) + 1
     both = sorted(problem for problem, count in better.items() if count == 2)
-    return Measured(value=len(both), detail=_seeds(plan, len(results.seeds)) + ", ".join(both))
+    return Measured(value=len(both), detail=_seeds(plan, results) + ", ".join(both))
 
 
-def _seeds(plan: Plan, count: int) -> str:
+def _seeds(plan: Plan, results: Results) -> str:
     too_few = "" if plan.full else ", too few for any test to be significant either way"
-    return f"{count} seeds{too_few}: "
+    return f"{showing.seeds_of(results.seeds.values())}{too_few}: "
 
 
 def _proved(

@@ -18,7 +18,16 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.rows import RESULTS, Measured, NotMeasured, Plan, Row, code
-from evolve.compare import Folder, Matrix, Results, Trace, evaluated, plans, write_results
+from evolve.compare import (
+    Folder,
+    Matrix,
+    Results,
+    Trace,
+    evaluated,
+    plans,
+    showing,
+    write_results,
+)
 from evolve.compare.running import write
 
 PLAN = Path(__file__).parent / "toys" / "plan.toml"
@@ -32,14 +41,22 @@ def _plan(plan: Plan, given_in: Path, evals: int, folder: Path) -> plans.Compari
     given = tomllib.loads(given_in.read_text(encoding="utf-8"))
     if not plan.full:
         given |= {"methods": SAMPLE_METHODS, "budget": {"evals": evals}}
-    seeds = given["seeds"] if plan.full else SAMPLE_SEEDS
-    given["seeds"] = [plan.seed * 1000 + n for n in range(seeds)]
+    for holder in (given, *given["problems"]):
+        if not plan.full:
+            holder.pop("seeds", None)
+        elif "seeds" in holder:
+            holder["seeds"] = _from(plan.seed, holder["seeds"])
+    given.setdefault("seeds", _from(plan.seed, SAMPLE_SEEDS))
     for entry in given["problems"]:
         if entry["problem"].startswith("."):
             entry["problem"] = str((given_in.parent / entry["problem"]).resolve())
     file = folder / "given.toml"
     file.write_bytes(msgspec.toml.encode(given))
     return plans.read(file)
+
+
+def _from(seed: int, count: int) -> list[int]:
+    return [seed * 1000 + n for n in range(count)]
 
 
 @lru_cache(maxsize=1)
@@ -110,12 +127,12 @@ def ahead(plan: Plan, method: str) -> Measured | NotMeasured:
         name: sum(line.reached or 0 for line in results.lines if line.method == name)
         for name in (results.reference, method)
     }
-    runs = len(results.seeds) * len(tests)
+    runs = sum(len(results.seeds[test.problem]) for test in tests)
     return Measured(
         value=mean.ahead,
         detail=f"95 % interval {mean.low:.2f} to {mean.high:.2f}; there in "
         f"{there[results.reference]} and {there[method]} of {runs} runs; "
-        f"median evaluations over {len(results.seeds)} seeds: {'; '.join(parts)}",
+        f"median evaluations over {showing.seeds_of(results.seeds.values())}: {'; '.join(parts)}",
     )
 
 

@@ -55,10 +55,11 @@ def compare(
     said = wrapped(f"note: {note}", indent=2) if note else ""
     if dry_run:
         cells = comparison.cells
+        seeds = showing.seeds_of([contest.seeds for contest in comparison.contests.values()])
         click.echo(
             f"{len(comparison.methods)} methods x {len(comparison.contests)} problems x "
-            f"{len(comparison.seeds)} seeds: {len(cells)} runs of {comparison.limit:g} "
-            f"{comparison.unit}, {len(cells) * comparison.limit:g} {comparison.unit} in all"
+            f"{seeds}: {len(cells)} runs of {comparison.limit:g} {comparison.unit}, "
+            f"{len(cells) * comparison.limit:g} {comparison.unit} in all"
         )
         if said:
             click.echo(said)

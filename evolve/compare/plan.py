@@ -27,6 +27,9 @@ from evolve.loading import Task, identity, load
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 _MOST_CELLS = 100_000
 
+Seeds = Annotated[int, msgspec.Meta(ge=2, le=200)] | list[int]
+"""So many (0, 1, ...), or which."""
+
 
 class Measure(StrEnum):
     """What is compared; of each the smaller is the better, once signs are settled."""
@@ -45,12 +48,14 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     Attributes:
         name: What tables call it; by default its own name.
         target: Value that ends the measure `to_target`, e.g. a known optimum.
+        seeds: In the place of the plan's, for a problem whose runs cost much more or less.
     """
 
     problem: str
     name: str = ""
     parameters: dict[str, str | int | float | bool] = {}
     target: float | None = None
+    seeds: Seeds | None = None
 
 
 class Spend(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -67,7 +72,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     Attributes:
         methods: Names, the first of them compared with all others unless `reference` says so.
         method: The file's own methods, by name.
-        seeds: So many (0, 1, ...), or which.
+        seeds: Of every problem that names none of its own.
         measure: Decides what is tested; the others are shown.
         alpha: Chance of one false discovery or more in the whole comparison.
         lag: Attempts under way at once in every run, so that methods differ in nothing else.
@@ -78,7 +83,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     methods: Annotated[list[str], msgspec.Meta(min_length=2)]
     budget: Spend
     method: dict[str, Method] = {}
-    seeds: Annotated[int, msgspec.Meta(ge=2, le=200)] | list[int] = 10
+    seeds: Seeds = 10
     reference: str = ""
     measure: Measure = Measure.FINAL
     alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.05
@@ -94,6 +99,7 @@ class Contest:
     task: Task
     settings: Mapping[str, str | int | float | bool]
     target: float | None
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +129,6 @@ class Comparison:
     digest: str
     contests: Mapping[str, Contest]
     methods: Mapping[str, RunFile]
-    seeds: tuple[int, ...]
     reference: str
     measure: Measure
     alpha: float
@@ -134,9 +139,10 @@ class Comparison:
     def cells(self) -> list[Cell]:
         """Every run, seed by seed, so that a comparison that was cut off is balanced."""
         return [
-            Cell(method=method, problem=problem, seed=seed)
-            for seed in self.seeds
-            for problem in self.contests
+            Cell(method=method, problem=name, seed=contest.seeds[turn])
+            for turn in range(max(len(contest.seeds) for contest in self.contests.values()))
+            for name, contest in self.contests.items()
+            if turn < len(contest.seeds)
             for method in self.methods
         ]
 
@@ -218,7 +224,8 @@ def _checked(plan: Plan, file: Path, digest: str) -> Comparison:
         raise UsageError(f"{file}: budget.usd, but no method asks a model; add a table [[llm]]")
     contests: dict[str, Contest] = {}
     for given in plan.problems:
-        contest = _contest(Entry(problem=given) if isinstance(given, str) else given, file)
+        entry = Entry(problem=given) if isinstance(given, str) else given
+        contest = _contest(entry, plan.seeds if entry.seeds is None else entry.seeds, file)
         if contest.name in contests:
             raise UsageError(
                 f"{file}: two problems are called {contest.name!r}; give one of them a name"
@@ -231,17 +238,13 @@ def _checked(plan: Plan, file: Path, digest: str) -> Comparison:
                 "{problem = ..., target = ...}"
             )
         contests[contest.name] = contest
-    seeds = tuple(range(plan.seeds)) if isinstance(plan.seeds, int) else tuple(plan.seeds)
-    if len(set(seeds)) != len(seeds) or len(seeds) < 2 or min(seeds) < 0:
-        raise UsageError(f"{file}: seeds: expected at least two different ones, from 0")
-    if len(seeds) * len(methods) * len(contests) > _MOST_CELLS:
+    if sum(len(contest.seeds) for contest in contests.values()) * len(methods) > _MOST_CELLS:
         raise UsageError(f"{file}: more than {_MOST_CELLS} runs; compare less at once")
     return Comparison(
         file=file,
         digest=digest,
         contests=contests,
         methods=methods,
-        seeds=seeds,
         reference=reference,
         measure=plan.measure,
         alpha=plan.alpha,
@@ -267,7 +270,7 @@ def _budget(spend: Spend, file: Path) -> tuple[str, float]:
     return given[0]
 
 
-def _contest(entry: Entry, file: Path) -> Contest:
+def _contest(entry: Entry, given: Seeds, file: Path) -> Contest:
     reference = entry.problem
     if "/" in reference or reference.startswith("."):
         # paths are seen from the plan's folder
@@ -280,7 +283,13 @@ def _contest(entry: Entry, file: Path) -> Contest:
     name = entry.name or entry.problem.rstrip("/").rpartition("/")[2].replace(":", "-")
     _plain_name(name, "problem", file)
     settings = {k: v for k, v in task.parameters.items() if isinstance(v, str | int | float)}
-    return Contest(name=name, task=task, settings=settings, target=entry.target)
+    seeds = tuple(range(given)) if isinstance(given, int) else tuple(given)
+    if len(set(seeds)) != len(seeds) or len(seeds) < 2 or min(seeds) < 0:
+        raise UsageError(
+            f"{file}: {name}: seeds: expected at least two, each different from the others and not "
+            "below 0"
+        )
+    return Contest(name=name, task=task, settings=settings, target=entry.target, seeds=seeds)
 
 
 def _plain_name(name: str, what: str, file: Path) -> None:

@@ -93,7 +93,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     measure: str
     alpha: float
     reference: str
-    seeds: tuple[int, ...]
+    seeds: dict[str, tuple[int, ...]]
+    """Of each problem."""
     runs: int
     of: int
     faults: tuple[str, ...]
@@ -112,7 +113,7 @@ def hopeless(comparison: Comparison) -> str:
     def corrected(seeds: int) -> float:
         return tests * least_p(seeds)
 
-    seeds = len(comparison.seeds)
+    seeds = max(len(contest.seeds) for contest in comparison.contests.values())
     if corrected(seeds) <= alpha:
         return ""
     enough = next(size for size in itertools.count(seeds) if corrected(size) <= alpha)
@@ -141,7 +142,7 @@ def evaluated(comparison: Comparison, traces: Sequence[Trace]) -> Results:
         measure=comparison.measure.value,
         alpha=comparison.alpha,
         reference=comparison.reference,
-        seeds=comparison.seeds,
+        seeds={name: contest.seeds for name, contest in comparison.contests.items()},
         runs=len(good),
         of=len(comparison.cells),
         faults=tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from evolve.compare.curves import Trace
 from evolve.compare.plan import Measure
@@ -20,12 +20,14 @@ def shown(results: Results) -> list[str]:
     """The tables, one for each problem, and what they say."""
     lines = []
     tests = {(test.problem, test.method): test for test in results.tests}
+    varied = len({len(seeds) for seeds in results.seeds.values()}) > 1
     for problem in dict.fromkeys(line.problem for line in results.lines):
         mine = [line for line in results.lines if line.problem == problem]
-        lines += [inert(problem), *_table(results, mine, tests), ""]
+        heading = inert(problem) + (f", {len(results.seeds[problem])} seeds" if varied else "")
+        lines += [heading, *_table(results, mine, tests), ""]
     below = [
         f"{results.runs} of {results.of} runs, each of {results.limit:g} {results.unit}, "
-        f"{len(results.seeds)} seeds; medians with 95 % intervals",
+        f"{seeds_of(results.seeds.values())}; medians with 95 % intervals",
         f"tested: {_HEADINGS[results.measure]}; ahead: how often {inert(results.reference)} beats "
         "the method",
         f"p: Mann-Whitney, exact, Holm's correction over {len(results.tests)} tests at "
@@ -36,6 +38,12 @@ def shown(results: Results) -> list[str]:
         below.append(f"no result: {len(results.faults) - 5} more")
     below += ["", *map(inert, results.sentences)]
     return [*lines, *(wrapped(line, indent=2) for line in below)]
+
+
+def seeds_of(seeds: Collection[Sequence[int]]) -> str:
+    """How many seeds each problem has: "20 seeds", "20 to 80 seeds"."""
+    few, many = (pick(map(len, seeds)) for pick in (min, max))
+    return f"{few} seeds" if few == many else f"{few} to {many} seeds"
 
 
 def _table(

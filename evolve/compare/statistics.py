@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +75,21 @@ def doubled_midranks(values: Sequence[float]) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=256)
 def _rank_sums(doubled: tuple[int, ...], size: int) -> Floats:
-    """How many subsets of `size` ranks have each sum; float64, as counts may pass 2^63."""
-    most = sum(doubled[-size:])
-    table = np.zeros((size + 1, most + 1))
+    """How many subsets of `size` ranks have each sum; float64, as counts may pass 2^63.
+
+    The ranks ascend: a subset of so many of the first few has a sum between that of the first and
+    that of the last of them, and nothing outside is touched.
+    """
+    table = np.zeros((size + 1, sum(doubled[-size:]) + 1))
     table[0, 0] = 1.0
-    for rank in doubled:
-        # from the largest subsets down, so that no rank is taken twice
-        table[1:, rank:] = table[1:, rank:] + table[:-1, : most + 1 - rank]
+    total = [0, *accumulate(doubled)]
+    for seen, rank in enumerate(doubled):
+        # from the largest subsets down, so that no rank is taken twice; smaller ones than `fewest`
+        # cannot come to `size` any more
+        fewest = max(1, size - (len(doubled) - seen - 1))
+        for taken in range(min(seen + 1, size), fewest - 1, -1):
+            low, high = total[taken - 1], total[seen] - total[seen - taken + 1] + 1
+            table[taken, low + rank : high + rank] += table[taken - 1, low:high]
     sums: Floats = table[size]
     return sums
 

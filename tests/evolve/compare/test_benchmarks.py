@@ -35,6 +35,24 @@ def test_a_comparison_goes_on_from_its_file_of_traces(tmp_path: Path) -> None:
     assert again.lines == first.lines
 
 
+def test_a_full_comparison_has_the_seeds_of_its_plan_from_those_of_the_benchmark(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "plan.toml"
+    dear = f'{{ problem = "{TOYS}/median", name = "dear", seeds = 2 }}'
+    file.write_text(
+        PLAN.replace(" }]", f" }}, {dear}]").replace("[1, 2]", "3").replace("to_target", "final")
+    )
+    full = quality._plan(rows.Plan(full=True, seed=7), file, 5, tmp_path)
+    assert [contest.seeds for contest in full.contests.values()] == [
+        (7000, 7001, 7002), (7000, 7001),
+    ]  # fmt: skip
+    assert (full.limit, list(full.methods)) == (12, ["default", "greedy"])
+    sample = quality._plan(rows.Plan(full=False, seed=7), file, 5, tmp_path)
+    assert {contest.seeds for contest in sample.contests.values()} == {(7000, 7001)}
+    assert sample.limit == 5
+
+
 def test_code_is_what_runs_consist_of(tmp_path: Path) -> None:
     assert rows.code(tmp_path) == "unknown"
     problem, read_me = (

@@ -113,6 +113,12 @@ def test_a_dry_run_says_what_it_comes_to_and_makes_nothing(
     assert ended.out == (
         "2 methods x 1 problems x 20 seeds: 40 runs of 25 evaluations, 1000 evaluations in all\n"
     )
+    problems = '["./toy", {problem = "./toy", name = "dear", seeds = 5}]'
+    ended = evolve("compare", plan(seeds="20", problems=problems), "--dry-run")
+    assert ended.out == (
+        "2 methods x 2 problems x 5 to 20 seeds: 50 runs of 25 evaluations, 1250 evaluations in "
+        "all\n"
+    )
     assert not (evolve.folder / "comparisons").exists()
 
 

@@ -35,6 +35,16 @@ def test_runs_differ_in_their_method_and_seed_alone(plan: Callable[..., Path]) -
     assert [f.islands.inspirations for f in files] == [2, 0, 2, 0]
 
 
+def test_a_problem_may_have_seeds_of_its_own(plan: Callable[..., Path]) -> None:
+    problems = '["./toy", {problem = "./toy", name = "dear", seeds = [7, 5]}]'
+    comparison = plans.read(plan(problems=problems, seeds="3", methods='["default", "greedy"]'))
+    # one turn after another, so that what was cut off is balanced
+    assert [(cell.problem, cell.seed) for cell in comparison.cells if cell.method == "greedy"] == [
+        ("toy", 0), ("dear", 7), ("toy", 1), ("dear", 5), ("toy", 2),
+    ]  # fmt: skip
+    assert len(comparison.cells) == len({cell.path for cell in comparison.cells}) == 10
+
+
 def test_a_method_of_the_file_starts_from_another(plan: Callable[..., Path]) -> None:
     own = '[method.wide]\nlike = "funsearch"\nislands = {count = 8}\nlag = 3\n'
     comparison = plans.read(plan(methods='["default", "wide"]', more=own))
@@ -57,8 +67,11 @@ def test_seconds_and_dollars_are_budgets_too(plan: Callable[..., Path]) -> None:
         ({"methods": '["default", "../x"]'}, "names a folder"),
         ({"methods": '["default", "llm_only"]'}, "the file names none"),
         ({"seeds": "1"}, ">= 2"),
-        ({"seeds": "[3, 3]"}, "two different"),
-        ({"seeds": "[]"}, "two different"),
+        ({"seeds": "[3, 3]"}, "toy: seeds: expected at least two, each different"),
+        ({"seeds": "[3, -1]"}, "not below 0"),
+        ({"seeds": "[]"}, "at least two"),
+        ({"problems": '[{problem = "./toy", seeds = []}]'}, "toy: seeds: expected at least two"),
+        ({"problems": '[{problem = "./toy", seeds = 201}]'}, "<= 200"),
         ({"budget": "{evals = 5, seconds = 2}"}, "expected one of"),
         ({"budget": "{}"}, "expected one of"),
         ({"budget": "{usd = 1}"}, "no method asks a model"),

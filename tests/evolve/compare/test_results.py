@@ -184,6 +184,24 @@ def test_a_table_leaves_out_what_is_empty_or_has_no_room(
         assert lines[1].split() == ["area", "final", "ahead", "p"]
 
 
+def test_problems_with_seeds_of_their_own_are_tested_on_all_of_them(
+    plan: Callable[..., Path], traces: Traces
+) -> None:
+    problems = '["./toy", {problem = "./toy", name = "dear", seeds = 2}]'
+    comparison = plans.read(plan(problems=problems, seeds="8", measure='"final"'))
+    assert hopeless(comparison) == ""  # the one with eight can show something
+    apart = traces(comparison, lambda method, _, seed: seed + (0 if method == "default" else 500))
+    results = evaluated(comparison, apart)
+    assert {line.problem: line.runs for line in results.lines} == {"toy": 8, "dear": 2}
+    found = {test.problem: (test.p, test.outcome(results.alpha)) for test in results.tests}
+    assert found["toy"] == (pytest.approx(2 / math.comb(16, 8)), "better")
+    assert found["dear"] == (pytest.approx(2 / math.comb(4, 2)), "undecided")
+    lines = showing.shown(results)
+    assert lines[0] == "toy, 8 seeds"
+    assert "dear, 2 seeds" in lines
+    assert "20 of 20 runs, each of 25 evaluations, 2 to 8 seeds" in "\n".join(lines)
+
+
 @pytest.mark.parametrize(
     ("seeds", "methods", "alpha", "said"),
     [
